@@ -1,0 +1,1 @@
+"""When and in what order the stages run, and the command line."""

@@ -1,0 +1,1 @@
+"""Computing on chest films: images, learning, metrics. Knows no orchestrator and no tracker."""

@@ -1,0 +1,113 @@
+"""A model as a folder that can be checked, moved and served: no pickle, nothing implied.
+
+`weights.safetensors`, `bundle.json` (what is needed to use the weights, and where they came from)
+and `checksums.json` (SHA-256 of the other two).
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pneumo_core.atomic import replacing_folder, write_json
+from pneumo_core.compute import Normalisation
+from pneumo_core.errors import BundleError
+from pneumo_core.images import RESIZE_RULE
+from pneumo_core.manifest import LABELS
+from pneumo_core.operating_point import OperatingPoint
+from pneumo_core.section import Section
+from pneumo_core.weights import Provenance, create_model
+
+FORMAT_VERSION = 1
+WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
+
+
+class Origin(Section):
+    """How the model came to be: enough to find the data and the code again."""
+
+    data_sha256: str  # of the manifest after the split
+    train_sha256: str  # of the packed training films
+    code_version: str
+    params: dict[str, Any]  # of the stage train, as used
+    pretrained: Provenance
+
+
+class Description(Section):
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str  # of the cell: architecture and strategy
+    architecture: str  # a timm name
+    strategy: str
+    labels: tuple[str, ...] = LABELS
+    image_size_px: int
+    resize_rule: str = RESIZE_RULE
+    normalisation: Normalisation
+    temperature: float
+    operating_points: dict[str, OperatingPoint]
+    origin: Origin
+
+
+def save(folder: Path, description: Description, weights: Path) -> None:
+    """Writes a bundle around a safetensors file; `folder` appears complete or not at all."""
+    with replacing_folder(folder) as draft:
+        (draft / WEIGHTS).write_bytes(weights.read_bytes())
+        write_json(draft / DESCRIPTION, description.model_dump(mode="json"))
+        write_json(
+            draft / CHECKSUMS, {name: _sha256(draft / name) for name in (DESCRIPTION, WEIGHTS)}
+        )
+
+
+def load(folder: Path) -> tuple[nn.Module, Description]:
+    """
+    Raises:
+        BundleError: a file is missing, does not match its checksum, or is of another version.
+    """
+    description = read_description(folder)
+    model, _ = create_model(description.architecture, "none", len(description.labels))
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        raise BundleError(f"{folder}: the weights do not fit: {error}") from error
+    return model, description
+
+
+def read_description(folder: Path) -> Description:
+    """The description, once all files have been checked."""
+    try:
+        expected = json.loads((folder / CHECKSUMS).read_text())
+        for name in (DESCRIPTION, WEIGHTS):
+            if _sha256(folder / name) != expected[name]:
+                raise BundleError(f"{folder / name} was altered: its checksum does not match.")
+        content = json.loads((folder / DESCRIPTION).read_text())
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{folder} is no complete bundle: {error.filename} is missing."
+        ) from error
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder / CHECKSUMS} cannot be read: {error}") from error
+    if content.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has bundle format {content.get('format_version')}, this code reads "
+            f"{FORMAT_VERSION}: use the pneumo version that wrote it."
+        )
+    try:
+        return Description.model_validate(content)
+    except ValidationError as error:
+        raise BundleError(f"{folder / DESCRIPTION}: {error}") from error
+
+
+def write_weights(model: nn.Module, path: Path) -> None:
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+
+
+def identity(folder: Path) -> str:
+    """SHA-256 that stands for the whole bundle."""
+    return _sha256(folder / CHECKSUMS)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,69 @@
+"""The device that computes, its precision, and batches of films as tensors.
+
+Shape letters: B batch, C channels, H height, W width.
+"""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from pneumo_core.inventory import Images
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """`bfloat16`: whether layers that need no gradient run in bfloat16.
+
+    On a GPU what trains does too; on the CPU it stays in float32, where the backward pass of
+    depthwise convolutions was measured twice as fast as in bfloat16.
+    """
+
+    torch_device: torch.device
+    bfloat16: bool
+
+    def autocast(self, training: bool = False) -> AbstractContextManager[None]:
+        enabled = self.bfloat16 and not (training and self.torch_device.type == "cpu")
+        return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=enabled)
+
+    @property
+    def precision(self) -> str:
+        return "bfloat16" if self.bfloat16 else "float32"
+
+
+def choose_device(precision: Precision) -> Device:
+    """The GPU if there is one; bfloat16 where the hardware has it, unless told otherwise."""
+    if torch.cuda.is_available():
+        return Device(torch.device("cuda"), precision != "float32")
+    # Idle threads that spin take the core from whoever else is at work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    has_bfloat16 = torch.cpu._is_avx512_bf16_supported()
+    return Device(
+        torch.device("cpu"), precision == "bfloat16" or (precision == "auto" and has_bfloat16)
+    )
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Of gray values in 0..1, the same for all channels that the model expects."""
+
+    mean: float
+    std: float
+
+    @classmethod
+    def of_model(cls, model: Any) -> "Normalisation":
+        """The weights' own, averaged over the colours that a film does not have."""
+        config = model.pretrained_cfg
+        return cls(float(np.mean(config["mean"])), float(np.mean(config["std"])))
+
+
+def to_batch(images: Images, normalisation: Normalisation, device: Device) -> torch.Tensor:
+    """Gray bytes [B, H, W] to a float32 tensor [B, 3, H, W], channels last."""
+    x_BHW = torch.from_numpy(np.array(images)).to(device.torch_device)
+    x_BHW = (x_BHW.float() / 255 - normalisation.mean) / normalisation.std
+    return x_BHW.unsqueeze(1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)

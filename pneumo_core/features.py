@@ -1,0 +1,72 @@
+"""Features at the cut, computed once for a fixed set of images and kept on disk.
+
+What is frozen gives the same features in every epoch, in every cell that shares it, and in the
+next run: the key is the content of images, weights and rules, so nothing stale is ever found.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pneumo_core.atomic import replacing_file
+from pneumo_core.compute import Device, Normalisation, to_batch
+from pneumo_core.inventory import Images
+from pneumo_core.progress import track
+from pneumo_core.strategies import Trunk
+from pneumo_core.weights import state_sha256
+
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    folder: Path
+    max_bytes: int
+
+    def get(
+        self, trunk: Trunk, images: Images, normalisation: Normalisation, device: Device
+    ) -> torch.Tensor:
+        """Features [N, ...] in the device's precision, mapped from disk; images [N, H, W]."""
+        example = _features(trunk, images[:1], normalisation, device)
+        path = self.folder / f"{_key(trunk, images, normalisation, device)}.bin"
+        num_values = len(images) * example.numel()
+        if not path.is_file():
+            self._make_room(num_values * example.element_size())
+            with replacing_file(path) as draft, draft.open("wb") as file:
+                batches = range(0, len(images), BATCH_SIZE)
+                for start in track(batches, "features", unit="batch"):
+                    batch = _features(
+                        trunk, images[start : start + BATCH_SIZE], normalisation, device
+                    )
+                    file.write(batch.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        os.utime(path)  # the least recently used file goes first
+        flat = torch.from_file(str(path), shared=False, size=num_values, dtype=example.dtype)
+        return flat.view(len(images), *example.shape[1:])
+
+    def _make_room(self, num_bytes: int) -> None:
+        files = sorted(self.folder.glob("*.bin"), key=lambda path: path.stat().st_mtime)
+        total = sum(path.stat().st_size for path in files)
+        for path in files:
+            if total + num_bytes <= self.max_bytes:
+                break
+            total -= path.stat().st_size
+            path.unlink(missing_ok=True)
+
+
+def _features(
+    trunk: Trunk, images: Images, normalisation: Normalisation, device: Device
+) -> torch.Tensor:
+    with torch.inference_mode(), device.autocast():
+        features: torch.Tensor = trunk(to_batch(images, normalisation, device))
+        return features
+
+
+def _key(trunk: Trunk, images: Images, normalisation: Normalisation, device: Device) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    rules = (images.shape, state_sha256(trunk), normalisation, device.precision, trunk.cut_name)
+    digest.update(repr(rules).encode())
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""Every raw file looked at once: decoded, measured, fingerprinted, packed at the working size."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import Field
+
+from pneumo_core import manifest
+from pneumo_core.errors import ImageError
+from pneumo_core.fingerprint import perceptual_hash, pixel_sha256
+from pneumo_core.images import Gray, decode, resize
+from pneumo_core.progress import track
+from pneumo_core.section import Section
+
+Images = npt.NDArray[np.uint8]  # [N, size_px, size_px]
+
+
+class ValidateParams(Section):
+    image_size_px: int = Field(ge=32, le=2048)
+    min_side_px: int = Field(ge=1)
+    max_pixels: int = Field(gt=0)
+    max_quarantined_fraction: float = Field(ge=0, lt=1)
+
+
+def take_inventory(
+    table: pd.DataFrame, read: Callable[[str], bytes], params: ValidateParams
+) -> tuple[pd.DataFrame, Images]:
+    """The manifest with what the pixels tell, and the kept films packed in its order.
+
+    A file that cannot be decoded is quarantined with its reason.
+
+    Args:
+        read: gives the bytes of a file by its `image_id`.
+    """
+    kept = manifest.kept(table)
+    images = np.empty((len(kept), params.image_size_px, params.image_size_px), np.uint8)
+    findings: list[dict[str, object]] = []
+    num_packed = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+        looks = pool.map(lambda image_id: _look(read, image_id, params), kept["image_id"])
+        for finding, pixels in track(looks, "validate", total=len(kept)):
+            if pixels is not None:
+                images[num_packed] = pixels
+                finding["packed_row"] = num_packed
+                num_packed += 1
+            findings.append(finding)
+    looked = table.copy()
+    for column in dict.fromkeys(name for finding in findings for name in finding):
+        values = pd.Series([finding.get(column) for finding in findings], index=kept.index)
+        looked[column] = values.combine_first(looked[column]) if column in looked else values
+    manifest.check_counting_law(table, looked)
+    return looked, images[:num_packed]
+
+
+def _look(
+    read: Callable[[str], bytes], image_id: str, params: ValidateParams
+) -> tuple[dict[str, object], Gray | None]:
+    try:
+        film = decode(read(image_id), params.max_pixels, params.min_side_px)
+    except ImageError as error:
+        return {"state": manifest.QUARANTINED, "reason": str(error)}, None
+    height, width = film.pixels.shape
+    finding: dict[str, object] = {
+        "pixel_sha256": pixel_sha256(film.pixels),
+        "perceptual_hash": perceptual_hash(film.pixels),
+        "width_px": width,
+        "height_px": height,
+        "colour_mode": film.colour_mode,
+        "mean": float(film.pixels.mean()),
+        "std": float(film.pixels.std()),
+    }
+    return finding, resize(film.pixels, params.image_size_px)

@@ -1,0 +1,52 @@
+"""A bundle at work: films in, logits and probabilities out. Always float32, the same everywhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from pneumo_core import bundle
+from pneumo_core.bundle import Description
+from pneumo_core.compute import Normalisation, choose_device, to_batch
+from pneumo_core.images import Gray, resize
+from pneumo_core.inventory import Images
+from pneumo_core.metrics import Floats
+from pneumo_core.operating_point import calibrated
+from pneumo_core.progress import track
+
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Scorer:
+    model: nn.Module
+    description: Description
+
+    @classmethod
+    def load(cls, folder: Path) -> "Scorer":
+        """Raises BundleError for a bundle that is incomplete or altered."""
+        return cls(*bundle.load(folder))
+
+    def logits(self, images: Images) -> Floats:
+        """Log odds of PNEUMONIA, before temperature; images [N, H, W] of the bundle's size."""
+        return score(self.model, images, self.description.normalisation)
+
+    def probabilities(self, logits: Floats) -> Floats:
+        return calibrated(logits, self.description.temperature)
+
+    def fit_to_size(self, pixels: Gray) -> Gray:
+        return resize(pixels, self.description.image_size_px)
+
+
+def score(model: nn.Module, images: Images, normalisation: Normalisation) -> Floats:
+    """Logit of PNEUMONIA minus that of NORMAL for films [N, H, W]; [N]."""
+    device = choose_device("float32")
+    model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
+    parts = []
+    with torch.inference_mode():
+        for start in track(range(0, len(images), BATCH_SIZE), "score", unit="batch"):
+            logits_BK = model(to_batch(images[start : start + BATCH_SIZE], normalisation, device))
+            parts.append((logits_BK[:, 1] - logits_BK[:, 0]).double().cpu().numpy())
+    return np.concatenate(parts)

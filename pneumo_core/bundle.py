@@ -37,8 +37,10 @@ class Origin(Section):
     pretrained: Provenance
 
 
-class Description(Section):
-    format_version: Literal[1] = FORMAT_VERSION
+class Blueprint(Section):
+    """What is known once the weights are trained."""
+
+    format_version: Literal[1] = 1
     name: str  # of the cell: architecture and strategy
     architecture: str  # a timm name
     strategy: str
@@ -46,9 +48,14 @@ class Description(Section):
     image_size_px: int
     resize_rule: str = RESIZE_RULE
     normalisation: Normalisation
+    origin: Origin
+
+
+class Description(Blueprint):
+    """What is known once the model has been looked at on validation."""
+
     temperature: float
     operating_points: dict[str, OperatingPoint]
-    origin: Origin
 
 
 def save(folder: Path, description: Description, weights: Path) -> None:
@@ -67,12 +74,18 @@ def load(folder: Path) -> tuple[nn.Module, Description]:
         BundleError: a file is missing, does not match its checksum, or is of another version.
     """
     description = read_description(folder)
-    model, _ = create_model(description.architecture, "none", len(description.labels))
+    return build(description, folder / WEIGHTS), description
+
+
+def build(blueprint: Blueprint, weights: Path) -> nn.Module:
+    """Raises BundleError where the weights do not fit the architecture."""
+    model, _ = create_model(blueprint.architecture, "none", len(blueprint.labels))
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+        model.load_state_dict(load_file(weights), strict=True)
     except (RuntimeError, SafetensorError) as error:
-        raise BundleError(f"{folder}: the weights do not fit: {error}") from error
-    return model, description
+        raise BundleError(f"{weights} does not fit {blueprint.architecture}: {error}") from error
+    loaded: nn.Module = model
+    return loaded
 
 
 def read_description(folder: Path) -> Description:

@@ -26,8 +26,8 @@ BLOCK_ROWS = 2048
 
 
 class DedupParams(Section):
-    max_hash_distance_bits: int = Field(ge=0, le=256)
-    min_correlation: float = Field(gt=0, le=1)  # of 32 x 32 thumbnails
+    max_hash_distance_bits: int = Field(default=10, ge=0, le=256)
+    min_correlation: float = Field(default=0.995, gt=0, le=1)  # of 32 x 32 thumbnails
 
 
 @dataclass(frozen=True)

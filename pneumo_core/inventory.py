@@ -21,9 +21,9 @@ Images = npt.NDArray[np.uint8]  # [N, size_px, size_px]
 
 class ValidateParams(Section):
     image_size_px: int = Field(ge=32, le=2048)
-    min_side_px: int = Field(ge=1)
-    max_pixels: int = Field(gt=0)
-    max_quarantined_fraction: float = Field(ge=0, lt=1)
+    min_side_px: int = Field(default=32, ge=1)
+    max_pixels: int = Field(default=100_000_000, gt=0)  # by the header, before decoding
+    max_quarantined_fraction: float = Field(default=0.05, ge=0, lt=1)
 
 
 def take_inventory(
@@ -61,7 +61,7 @@ def _look(
 ) -> tuple[dict[str, object], Gray | None]:
     try:
         film = decode(read(image_id), params.max_pixels, params.min_side_px)
-    except ImageError as error:
+    except (ImageError, OSError) as error:
         return {"state": manifest.QUARANTINED, "reason": str(error)}, None
     height, width = film.pixels.shape
     finding: dict[str, object] = {

@@ -42,7 +42,7 @@ class Scores:
         num_positive = int(self.labels.sum())
         if num_positive in (0, len(self.labels)):
             raise EvaluationError(
-                f"{len(self.labels)} films, {num_positive} of them PNEUMONIA: both classes are needed."
+                f"{num_positive} of {len(self.labels)} films are PNEUMONIA: both classes needed."
             )
 
 
@@ -173,8 +173,8 @@ def f1(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
 
 
 def brier(scores: Scores, _: float, weights_DN: Floats) -> Floats:
-    error: Floats = weights_DN @ (scores.probabilities - scores.labels) ** 2
-    return error / weights_DN.sum(1)
+    mean: Floats = weights_DN @ (scores.probabilities - scores.labels) ** 2 / weights_DN.sum(1)
+    return mean
 
 
 def ece(scores: Scores, _: float, weights_DN: Floats) -> Floats:
@@ -182,5 +182,5 @@ def ece(scores: Scores, _: float, weights_DN: Floats) -> Floats:
     order = np.argsort(scores.probabilities, kind="stable")
     gap = (scores.probabilities - scores.labels)[order] * weights_DN[:, order]
     edges = np.linspace(0, len(order), min(NUM_ECE_BINS, len(order)) + 1).astype(int)[:-1]
-    total: Floats = np.abs(np.add.reduceat(gap, edges, axis=1)).sum(1)
-    return total / weights_DN.sum(1)
+    error: Floats = np.abs(np.add.reduceat(gap, edges, axis=1)).sum(1) / weights_DN.sum(1)
+    return error

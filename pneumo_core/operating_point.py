@@ -70,7 +70,8 @@ def choose_operating_points(
 def _candidates(scores: Scores) -> Floats:
     """0, then the middles between neighbouring probabilities, ascending."""
     distinct = np.unique(scores.probabilities)
-    return np.r_[0.0, (distinct[1:] + distinct[:-1]) / 2]
+    middles: Floats = np.r_[0.0, (distinct[1:] + distinct[:-1]) / 2]
+    return middles
 
 
 def _balance(scores: Scores, candidates: Floats, weights_DN: Floats) -> Floats:

@@ -40,9 +40,10 @@ def _require_classes(files: list[SourceFile]) -> None:
         )
 
 
-def _collect_one(file: SourceFile, folder: Path) -> dict[str, object]:
+def describe(file: SourceFile) -> dict[str, object]:
+    """What a file's place and name tell, as a row of the manifest."""
     patient = identify(file.name)
-    row: dict[str, object] = {
+    return {
         "image_id": file.image_id,
         "path": file.image_id,
         "source_split": file.split,
@@ -55,6 +56,10 @@ def _collect_one(file: SourceFile, folder: Path) -> dict[str, object]:
         "file_bytes": file.num_bytes,
         "state": manifest.KEPT,
     }
+
+
+def _collect_one(file: SourceFile, folder: Path) -> dict[str, object]:
+    row = describe(file)
     try:
         data = file.read()
     except OSError as error:

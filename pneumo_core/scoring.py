@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pneumo_core import bundle
-from pneumo_core.bundle import Description
+from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.compute import Normalisation, choose_device, to_batch
 from pneumo_core.images import Gray, resize
 from pneumo_core.inventory import Images
@@ -28,6 +28,12 @@ class Scorer:
     def load(cls, folder: Path) -> "Scorer":
         """Raises BundleError for a bundle that is incomplete or altered."""
         return cls(*bundle.load(folder))
+
+    @classmethod
+    def untempered(cls, blueprint: Blueprint, weights: Path) -> "Scorer":
+        """Of weights that validation has not seen yet: temperature 1, no thresholds."""
+        description = Description(**dict(blueprint), temperature=1.0, operating_points={})
+        return cls(bundle.build(description, weights), description)
 
     def logits(self, images: Images) -> Floats:
         """Log odds of PNEUMONIA, before temperature; images [N, H, W] of the bundle's size."""

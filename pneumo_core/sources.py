@@ -23,8 +23,8 @@ LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 
 class IngestParams(Section):
     source: str
-    max_files: int = Field(gt=0)
-    max_total_gb: float = Field(gt=0)  # gigabytes on disk once unpacked
+    max_files: int = Field(default=200_000, gt=0)
+    max_total_gb: float = Field(default=50, gt=0)  # gigabytes on disk once unpacked
 
     @property
     def max_total_bytes(self) -> int:

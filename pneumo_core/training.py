@@ -247,7 +247,7 @@ class _Run:
     ) -> tuple[float, float]:
         """(mean loss, seconds spent waiting for data)."""
         order = np.random.default_rng([self.params.seed, epoch]).permutation(len(labels))
-        y = torch.from_numpy(labels)
+        y = torch.tensor(labels)
         loss_of = nn.CrossEntropyLoss(
             torch.tensor(self.params.class_weights, device=self.device.torch_device),
             label_smoothing=self.params.label_smoothing,
@@ -299,7 +299,7 @@ class _Run:
                 for start in starts
             ]
         logits_NK = torch.cat(parts).float().cpu()
-        loss = nn.functional.cross_entropy(logits_NK, torch.from_numpy(labels))
+        loss = nn.functional.cross_entropy(logits_NK, torch.tensor(labels))
         margin = (logits_NK[:, 1] - logits_NK[:, 0]).numpy()
         return float(loss), float(roc_auc_score(labels, margin))
 

@@ -1,0 +1,143 @@
+"""The command line: parse, call, print. Heavy packages are imported where a command needs them."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pneumo_core.errors import PneumoError
+
+app = typer.Typer(
+    help="From a folder of chest X-rays to a registered, traceable pneumonia classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
+Alias = Annotated[str, typer.Option(help="Role in the registry.")]
+
+
+class Stage(StrEnum):
+    INGEST = "ingest"
+    VALIDATE = "validate"
+    DEDUP = "dedup"
+    SPLIT = "split"
+    AUGMENT = "augment"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    REPORT = "report"
+    PROMOTE = "promote"
+
+
+class Ui(StrEnum):
+    MLFLOW = "mlflow"
+    PREFECT = "prefect"
+
+
+@app.command()
+def run(
+    profile: Annotated[
+        str | None, typer.Option(help="Write a profile of profiles/ into params.yaml first.")
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one value of params.yaml."),
+    ] = None,
+) -> None:
+    """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
+    from flows import params_file, pipeline
+
+    if profile or values:
+        params_file.rewrite(profile, values or [])
+    pipeline.run()
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Films: JPEG, PNG, ...")],
+    bundle: Bundle = None,
+    alias: Alias = "champion",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Probability of pneumonia for single films. For research, not for diagnosis."""
+    from flows.models import load_model, predict_files
+
+    model = load_model(bundle, alias)
+    predictions = predict_files(model, images)
+    for each in predictions:
+        if as_json:
+            print(json.dumps(each))
+        elif "error" in each:
+            print(f"{each['path']}: {each['error']}", file=sys.stderr)
+        else:
+            print(f"{each['path']}: {each['decision']}, probability {each['probability']:.3f}")
+    if not as_json:
+        print(model.describe(), file=sys.stderr)
+    if any("error" in each for each in predictions):
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    source: Annotated[str, typer.Option(help="Labelled folder or zip in the Kaggle layout.")],
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json and predictions.csv.")],
+    split: Annotated[str, typer.Option(help="Which split of the source.")] = "test",
+    bundle: Bundle = None,
+    alias: Alias = "champion",
+) -> None:
+    """Score a model on labelled films, without the pipeline."""
+    from flows.models import load_model
+    from pneumo_core.evaluation import EvaluateParams, evaluate_source
+
+    model = load_model(bundle, alias)
+    metrics = evaluate_source(model.scorer, source, split, out, EvaluateParams())
+    print(f"{model.describe()}")
+    print(
+        f"{metrics['n']} films of {split} ({metrics['states']}), "
+        f"threshold {metrics['threshold']:.3f}"
+    )
+    for name in ("auroc", "accuracy", "sensitivity", "specificity"):
+        figure = metrics[name]
+        print(
+            f"  {name:12} {figure['value']:.3f} [{figure['ci_low']:.3f}, {figure['ci_high']:.3f}]"
+        )
+    print(f"Written to {out}")
+
+
+@app.command()
+def ui(which: Ui) -> None:
+    """Open the MLflow or the Prefect page of this project on 127.0.0.1."""
+    from flows import pages
+
+    pages.serve(which.value)
+
+
+@app.command()
+def stage(
+    name: Stage,
+    model: Annotated[str | None, typer.Argument(help="train only: a timm name")] = None,
+    strategy: Annotated[
+        str | None, typer.Argument(help="train only: frozen, partial, full")
+    ] = None,
+) -> None:
+    """Run the body of one stage, as dvc.yaml does. Use `dvc repro` or `pneumo run` instead."""
+    from flows.stages import run_body
+
+    run_body(name.value, model, strategy)
+
+
+def main() -> None:
+    """Errors that pneumo knows are one sentence; `--debug` shows where they came from."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except (PneumoError, OSError) as error:
+        if debug:
+            raise
+        print(f"pneumo: {error}", file=sys.stderr)
+        sys.exit(1)

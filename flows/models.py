@@ -1,0 +1,66 @@
+"""A model to use: a bundle from a folder or from the registry."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flows.project import PARAMS
+from pneumo_core import params as all_params
+from pneumo_core.errors import ImageError
+from pneumo_core.images import decode
+from pneumo_core.inventory import ValidateParams
+from pneumo_core.manifest import LABELS
+from pneumo_core.scoring import Scorer
+
+OPERATING_POINT = "reading_aid"
+
+
+@dataclass(frozen=True)
+class Model:
+    scorer: Scorer
+    where_from: str
+
+    @property
+    def threshold(self) -> float:
+        return self.scorer.description.operating_points[OPERATING_POINT].threshold
+
+    def describe(self) -> str:
+        return (
+            f"Model {self.scorer.description.name} ({self.where_from}), {OPERATING_POINT} at "
+            f"{self.threshold:.3f}. Research use only."
+        )
+
+
+def load_model(bundle: Path | None, alias: str) -> Model:
+    """
+    Raises:
+        BundleError: the bundle is incomplete or was altered.
+        PromotionError: nobody bears the alias.
+    """
+    if bundle is not None:
+        return Model(Scorer.load(bundle), str(bundle))
+    from tasks import registry
+
+    name = all_params.load(PARAMS).promote.registered_model
+    folder, version = registry.champion_bundle(name, alias)
+    return Model(Scorer.load(folder), f"{name}@{alias}, version {version}")
+
+
+def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:
+    """One entry a file: `path` with `probability` and `decision`, or with `error`."""
+    limits = ValidateParams(image_size_px=model.scorer.description.image_size_px)
+    entries = []
+    for path in paths:
+        entry: dict[str, Any] = {"path": str(path)}
+        try:
+            film = decode(path.read_bytes(), limits.max_pixels, limits.min_side_px)
+        except (ImageError, OSError) as error:
+            entries.append(entry | {"error": str(error)})
+            continue
+        pixels = model.scorer.fit_to_size(film.pixels)[np.newaxis]
+        (probability,) = model.scorer.probabilities(model.scorer.logits(pixels))
+        decision = LABELS[int(probability >= model.threshold)]
+        entries.append(entry | {"probability": float(probability), "decision": decision})
+    return entries

@@ -1,0 +1,72 @@
+"""`params.yaml` rewritten from a profile and single values, comments kept."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from flows.project import BASE_PROFILE, PARAMS, PROFILES
+from pneumo_core import params
+from pneumo_core.atomic import write_text
+from pneumo_core.errors import ParamsError
+
+
+def rewrite(profile: str | None, assignments: list[str]) -> None:
+    """Writes `params.yaml`, or leaves it as it was where a key or a value is wrong.
+
+    A profile states what differs from the profile `phantom`, which states everything.
+
+    Raises:
+        ParamsError: no such profile, an unknown key, a bad value.
+    """
+    content = _read(PARAMS)
+    if profile is not None:
+        content = _read(PROFILES / f"{BASE_PROFILE}.yaml")
+        _merge(content, _read(PROFILES / f"{profile}.yaml"), ())
+    for assignment in assignments:
+        _assign(content, assignment)
+    buffer = io.StringIO()
+    _yaml().dump(content, buffer)
+    params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
+    write_text(PARAMS, buffer.getvalue())
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 100
+    return yaml
+
+
+def _read(path: Path) -> Any:
+    try:
+        return _yaml().load(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(each.stem for each in PROFILES.glob("*.yaml")))
+        raise ParamsError(f"No {path} here; the profiles are: {known or 'none'}.") from error
+    except YAMLError as error:
+        raise ParamsError(f"{path} is not YAML: {error}") from error
+
+
+def _merge(base: Any, changes: Any, above: tuple[str, ...]) -> None:
+    for key, value in changes.items():
+        if key not in base:
+            raise ParamsError(f"unknown key {'.'.join((*above, key))}")
+        if isinstance(base[key], dict) and isinstance(value, dict):
+            _merge(base[key], value, (*above, key))
+        else:
+            base[key] = value
+
+
+def _assign(content: Any, assignment: str) -> None:
+    dotted, equals, text = assignment.partition("=")
+    if not equals:
+        raise ParamsError(f"--set {assignment!r}: expected section.key=value.")
+    *sections, key = dotted.split(".")
+    place = content
+    for name in sections:
+        place = place.get(name) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or key not in place:
+        raise ParamsError(f"--set: unknown key {dotted}")
+    place[key] = YAML(typ="safe").load(text)

@@ -1,0 +1,44 @@
+"""One training a device, held by the operating system: a crashed process cannot keep it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from filelock import FileLock, Timeout
+
+from tasks import places
+
+POLL_S = 0.5
+
+
+def num_slots() -> int:
+    """How many trainings can run at once: one a GPU, or one on the CPU."""
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+@contextmanager
+def own_device() -> Iterator[None]:
+    """Waits for a free device and makes it the current one."""
+    import torch
+
+    lock, slot = _wait_for_slot()
+    try:
+        if torch.cuda.is_available():
+            torch.cuda.set_device(slot)
+        yield
+    finally:
+        lock.release()
+
+
+def _wait_for_slot() -> tuple[FileLock, int]:
+    folder = places.SCRATCH / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        for slot in range(num_slots()):
+            lock = FileLock(folder / f"device-{slot}.lock")
+            with suppress(Timeout):
+                lock.acquire(blocking=False)
+                return lock, slot
+        time.sleep(POLL_S)

@@ -1,0 +1,89 @@
+"""Every trained cell becomes a bundle: calibrated and given thresholds on validation, then scored
+on test. The leaderboard is by validation; test figures stand beside it and choose nothing.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core import bundle, manifest
+from pneumo_core.atomic import replacing_file, replacing_folder, write_json
+from pneumo_core.bundle import Blueprint, Description
+from pneumo_core.evaluation import EvaluateParams, as_scores, predict, write_evaluation
+from pneumo_core.inventory import Images
+from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
+from pneumo_core.scoring import Scorer
+from tasks import ledger, places
+
+
+def run(params: EvaluateParams) -> None:
+    table = manifest.read(places.SPLIT)
+    images = np.load(places.IMAGES, mmap_mode="r")
+    rows = []
+    with replacing_folder(places.EVALUATED) as draft:
+        for trained in sorted(path for path in places.TRAINED.iterdir() if path.is_dir()):
+            folder = draft / trained.name
+            _make_bundle(trained, folder / places.BUNDLE, table, images, params)
+            rows.append(_evaluate(folder, table, images, params))
+    leaderboard = pd.DataFrame(rows).sort_values(
+        ["val_auroc", "val_balanced_accuracy", "cell"], ascending=[False, False, True]
+    )
+    with replacing_file(places.LEADERBOARD) as draft_file:
+        leaderboard.to_csv(draft_file, index=False)
+    best = leaderboard.iloc[0].to_dict()
+    write_json(places.METRICS, best)
+    print(
+        f"evaluate: best on validation is {best['cell']} (AUROC {best['val_auroc']:.4f}; "
+        f"on test AUROC {best['test_auroc']:.4f}, accuracy {best['test_accuracy']:.4f})"
+    )
+
+
+def _make_bundle(
+    trained: Path, folder: Path, table: pd.DataFrame, images: Images, params: EvaluateParams
+) -> None:
+    """Temperature and thresholds from validation complete what was trained."""
+    blueprint = Blueprint.model_validate(json.loads((trained / places.BLUEPRINT).read_text()))
+    val, val_images = _films(table, images, "val")
+    scorer = Scorer.untempered(blueprint, trained / places.WEIGHTS)
+    predictions = predict(scorer, val, val_images)
+    logits = predictions["logit"].to_numpy(np.float64)
+    temperature = fit_temperature(as_scores(predictions).labels, logits)
+    predictions["probability"] = calibrated(logits, temperature)
+    description = Description(
+        **dict(blueprint),
+        temperature=temperature,
+        operating_points=choose_operating_points(as_scores(predictions), params),
+    )
+    bundle.save(folder, description, trained / places.WEIGHTS)
+    write_evaluation(folder.parent / "val", predictions, description, "val", params)
+
+
+def _evaluate(
+    folder: Path, table: pd.DataFrame, images: Images, params: EvaluateParams
+) -> dict[str, Any]:
+    """The cell's row of the leaderboard; opens the test split, which is written down."""
+    scorer = Scorer.load(folder / places.BUNDLE)
+    test, test_images = _films(table, images, "test")
+    predictions = predict(scorer, test, test_images)
+    on_test = write_evaluation(folder / "test", predictions, scorer.description, "test", params)
+    ledger.append(
+        places.TEST_LEDGER,
+        cell=scorer.description.name,
+        bundle=bundle.identity(folder / places.BUNDLE),
+        n=on_test["n"],
+    )
+    on_val = json.loads((folder / "val" / "metrics.json").read_text())
+    shown = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "ece")
+    return {"cell": scorer.description.name} | {
+        f"{split}_{name}": metrics[name]["value"]
+        for split, metrics in (("val", on_val), ("test", on_test))
+        for name in shown
+    }
+
+
+def _films(table: pd.DataFrame, images: Images, split: str) -> tuple[pd.DataFrame, Images]:
+    films = manifest.kept(table, split)
+    return films, images[films["packed_row"].to_numpy(np.int64)]

@@ -1,0 +1,118 @@
+"""The expectations on the data, held by Great Expectations against the manifest.
+
+The suite is code, so that its limits can come from `params.yaml`. What it found goes into a JSON
+without times or ids, the same for the same data, and into Data Docs for people.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pneumo_core import manifest
+from pneumo_core.inventory import ValidateParams
+
+MAX_ROWS_NAMED = 20
+
+
+def check(table: pd.DataFrame, params: ValidateParams, data_docs: Path) -> dict[str, Any]:
+    """`success`, `broken` (a sentence each, with the rows), and every expectation's outcome."""
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    context.add_data_docs_site(
+        "local",
+        {
+            "class_name": "SiteBuilder",
+            "store_backend": {
+                "class_name": "TupleFilesystemStoreBackend",
+                "base_directory": str(data_docs.resolve()),
+            },
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        },
+    )
+    source = context.data_sources.add_pandas("manifest")
+    outcomes: list[dict[str, Any]] = []
+    for name, rows, expectations in _suites(table, params):
+        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+        suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
+        definition = context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=batch, suite=suite)
+        )
+        checkpoint = context.checkpoints.add(
+            gx.Checkpoint(
+                name=name,
+                validation_definitions=[definition],
+                actions=[gx.checkpoint.UpdateDataDocsAction(name="docs")],
+                result_format={
+                    "result_format": "COMPLETE",
+                    "unexpected_index_column_names": ["image_id"],
+                },
+            )
+        )
+        (result,) = checkpoint.run(batch_parameters={"dataframe": rows}).run_results.values()
+        outcomes += [_outcome(name, each) for each in result.results]
+    broken = [_sentence(outcome) for outcome in outcomes if not outcome["success"]]
+    return {"success": not broken, "broken": broken, "expectations": outcomes}
+
+
+def _suites(
+    table: pd.DataFrame, params: ValidateParams
+) -> list[tuple[str, pd.DataFrame, list[Any]]]:
+    """(name, the rows it is about, its expectations)"""
+    from great_expectations import expectations as gxe
+
+    every_row = [
+        gxe.ExpectColumnValuesToBeUnique(column="image_id"),
+        gxe.ExpectColumnValuesToBeInSet(column="label", value_set=list(manifest.LABELS)),
+        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(manifest.SPLITS)),
+        gxe.ExpectColumnValuesToNotBeNull(column="patient_key"),
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="decoded", mostly=1 - params.max_quarantined_fraction
+        ),
+    ]
+    kept_rows = [
+        gxe.ExpectColumnValuesToMatchRegex(column="sha256", regex="^[0-9a-f]{64}$"),
+        gxe.ExpectColumnValuesToMatchRegex(column="pixel_sha256", regex="^[0-9a-f]{64}$"),
+        gxe.ExpectColumnValuesToBeBetween(column="width_px", min_value=params.min_side_px),
+        gxe.ExpectColumnValuesToBeBetween(column="height_px", min_value=params.min_side_px),
+        # A film without contrast is a blank page, not a finding.
+        gxe.ExpectColumnValuesToBeBetween(column="std", min_value=1, mostly=0.99),
+    ]
+
+    def both_classes() -> Any:
+        labels = list(manifest.LABELS)
+        return gxe.ExpectColumnDistinctValuesToContainSet(column="label", value_set=labels)
+
+    decoded = table["pixel_sha256"].where(table["state"] == manifest.KEPT)
+    kept = manifest.kept(table)
+    return [
+        ("every file", table.assign(decoded=decoded), every_row),
+        ("kept films", kept, kept_rows),
+        *((split, manifest.kept(table, split), [both_classes()]) for split in ("train", "test")),
+    ]
+
+
+def _outcome(suite: str, each: Any) -> dict[str, Any]:
+    config = each.expectation_config
+    detail = {k: v for k, v in config.kwargs.items() if k not in {"batch_id", "column"}}
+    unexpected = each.result.get("unexpected_index_list") or []
+    return {
+        "suite": suite,
+        "expectation": config.type,
+        "column": config.kwargs.get("column"),
+        "arguments": detail,
+        "success": bool(each.success),
+        "num_unexpected": each.result.get("unexpected_count", 0 if each.success else None),
+        "unexpected": sorted({row["image_id"] for row in unexpected}),
+    }
+
+
+def _sentence(outcome: dict[str, Any]) -> str:
+    rows = outcome["unexpected"]
+    named = ", ".join(rows[:MAX_ROWS_NAMED]) + (" ..." if len(rows) > MAX_ROWS_NAMED else "")
+    what = f"{outcome['expectation']} of {outcome['column']} among {outcome['suite']}"
+    return f"{what} ({len(rows)} rows: {named})" if rows else what

@@ -1,0 +1,41 @@
+"""Where each stage leaves its results; the folders bear the stages' names, as in `dvc.yaml`."""
+
+from pathlib import Path
+
+RAW = Path("results/ingest/raw")
+INGESTED = Path("results/ingest/manifest.parquet")
+INGEST_SUMMARY = Path("results/ingest/summary.json")
+
+VALIDATED = Path("results/validate/manifest.parquet")
+IMAGES = Path("results/validate/images.npy")
+QUARANTINE = Path("results/validate/quarantine.csv")
+VALIDATION = Path("results/validate/validation.json")
+
+DEDUPLICATED = Path("results/dedup/manifest.parquet")
+DUPLICATES = Path("results/dedup/duplicates.json")
+
+SPLIT = Path("results/split/manifest.parquet")
+SPLIT_SUMMARY = Path("results/split/summary.json")
+
+TRAIN_IMAGES = Path("results/augment/train.npy")
+TRAIN_COPIES = Path("results/augment/train.parquet")
+
+TRAINED = Path("results/train")  # a folder a cell
+WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.csv"
+
+EVALUATED = Path("results/evaluate/cells")  # a folder a cell
+BUNDLE = "bundle"
+LEADERBOARD = Path("results/evaluate/leaderboard.csv")
+METRICS = Path("results/evaluate/metrics.json")
+
+REPORT = Path("reports")
+DECISION = Path("results/promote/decision.json")
+
+# Not versioned: what helps the next run, and logs.
+SCRATCH = Path("var")
+DATA_DOCS = SCRATCH / "data_docs"
+EVENTS = SCRATCH / "events"
+
+# Append-only, to be committed: who scored the test split, who became champion.
+TEST_LEDGER = Path("ledger/test_scoring.jsonl")
+PROMOTION_LEDGER = Path("ledger/promotions.jsonl")

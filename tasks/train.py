@@ -1,0 +1,81 @@
+"""One cell of the grid: weights, blueprint and curves from the packed training set."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core import bundle, manifest
+from pneumo_core.atomic import replacing_folder, write_json
+from pneumo_core.bundle import Blueprint, Origin
+from pneumo_core.events import Event, JsonLines, ProgressBar
+from pneumo_core.training import Cell, LabelledFilms, TrainedModel, TrainParams, train
+from tasks import places, provenance, tracking
+from tasks.device_lock import own_device
+
+
+def run(params: TrainParams, cell: Cell) -> None:
+    table = manifest.read(places.SPLIT)
+    copies = pd.read_parquet(places.TRAIN_COPIES)
+    train_films = LabelledFilms(
+        np.load(places.TRAIN_IMAGES, mmap_mode="r"), manifest.label_indices(copies).to_numpy()
+    )
+    val = manifest.kept(table, "val")
+    val_images = np.load(places.IMAGES, mmap_mode="r")[val["packed_row"].to_numpy(np.int64)]
+    val_films = LabelledFilms(val_images, manifest.label_indices(val).to_numpy())
+    origin_of_data = {
+        "data_sha256": _sha256(places.SPLIT),
+        "train_sha256": _sha256(places.TRAIN_COPIES),
+    }
+    used = _used(params, cell)
+    memory = places.SCRATCH / "checkpoints" / f"{cell.name}.mlflow_run"
+    with (
+        own_device(),
+        tracking.training_run(
+            cell.name, used, origin_of_data | provenance.tags(), memory
+        ) as mlflow_sink,
+    ):
+        sinks = (ProgressBar(), JsonLines(places.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
+
+        def tell(event: Event) -> None:
+            for sink in sinks:
+                sink(event)
+
+        trained = train(cell, train_films, val_films, params, places.SCRATCH, tell)
+    blueprint = Blueprint(
+        name=cell.name,
+        architecture=cell.architecture,
+        strategy=cell.strategy.value,
+        image_size_px=train_films.images.shape[1],
+        normalisation=trained.normalisation,
+        origin=Origin(
+            **origin_of_data,
+            code_version=version("pneumo"),
+            params=used,
+            pretrained=trained.provenance,
+        ),
+    )
+    _write(places.TRAINED / cell.name, trained, blueprint)
+    last = trained.history[-1]
+    print(f"train: {cell.name} ends with validation AUROC {last['val_auroc']:.4f}")
+
+
+def _write(folder: Path, trained: TrainedModel, blueprint: Blueprint) -> None:
+    with replacing_folder(folder) as draft:
+        bundle.write_weights(trained.model, draft / places.WEIGHTS)
+        write_json(draft / places.BLUEPRINT, blueprint.model_dump(mode="json"))
+        pd.DataFrame(trained.history).to_csv(draft / places.HISTORY, index=False)
+
+
+def _used(params: TrainParams, cell: Cell) -> dict[str, object]:
+    """The parameters that this cell depends on."""
+    shared = params.model_dump(
+        mode="json", exclude={"models", "strategies", "frozen", "partial", "full"}
+    )
+    return shared | params.of(cell.strategy).model_dump(mode="json")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

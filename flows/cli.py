@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from flows.project import PARAMS
 from pneumo_core.errors import PneumoError
+from pneumo_core.params import EvaluateParams
+from tasks import quiet
 
 app = typer.Typer(
     help="From a folder of chest X-rays to a registered, traceable pneumonia classifier.",
@@ -49,11 +52,20 @@ def run(
     ] = None,
 ) -> None:
     """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
-    from flows import params_file, pipeline
+    from flows import outcome, params_file
+    from pneumo_core import params
+    from tasks import dvc_graph
 
     if profile or values:
         params_file.rewrite(profile, values or [])
-    pipeline.run()
+    params.load(PARAMS)  # a bad value is an error now, not in the middle
+    if dvc_graph.stale_stages():
+        from flows import pipeline
+
+        pipeline.run()
+    else:
+        print("Nothing to do: every result is newer than what it depends on.")
+    print(outcome.describe())
 
 
 @app.command()
@@ -91,7 +103,7 @@ def evaluate(
 ) -> None:
     """Score a model on labelled films, without the pipeline."""
     from flows.models import load_model
-    from pneumo_core.evaluation import EvaluateParams, evaluate_source
+    from pneumo_core.evaluation import evaluate_source
 
     model = load_model(bundle, alias)
     metrics = evaluate_source(model.scorer, source, split, out, EvaluateParams())
@@ -132,6 +144,7 @@ def stage(
 
 def main() -> None:
     """Errors that pneumo knows are one sentence; `--debug` shows where they came from."""
+    quiet.apply()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

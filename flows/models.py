@@ -10,8 +10,8 @@ from flows.project import PARAMS
 from pneumo_core import params as all_params
 from pneumo_core.errors import ImageError
 from pneumo_core.images import decode
-from pneumo_core.inventory import ValidateParams
 from pneumo_core.manifest import LABELS
+from pneumo_core.params import ValidateParams
 from pneumo_core.scoring import Scorer
 
 OPERATING_POINT = "reading_aid"

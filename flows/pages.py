@@ -4,7 +4,6 @@ import os
 import sys
 
 from tasks import tracking
-from tasks.quiet import QUIET
 
 COMMANDS = {
     "mlflow": ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5000", "--workers", "1"],
@@ -18,4 +17,4 @@ def serve(which: str) -> None:
     if which == "mlflow":
         tracking.connect()
         command += ["--backend-store-uri", tracking.uri()]
-    os.execve(sys.executable, command, QUIET | os.environ)
+    os.execv(sys.executable, command)

@@ -18,24 +18,17 @@ def run_one(stage: str) -> None:
     run_stage(stage, log=None if sys.stderr.isatty() else get_run_logger().info)
 
 
-@flow(name="pneumo")
+@flow(name="pneumo", task_runner=ThreadPoolTaskRunner(max_workers=1))
 def pipeline() -> None:
     """Runs what DVC finds stale, each stage as soon as what it needs is there."""
-    stale = dvc_graph.stale_stages()
     futures: dict[str, PrefectFuture[Any]] = {}
-    for stage, needs in dvc_graph.edges().items():
-        if stage in stale:
-            before = [futures[need] for need in sorted(needs & stale)]
-            futures[stage] = run_one.submit(stage, wait_for=before)
+    for stage, needs in dvc_graph.stale_stages().items():
+        before = [futures[need] for need in sorted(needs)]
+        futures[stage] = run_one.submit(stage, wait_for=before)
     for future in futures.values():
         future.result()
 
 
 def run() -> None:
-    """Runs the flow: on the Prefect server that is configured, or in this process with one of
-    its own. With nothing stale no server is asked.
-    """
-    if not dvc_graph.stale_stages():
-        print("Nothing to do: every result is newer than what it depends on.")
-        return
+    """Runs the flow on the Prefect server that is configured, or on one of its own."""
     pipeline.with_options(task_runner=ThreadPoolTaskRunner(max_workers=num_slots()))()

@@ -7,6 +7,7 @@ import signal
 from flows.project import PARAMS
 from pneumo_core import params as all_params
 from pneumo_core.errors import PipelineError
+from pneumo_core.params import Strategy
 
 PR_SET_PDEATHSIG = 1
 
@@ -22,8 +23,7 @@ def run_body(name: str, model: str | None, strategy: str | None) -> None:
     if name != "train":
         body(params.section(name))
         return
-    from pneumo_core.strategies import Strategy
-    from pneumo_core.training import Cell
+        from pneumo_core.training import Cell
 
     if model is None or strategy not in set(Strategy):
         raise PipelineError(f"train needs a timm model and one of {', '.join(Strategy)}.")

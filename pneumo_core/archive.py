@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import ArchiveError
-from pneumo_core.sources import IngestParams, SourceFile, parse_place, settle_places
+from pneumo_core.params import IngestParams
+from pneumo_core.sources import SourceFile, parse_place, settle_places
 
 
 @dataclass(frozen=True)

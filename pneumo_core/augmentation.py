@@ -7,19 +7,17 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-from pydantic import Field
 
 from pneumo_core import manifest
 from pneumo_core.errors import DataError
 from pneumo_core.images import Gray
 from pneumo_core.inventory import Images
+from pneumo_core.params import AugmentParams
 from pneumo_core.progress import track
-from pneumo_core.section import Section
 
 
 @dataclass(frozen=True)
@@ -64,12 +62,6 @@ RECIPES: dict[str, Recipe] = {
         keeps_originals=False,
     ),
 }
-
-
-class AugmentParams(Section):
-    seed: int = Field(ge=0)
-    recipe: Literal["study", "symmetric"]
-    size_per_class: int = Field(gt=0)
 
 
 def plan(table: pd.DataFrame, params: AugmentParams) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from pneumo_core.errors import BundleError
 from pneumo_core.images import RESIZE_RULE
 from pneumo_core.manifest import LABELS
 from pneumo_core.operating_point import OperatingPoint
-from pneumo_core.section import Section
+from pneumo_core.params import Section
 from pneumo_core.weights import Provenance, create_model
 
 FORMAT_VERSION = 1

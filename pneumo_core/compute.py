@@ -3,17 +3,15 @@
 Shape letters: B batch, C channels, H height, W width.
 """
 
-import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from pneumo_core.inventory import Images
-
-Precision = Literal["auto", "float32", "bfloat16"]
+from pneumo_core.params import Precision
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,6 @@ def choose_device(precision: Precision) -> Device:
     """The GPU if there is one; bfloat16 where the hardware has it, unless told otherwise."""
     if torch.cuda.is_available():
         return Device(torch.device("cuda"), precision != "float32")
-    # Idle threads that spin take the core from whoever else is at work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     has_bfloat16 = torch.cpu._is_avx512_bf16_supported()
     return Device(
         torch.device("cpu"), precision == "bfloat16" or (precision == "auto" and has_bfloat16)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -19,15 +18,10 @@ from pneumo_core import manifest
 from pneumo_core.fingerprint import unpack_hashes
 from pneumo_core.images import Gray, resize
 from pneumo_core.inventory import Images
-from pneumo_core.section import Section
+from pneumo_core.params import DedupParams
 
 THUMBNAIL_SIDE_PX = 32
 BLOCK_ROWS = 2048
-
-
-class DedupParams(Section):
-    max_hash_distance_bits: int = Field(default=10, ge=0, le=256)
-    min_correlation: float = Field(default=0.995, gt=0, le=1)  # of 32 x 32 thumbnails
 
 
 @dataclass(frozen=True)

@@ -6,27 +6,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from pneumo_core import duplicates, inventory, manifest, raw
 from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.bundle import Description
-from pneumo_core.duplicates import DedupParams
 from pneumo_core.errors import EvaluationError
-from pneumo_core.inventory import Images, ValidateParams
+from pneumo_core.inventory import Images
 from pneumo_core.metrics import Scores, confusion, figures
-from pneumo_core.operating_point import OperatingPointParams
+from pneumo_core.params import DedupParams, EvaluateParams, IngestParams, ValidateParams
 from pneumo_core.scoring import Scorer
-from pneumo_core.sources import IngestParams, Source, open_source
+from pneumo_core.sources import Source, open_source
 
 PREDICTION_COLUMNS = ["image_id", "path", "patient_key", "label", "subtype"]
-
-
-class EvaluateParams(OperatingPointParams):
-    operating_point: str = "reading_aid"  # whose threshold the leaderboard and the report use
-    min_screening_sensitivity: float = Field(default=0.95, gt=0, lt=1)
-    num_draws: int = Field(default=2000, ge=100)
-    seed: int = Field(default=0, ge=0)
 
 
 def predict(scorer: Scorer, films: pd.DataFrame, images: Images) -> pd.DataFrame:

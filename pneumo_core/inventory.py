@@ -7,23 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field
 
 from pneumo_core import manifest
 from pneumo_core.errors import ImageError
 from pneumo_core.fingerprint import perceptual_hash, pixel_sha256
 from pneumo_core.images import Gray, decode, resize
+from pneumo_core.params import ValidateParams
 from pneumo_core.progress import track
-from pneumo_core.section import Section
 
 Images = npt.NDArray[np.uint8]  # [N, size_px, size_px]
-
-
-class ValidateParams(Section):
-    image_size_px: int = Field(ge=32, le=2048)
-    min_side_px: int = Field(default=32, ge=1)
-    max_pixels: int = Field(default=100_000_000, gt=0)  # by the header, before decoding
-    max_quarantined_fraction: float = Field(default=0.05, ge=0, lt=1)
 
 
 def take_inventory(

@@ -3,18 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from pneumo_core.metrics import Floats, Ints, Scores, patient_weights, percentile_interval, wilson
-from pneumo_core.section import Section
-
-
-class OperatingPointParams(Section):
-    min_screening_sensitivity: float = Field(gt=0, lt=1)  # that the lower bound must reach
-    num_draws: int = Field(ge=100)
-    seed: int = Field(ge=0)
+from pneumo_core.params import EvaluateParams
 
 
 @dataclass(frozen=True)
@@ -41,9 +34,7 @@ def calibrated(logits: Floats, temperature: float) -> Floats:
     return probabilities
 
 
-def choose_operating_points(
-    scores: Scores, params: OperatingPointParams
-) -> dict[str, OperatingPoint]:
+def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str, OperatingPoint]:
     """`reading_aid`: best mean of sensitivity and specificity. `screening`: the highest threshold
     whose sensitivity has its lower bound at the floor; absent where none has.
 

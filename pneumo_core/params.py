@@ -1,20 +1,97 @@
-"""All of `params.yaml`: one section a stage, each a class beside the code that it steers."""
+"""All of `params.yaml`: one section a stage, typed, frozen, and strict about its keys.
 
+The classes stand here, away from the code that they steer, so that the command line can check
+every value at once without loading a heavy package. What makes a stage stale are the values, and
+those DVC follows in `params.yaml` itself.
+"""
+
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pneumo_core.augmentation import AugmentParams
-from pneumo_core.duplicates import DedupParams
 from pneumo_core.errors import ParamsError
-from pneumo_core.evaluation import EvaluateParams
-from pneumo_core.inventory import ValidateParams
-from pneumo_core.section import Section
-from pneumo_core.sources import IngestParams
-from pneumo_core.splits import SplitParams
-from pneumo_core.training import TrainParams
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IngestParams(Section):
+    source: str
+    max_files: int = Field(default=200_000, gt=0)
+    max_total_gb: float = Field(default=50, gt=0)  # gigabytes on disk once unpacked
+
+    @property
+    def max_total_bytes(self) -> int:
+        return int(self.max_total_gb * 1e9)
+
+
+class ValidateParams(Section):
+    image_size_px: int = Field(ge=32, le=2048)
+    min_side_px: int = Field(default=32, ge=1)
+    max_pixels: int = Field(default=100_000_000, gt=0)  # by the header, before decoding
+    max_quarantined_fraction: float = Field(default=0.05, ge=0, lt=1)
+
+
+class DedupParams(Section):
+    max_hash_distance_bits: int = Field(default=10, ge=0, le=256)
+    min_correlation: float = Field(default=0.995, gt=0, le=1)  # of 32 x 32 thumbnails
+
+
+class SplitParams(Section):
+    seed: int = Field(ge=0)
+    val_per_class: int = Field(gt=0)
+
+
+class AugmentParams(Section):
+    seed: int = Field(ge=0)
+    recipe: Literal["study", "symmetric"]
+    size_per_class: int = Field(gt=0)
+
+
+class Strategy(StrEnum):
+    FROZEN = "frozen"  # the classifier
+    PARTIAL = "partial"  # the last two feature stages and the classifier
+    FULL = "full"  # everything
+
+
+class StrategyParams(Section):
+    lr: float = Field(gt=0)
+    epochs: int = Field(gt=0)
+
+
+class TrainParams(Section):
+    models: tuple[str, ...] = Field(min_length=1)
+    strategies: tuple[Strategy, ...] = Field(min_length=1)
+    weights: str
+    seed: int = Field(ge=0)
+    precision: Precision
+    batch_size: int = Field(ge=2)
+    optimizer: Literal["adam", "adamw"]
+    weight_decay: float = Field(ge=0)
+    schedule: Literal["step", "one_cycle"]
+    class_weights: tuple[float, float]  # NORMAL, PNEUMONIA
+    label_smoothing: float = Field(ge=0, lt=1)
+    feature_cache_gb: float = Field(gt=0)
+    frozen: StrategyParams
+    partial: StrategyParams
+    full: StrategyParams
+
+    def of(self, strategy: Strategy) -> StrategyParams:
+        chosen: StrategyParams = getattr(self, strategy.value)
+        return chosen
+
+
+class EvaluateParams(Section):
+    operating_point: str = "reading_aid"  # whose threshold the leaderboard and the report use
+    min_screening_sensitivity: float = Field(default=0.95, gt=0, lt=1)  # for its lower bound
+    num_draws: int = Field(default=2000, ge=100)
+    seed: int = Field(default=0, ge=0)
 
 
 class ReportParams(Section):

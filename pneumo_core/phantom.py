@@ -22,9 +22,9 @@ from pydantic import NonNegativeInt, ValidationError, model_validator
 
 from pneumo_core.errors import SourceError
 from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.params import Section
 from pneumo_core.patients import identify
 from pneumo_core.phantom_film import draw_film
-from pneumo_core.section import Section
 from pneumo_core.sources import SourceFile
 
 Copy = Literal["exact_duplicates", "resaved_duplicates", "near_duplicates"]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pneumo_core.errors import PromotionError
 from pneumo_core.metrics import Scores, auroc, patient_weights, percentile_interval
-from pneumo_core.section import Section
+from pneumo_core.params import Section
 
 
 class Policy(Section):

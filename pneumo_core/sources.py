@@ -12,23 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from pydantic import Field
-
 from pneumo_core.errors import SourceError
 from pneumo_core.manifest import LABELS, SPLITS
-from pneumo_core.section import Section
+from pneumo_core.params import IngestParams
 
 LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
-
-
-class IngestParams(Section):
-    source: str
-    max_files: int = Field(default=200_000, gt=0)
-    max_total_gb: float = Field(default=50, gt=0)  # gigabytes on disk once unpacked
-
-    @property
-    def max_total_bytes(self) -> int:
-        return int(self.max_total_gb * 1e9)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from pneumo_core import manifest
 from pneumo_core.errors import SplitError
-from pneumo_core.section import Section
+from pneumo_core.params import SplitParams
 
 MAX_ATTEMPTS = 100
-
-
-class SplitParams(Section):
-    seed: int = Field(ge=0)
-    val_per_class: int = Field(gt=0)
 
 
 def enlarge_validation(table: pd.DataFrame, params: SplitParams) -> pd.DataFrame:

@@ -5,7 +5,6 @@ rates use them. So a strategy needs no list of architectures.
 """
 
 import copy
-from enum import StrEnum
 from typing import Any
 
 import torch
@@ -13,12 +12,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from pneumo_core.errors import TrainingError
-
-
-class Strategy(StrEnum):
-    FROZEN = "frozen"  # the classifier
-    PARTIAL = "partial"  # the last two feature stages and the classifier
-    FULL = "full"  # everything
+from pneumo_core.params import Strategy
 
 
 def trainable_names(model: Any, strategy: Strategy) -> set[str]:

@@ -10,56 +10,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from pneumo_core.atomic import replacing_file
-from pneumo_core.compute import Device, Normalisation, Precision, choose_device, to_batch
+from pneumo_core.compute import Device, Normalisation, choose_device, to_batch
 from pneumo_core.errors import TrainingError
 from pneumo_core.events import Cached, EpochEnded, Event, Finished, Sink, Started, Stepped
 from pneumo_core.features import FeatureCache
 from pneumo_core.inventory import Images
 from pneumo_core.manifest import LABELS
-from pneumo_core.section import Section
-from pneumo_core.strategies import Strategy, cut, freeze, set_train_mode
+from pneumo_core.params import Strategy, StrategyParams, TrainParams
+from pneumo_core.strategies import cut, freeze, set_train_mode
 from pneumo_core.weights import Provenance, create_model
 
 EVAL_BATCH_SIZE = 64
 
 Fetch = Callable[[npt.NDArray[np.int64]], torch.Tensor]  # row numbers to an input batch
-
-
-class StrategyParams(Section):
-    lr: float = Field(gt=0)
-    epochs: int = Field(gt=0)
-
-
-class TrainParams(Section):
-    models: tuple[str, ...] = Field(min_length=1)
-    strategies: tuple[Strategy, ...] = Field(min_length=1)
-    weights: str
-    seed: int = Field(ge=0)
-    precision: Precision
-    batch_size: int = Field(ge=2)
-    optimizer: Literal["adam", "adamw"]
-    weight_decay: float = Field(ge=0)
-    schedule: Literal["step", "one_cycle"]
-    class_weights: tuple[float, float]  # NORMAL, PNEUMONIA
-    label_smoothing: float = Field(ge=0, lt=1)
-    feature_cache_gb: float = Field(gt=0)
-    frozen: StrategyParams
-    partial: StrategyParams
-    full: StrategyParams
-
-    def of(self, strategy: Strategy) -> StrategyParams:
-        chosen: StrategyParams = getattr(self, strategy.value)
-        return chosen
 
 
 @dataclass(frozen=True)

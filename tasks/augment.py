@@ -4,7 +4,8 @@ import numpy as np
 
 from pneumo_core import manifest
 from pneumo_core.atomic import replacing_file
-from pneumo_core.augmentation import AugmentParams, augment, plan
+from pneumo_core.augmentation import augment, plan
+from pneumo_core.params import AugmentParams
 from tasks import places
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from pneumo_core import manifest
 from pneumo_core.atomic import write_json
-from pneumo_core.duplicates import DedupParams, find_duplicates, remove_duplicates
+from pneumo_core.duplicates import find_duplicates, remove_duplicates
+from pneumo_core.params import DedupParams
 from tasks import places
 
 

@@ -17,24 +17,19 @@ def locked_hashes(*stages: str) -> dict[str, str]:
     }
 
 
-def edges() -> dict[str, set[str]]:
-    """Every stage with the stages that it needs directly, in an order that respects them."""
-    import networkx
+def stale_stages() -> dict[str, set[str]]:
+    """What DVC would run and all that stands behind it, each with the stale stages it waits for.
+
+    In the order of `dvc.yaml`, in which a stage stands behind what it needs.
+    """
     from dvc.repo import Repo
 
     with Repo() as repo:
+        changed = repo.status()
         graph = repo.index.graph  # edges point from a stage to what it needs
-        order = reversed(list(networkx.topological_sort(graph)))
-        return {stage.addressing: {need.addressing for need in graph[stage]} for stage in order}
-
-
-def stale_stages() -> set[str]:
-    """Stages that DVC would run, and all that stand behind them."""
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        stale = set(repo.status())
-    for stage, needs in edges().items():
-        if needs & stale:
-            stale.add(stage)
-    return stale
+        stale: dict[str, set[str]] = {}
+        for stage in repo.index.stages:
+            needs = {need.addressing for need in graph[stage]} & stale.keys()
+            if needs or stage.addressing in changed:
+                stale[stage.addressing] = needs
+        return stale

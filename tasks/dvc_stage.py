@@ -17,7 +17,8 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None) -> None:
         PipelineError: the stage failed; what it printed last is in the message.
     """
     # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    dvc = [sys.executable, "-m", "dvc", "--wait-for-lock"]
+    command = [*dvc, "repro", "--quiet", "--single-item", stage]
     process = subprocess.Popen(
         command,
         env=environment(),

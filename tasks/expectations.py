@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pneumo_core import manifest
-from pneumo_core.inventory import ValidateParams
+from pneumo_core.params import ValidateParams
 
 MAX_ROWS_NAMED = 20
 

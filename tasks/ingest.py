@@ -2,8 +2,9 @@
 
 from pneumo_core import manifest
 from pneumo_core.atomic import replacing_folder, write_json
+from pneumo_core.params import IngestParams
 from pneumo_core.raw import collect
-from pneumo_core.sources import IngestParams, open_source
+from pneumo_core.sources import open_source
 from tasks import places
 
 

@@ -13,8 +13,8 @@ from pneumo_core import bundle, manifest
 from pneumo_core.atomic import write_json
 from pneumo_core.errors import PromotionError
 from pneumo_core.evaluation import as_scores, predict
-from pneumo_core.inventory import ValidateParams, take_inventory
-from pneumo_core.params import PromoteParams
+from pneumo_core.inventory import take_inventory
+from pneumo_core.params import PromoteParams, ValidateParams
 from pneumo_core.promotion import Candidate, Policy, decide
 from pneumo_core.scoring import Scorer
 from tasks import dvc_graph, ledger, places, provenance

@@ -1,10 +1,7 @@
 """The model as MLflow serves it: this code and a bundle, no pickle."""
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -18,9 +15,8 @@ class PneumoModel(PythonModel):
     def predict(
         self,
         context: PythonModelContext,  # noqa: ARG002 (MLflow's signature)
-        model_input: npt.NDArray[np.uint8],
-        params: Any = None,  # noqa: ARG002
-    ) -> npt.NDArray[np.float64]:
+        model_input,  # MLflow would make a schema of a type here
+    ):
         """Probabilities of PNEUMONIA, [N], for gray films [N, H, W] of the bundle's size."""
         return self._scorer.probabilities(self._scorer.logits(model_input))
 

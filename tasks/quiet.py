@@ -1,13 +1,28 @@
-"""No package phones home by default; a variable that is set already is left as it is."""
+"""What must be in the environment before the stack is imported.
 
-QUIET = {
+No package phones home by default. A variable that is set already is left as it is, so each of
+these can be turned back on from outside.
+"""
+
+import os
+
+DEFAULTS = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # Not telemetry, but needed wherever the stack starts:
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # its first start migrates
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (  # slots outlive no crash of the server
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads that spin starve whoever else computes
+    "AWS_EC2_METADATA_DISABLED": "true",  # else S3 without credentials waits for a timeout
 }
+
+
+def apply() -> None:
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)

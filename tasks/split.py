@@ -2,7 +2,8 @@
 
 from pneumo_core import manifest
 from pneumo_core.atomic import write_json
-from pneumo_core.splits import SplitParams, enlarge_validation
+from pneumo_core.params import SplitParams
+from pneumo_core.splits import enlarge_validation
 from tasks import places
 
 

@@ -11,7 +11,8 @@ from pneumo_core import bundle, manifest
 from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Origin
 from pneumo_core.events import Event, JsonLines, ProgressBar
-from pneumo_core.training import Cell, LabelledFilms, TrainedModel, TrainParams, train
+from pneumo_core.params import TrainParams
+from pneumo_core.training import Cell, LabelledFilms, TrainedModel, train
 from tasks import places, provenance, tracking
 from tasks.device_lock import own_device
 

@@ -5,7 +5,8 @@ import numpy as np
 from pneumo_core import manifest
 from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.errors import DataError
-from pneumo_core.inventory import ValidateParams, take_inventory
+from pneumo_core.inventory import take_inventory
+from pneumo_core.params import ValidateParams
 from tasks import expectations, places
 
 

@@ -1,0 +1,74 @@
+"""Where on a film a network finds what speaks for a class: HiResCAM.
+
+Gradient times activation of the last feature map, element by element, summed over its channels,
+without its negative parts (Draelos & Carin 2020, arXiv:2011.08891). Where average pooling and one
+linear layer follow the map, its sum before that cut is the score but for the bias, so it shows what
+the model used. Explained are the log odds of the class, of which its probability is made.
+
+Shape letters: B batch, C channels, H height, W width.
+"""
+
+import torch
+from captum.attr import LayerGradientXActivation
+from torch import nn
+from torch.nn import functional
+
+from pneumo_core.errors import EvaluationError
+
+
+def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
+    """What speaks for class `positive`, [B, H, W] in 0..1, each film scaled to its own maximum.
+
+    All zeros where nothing on a film speaks for the class. Sets the model to eval mode and moves
+    it to the films' device.
+
+    Raises:
+        EvaluationError: the model has no spatial feature map; see `last_spatial_layer`.
+    """
+    model.to(x_BCHW.device).eval()
+    layer = last_spatial_layer(model, x_BCHW[:1])
+
+    def log_odds(x_BCHW: torch.Tensor) -> torch.Tensor:
+        logits_BK = model(x_BCHW)
+        others = [k for k in range(logits_BK.shape[1]) if k != positive]
+        return logits_BK[:, positive] - logits_BK[:, others].logsumexp(1)
+
+    x_BCHW = x_BCHW.detach().clone().requires_grad_()
+    product_BCHW = LayerGradientXActivation(log_odds, layer).attribute(x_BCHW).detach()
+    map_B1HW = product_BCHW.sum(1, keepdim=True).relu()
+    map_BHW = functional.interpolate(map_B1HW, x_BCHW.shape[2:], mode="bilinear").squeeze(1)
+    highest_B11 = map_BHW.amax((1, 2), keepdim=True)
+    return map_BHW / highest_B11.where(highest_B11 > 0, 1.0)
+
+
+def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:
+    """The last module to finish with a square map [B, C, H, W] for square films.
+
+    A map that is later taken apart into tokens [B, N, C], as a transformer does, does not count.
+
+    Raises:
+        EvaluationError: there is no such module.
+    """
+    finished: list[nn.Module] = []
+
+    def look(module: nn.Module, _: object, output: object) -> None:
+        if not isinstance(output, torch.Tensor):
+            return
+        if output.ndim == 4 and output.shape[2] == output.shape[3] > 1:
+            finished.append(module)
+        elif output.ndim == 3:
+            finished.clear()
+
+    handles = [module.register_forward_hook(look) for module in model.modules()]
+    try:
+        with torch.no_grad():
+            model(x_BCHW)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not finished:
+        raise EvaluationError(
+            f"{type(model).__name__} ends in no map of the film, so that nothing can be laid over "
+            "it: saliency needs a convolutional network."
+        )
+    return finished[-1]

@@ -10,7 +10,6 @@ import typer
 
 from flows.project import PARAMS
 from pneumo_core.errors import PneumoError
-from pneumo_core.params import EvaluateParams
 from tasks import quiet
 
 app = typer.Typer(
@@ -103,7 +102,8 @@ def evaluate(
 ) -> None:
     """Score a model on labelled films, without the pipeline."""
     from flows.models import load_model
-    from pneumo_core.evaluation import evaluate_source
+    from pneumo_core.outside import evaluate_source
+    from pneumo_core.params import EvaluateParams
 
     model = load_model(bundle, alias)
     metrics = evaluate_source(model.scorer, source, split, out, EvaluateParams())

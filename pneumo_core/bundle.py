@@ -6,6 +6,7 @@ and `checksums.json` (SHA-256 of the other two).
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +20,20 @@ from pneumo_core.compute import Normalisation
 from pneumo_core.errors import BundleError
 from pneumo_core.images import RESIZE_RULE
 from pneumo_core.manifest import LABELS
-from pneumo_core.operating_point import OperatingPoint
 from pneumo_core.params import Section
 from pneumo_core.weights import Provenance, create_model
 
 FORMAT_VERSION = 1
 WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A probability at or above `threshold` reads as PNEUMONIA; with its 95 % interval."""
+
+    threshold: float
+    ci_low: float
+    ci_high: float
 
 
 class Origin(Section):

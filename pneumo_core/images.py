@@ -18,6 +18,7 @@ from pneumo_core.errors import ImageError
 RESIZE_RULE = "squash-bilinear-antialias"
 
 Gray = npt.NDArray[np.uint8]  # [H, W]
+Images = npt.NDArray[np.uint8]  # [N, H, W]
 
 
 @dataclass(frozen=True)

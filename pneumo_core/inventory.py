@@ -5,17 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pneumo_core import manifest
 from pneumo_core.errors import ImageError
 from pneumo_core.fingerprint import perceptual_hash, pixel_sha256
-from pneumo_core.images import Gray, decode, resize
+from pneumo_core.images import Gray, Images, decode, resize
 from pneumo_core.params import ValidateParams
 from pneumo_core.progress import track
-
-Images = npt.NDArray[np.uint8]  # [N, size_px, size_px]
 
 
 def take_inventory(

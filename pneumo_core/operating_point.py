@@ -1,22 +1,12 @@
 """Thresholds and temperature, chosen on validation and carried in the bundle."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
+from pneumo_core.bundle import OperatingPoint
 from pneumo_core.metrics import Floats, Ints, Scores, patient_weights, percentile_interval, wilson
 from pneumo_core.params import EvaluateParams
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A probability at or above `threshold` reads as PNEUMONIA; with its 95 % interval."""
-
-    threshold: float
-    ci_low: float
-    ci_high: float
 
 
 def fit_temperature(labels: Ints, logits: Floats) -> float:

@@ -13,7 +13,7 @@ from pneumo_core import bundle, manifest
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.evaluation import as_scores, predict, write_evaluation
-from pneumo_core.inventory import Images
+from pneumo_core.images import Images
 from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
 from pneumo_core.params import EvaluateParams
 from pneumo_core.scoring import Scorer

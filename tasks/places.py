@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+PARAMS = Path("params.yaml")
+
 RAW = Path("results/ingest/raw")
 INGESTED = Path("results/ingest/manifest.parquet")
 INGEST_SUMMARY = Path("results/ingest/summary.json")
@@ -29,6 +31,7 @@ LEADERBOARD = Path("results/evaluate/leaderboard.csv")
 METRICS = Path("results/evaluate/metrics.json")
 
 REPORT = Path("reports")
+PAGE = "index.html"
 DECISION = Path("results/promote/decision.json")
 
 # Not versioned: what helps the next run, and logs.

@@ -1,0 +1,64 @@
+"""What was found, as one page to open."""
+
+import json
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core import bundle, manifest
+from pneumo_core import params as all_params
+from pneumo_core.atomic import replacing_folder
+from pneumo_core.report import CellFindings, DataFindings, Findings, ReportParams, render
+from pneumo_core.scoring import Scorer
+from tasks import dvc_graph, places, provenance
+
+
+def run(params: ReportParams) -> None:
+    settings = all_params.load(places.PARAMS)
+    leaderboard = pd.read_csv(places.LEADERBOARD)
+    found = Findings(
+        data=_data(settings.ingest.source),
+        leaderboard=leaderboard,
+        cells=tuple(map(_cell, leaderboard["cell"])),
+        provenance=_provenance(settings),
+    )
+    page = render(found, Scorer.load(places.EVALUATED / found.winner.name / places.BUNDLE), params)
+    with replacing_folder(places.REPORT) as draft:
+        (draft / places.PAGE).write_text(page, encoding="utf-8")
+    print(f"report: {places.REPORT / places.PAGE}")
+
+
+def _data(source: str) -> DataFindings:
+    summary = json.loads(places.SPLIT_SUMMARY.read_text())
+    return DataFindings(
+        source=source,
+        table=manifest.read(places.SPLIT),
+        images=np.load(places.IMAGES, mmap_mode="r"),
+        num_copies=manifest.count(pd.read_parquet(places.TRAIN_COPIES), "label"),
+        num_near_groups=len(json.loads(places.DUPLICATES.read_text())["near"]),
+        num_shared_with_val=summary["patient_groups_in_train_and_val"],
+        num_shared_with_test=summary["patient_groups_possibly_in_train_and_test"],
+    )
+
+
+def _cell(name: str) -> CellFindings:
+    folder = places.EVALUATED / name
+    return CellFindings(
+        description=bundle.read_description(folder / places.BUNDLE),
+        val=json.loads((folder / "val" / "metrics.json").read_text()),
+        test=json.loads((folder / "test" / "metrics.json").read_text()),
+        predictions=pd.read_csv(folder / "test" / "predictions.csv", float_precision="round_trip"),
+        history=pd.read_csv(places.TRAINED / name / places.HISTORY),
+    )
+
+
+def _provenance(settings: all_params.Params) -> dict[str, str]:
+    hashes = dvc_graph.locked_hashes("ingest", "split", "augment")
+    return {
+        "data source": settings.ingest.source,
+        "augmentation recipe": settings.augment.recipe,
+        **{f"DVC hash of {path}": md5 for path, md5 in hashes.items()},
+        "pneumo": version("pneumo"),
+        **{name.replace("_", " "): value for name, value in provenance.tags().items()},
+    }

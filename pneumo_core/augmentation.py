@@ -14,8 +14,7 @@ from PIL import Image
 
 from pneumo_core import manifest
 from pneumo_core.errors import DataError
-from pneumo_core.images import Gray
-from pneumo_core.inventory import Images
+from pneumo_core.images import Gray, Images
 from pneumo_core.params import AugmentParams
 from pneumo_core.progress import track
 

@@ -83,7 +83,10 @@ def learning_curve(name: str, history: pd.DataFrame, max_loss: float) -> Markup:
 
 
 def roc_curves(
-    scores_of: Mapping[str, Scores], label_of: Mapping[str, str], winner: str, at: tuple[float, float]
+    scores_of: Mapping[str, Scores],
+    label_of: Mapping[str, str],
+    winner: str,
+    at: tuple[float, float],
 ) -> Markup:
     """All cells on one set of films; `at`: the winner's (1 - specificity, sensitivity)."""
 

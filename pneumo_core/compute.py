@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pneumo_core.inventory import Images
+from pneumo_core.images import Images
 from pneumo_core.params import Precision
 
 

@@ -16,8 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pneumo_core import manifest
 from pneumo_core.fingerprint import unpack_hashes
-from pneumo_core.images import Gray, resize
-from pneumo_core.inventory import Images
+from pneumo_core.images import Gray, Images, resize
 from pneumo_core.params import DedupParams
 
 THUMBNAIL_SIDE_PX = 32

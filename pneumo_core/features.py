@@ -14,7 +14,7 @@ import torch
 
 from pneumo_core.atomic import replacing_file
 from pneumo_core.compute import Device, Normalisation, to_batch
-from pneumo_core.inventory import Images
+from pneumo_core.images import Images
 from pneumo_core.progress import track
 from pneumo_core.strategies import Trunk
 from pneumo_core.weights import state_sha256

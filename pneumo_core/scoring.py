@@ -10,8 +10,7 @@ from torch import nn
 from pneumo_core import bundle
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.compute import Normalisation, choose_device, to_batch
-from pneumo_core.images import Gray, resize
-from pneumo_core.inventory import Images
+from pneumo_core.images import Gray, Images, resize
 from pneumo_core.metrics import Floats
 from pneumo_core.operating_point import calibrated
 from pneumo_core.progress import track

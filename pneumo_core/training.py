@@ -23,7 +23,7 @@ from pneumo_core.compute import Device, Normalisation, choose_device, to_batch
 from pneumo_core.errors import TrainingError
 from pneumo_core.events import Cached, EpochEnded, Event, Finished, Sink, Started, Stepped
 from pneumo_core.features import FeatureCache
-from pneumo_core.inventory import Images
+from pneumo_core.images import Images
 from pneumo_core.manifest import LABELS
 from pneumo_core.params import Strategy, StrategyParams, TrainParams
 from pneumo_core.strategies import cut, freeze, set_train_mode

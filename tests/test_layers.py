@@ -60,7 +60,9 @@ import pneumo_core
 for module in pkgutil.iter_modules(pneumo_core.__path__):
     importlib.import_module(f"pneumo_core.{{module.name}}")
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
 
 

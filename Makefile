@@ -1,0 +1,39 @@
+# The same commands for people and for CI.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	&& echo $$p && break; done)
+BIN := .venv/bin
+UV := uv==0.13.9
+
+export UV_COMPILE_BYTECODE = 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install run test check lock
+help: ## What can be done here
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/.installed ## Install what pneumo needs into .venv
+
+.venv/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "pneumo needs Python 3.11 or 3.12: make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(UV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: install ## Run the whole pipeline: data to registered champion and report
+	pneumo run
+
+check: install ## Format, lint, types, layers
+	ruff format --check --quiet .
+	ruff check --quiet .
+	mypy --no-error-summary
+	lint-imports > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+
+test: check ## Everything that must hold
+	python -m pytest
+
+lock: install ## Choose the newest versions that pyproject.toml allows
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock

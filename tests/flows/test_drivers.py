@@ -1,0 +1,160 @@
+"""`dvc repro` and the Prefect flow: one graph, one result, whatever happened on the way."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+SMALL = [
+    "--set=validate.image_size_px=64",
+    "--set=split.val_per_class=30",
+    "--set=augment.size_per_class=100",
+    "--set=train.strategies=[frozen, partial]",
+    "--set=train.frozen.epochs=3",
+    "--set=train.partial.epochs=2",
+    "--set=report.num_saliency_films=2",
+]
+
+
+def use_small_params(project: Path) -> None:
+    """As `pneumo run --set` would write them."""
+    from flows import params_file
+
+    before = Path.cwd()
+    os.chdir(project)
+    try:
+        params_file.rewrite(None, [value.removeprefix("--set=") for value in SMALL])
+    finally:
+        os.chdir(before)
+
+
+def locked(project: Path) -> dict[str, Any]:
+    stages: dict[str, Any] = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    return stages
+
+
+@pytest.fixture(scope="module")
+def by_dvc(make_project: Callable[[], Path], run: Run) -> Path:
+    project = make_project()
+    use_small_params(project)
+    result = run("dvc", "repro", cwd=project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def by_flow(make_project: Callable[[], Path], run: Run) -> Path:
+    project = make_project()
+    result = run("pneumo", "run", *SMALL, cwd=project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Best by validation: tf_efficientnet_lite0-" in result.stdout
+    return project
+
+
+def test_both_drivers_give_the_same_hashes(by_dvc: Path, by_flow: Path) -> None:
+    assert locked(by_dvc) == locked(by_flow)
+
+
+@pytest.mark.parametrize("driver", ["by_dvc", "by_flow"])
+def test_afterwards_neither_driver_finds_anything_to_do(
+    driver: str, request: pytest.FixtureRequest, run: Run
+) -> None:
+    project = request.getfixturevalue(driver)
+    assert "up to date" in run("dvc", "status", cwd=project).stdout
+    assert "up to date" in run("dvc", "repro", cwd=project).stdout
+    assert "Nothing to do" in run("pneumo", "run", cwd=project).stdout
+
+
+def test_phantom_findings_equal_its_truth(by_dvc: Path) -> None:
+    import json
+
+    import pandas as pd
+
+    from pneumo_core.phantom import PhantomSource
+
+    truth = PhantomSource.from_description(by_dvc / "sources" / "phantom.yaml").truth()
+    quarantine = pd.read_csv(by_dvc / "results/validate/quarantine.csv")
+    found = json.loads((by_dvc / "results/dedup/duplicates.json").read_text())
+    planted = {frozenset(pair) for pair in truth.exact_duplicates + truth.resaved_duplicates}
+    assert {frozenset(group) for group in found["exact"]} == planted
+    assert {frozenset(group) for group in found["near"]} == set(
+        map(frozenset, truth.near_duplicates)
+    )
+    assert set(quarantine["image_id"]) == set(truth.broken)
+    for row in quarantine.itertuples():
+        assert truth.broken[row.image_id] in row.reason
+
+
+@pytest.mark.parametrize(
+    ("stage", "sign_of_life"),
+    [
+        ("augment", "results/augment/.train.npy.*"),
+        ("train@tf_efficientnet_lite0-partial", "var/checkpoints/*partial.pt"),
+    ],
+)
+def test_killed_in_the_middle_and_run_again_gives_the_same(
+    stage: str,
+    sign_of_life: str,
+    make_project: Callable[[], Path],
+    by_dvc: Path,
+    run: Run,
+    environment: dict[str, str],
+) -> None:
+    project = make_project()
+    use_small_params(project)
+    victim = subprocess.Popen(
+        ["dvc", "repro", stage],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 240
+    while not list(project.glob(sign_of_life)):
+        assert victim.poll() is None, "the stage ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(victim.pid, signal.SIGKILL)
+    victim.wait()
+
+    result = run("dvc", "repro", stage, cwd=project)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert locked(project)[stage] == locked(by_dvc)[stage]
+
+
+def test_a_stage_dies_with_the_dvc_that_started_it(
+    make_project: Callable[[], Path], environment: dict[str, str]
+) -> None:
+    """`kill -9` of dvc alone must not leave a stage writing beside the next run."""
+    project = make_project()
+    dvc = subprocess.Popen(
+        ["dvc", "repro", "validate"], cwd=project, env=environment, stdout=subprocess.DEVNULL
+    )
+    stage = None
+    deadline = time.monotonic() + 60
+    while stage is None and time.monotonic() < deadline:
+        stage = next(iter(_children(dvc.pid)), None)
+        time.sleep(0.05)
+    assert stage is not None
+    time.sleep(2)  # past the imports, so that it has asked to die with its parent
+    children = _children(dvc.pid)
+    dvc.kill()
+    dvc.wait()
+    time.sleep(1)
+    assert children
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []

@@ -23,7 +23,7 @@ def run_body(name: str, model: str | None, strategy: str | None) -> None:
     if name != "train":
         body(params.section(name))
         return
-        from pneumo_core.training import Cell
+    from pneumo_core.training import Cell
 
     if model is None or strategy not in set(Strategy):
         raise PipelineError(f"train needs a timm model and one of {', '.join(Strategy)}.")

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from flows.project import PARAMS
 from pneumo_core.errors import PneumoError
 from tasks import quiet
 
@@ -53,11 +52,11 @@ def run(
     """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
     from flows import outcome, params_file
     from pneumo_core import params
-    from tasks import dvc_graph
+    from tasks import dvc_graph, places
 
     if profile or values:
         params_file.rewrite(profile, values or [])
-    params.load(PARAMS)  # a bad value is an error now, not in the middle
+    params.load(places.PARAMS)  # a bad value is an error now, not in the middle
     if dvc_graph.stale_stages():
         from flows import pipeline
 

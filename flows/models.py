@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from flows.project import PARAMS
 from pneumo_core import params as all_params
 from pneumo_core.errors import ImageError
 from pneumo_core.images import decode
 from pneumo_core.manifest import LABELS
 from pneumo_core.params import ValidateParams
 from pneumo_core.scoring import Scorer
+from tasks import places
 
 OPERATING_POINT = "reading_aid"
 
@@ -43,7 +43,7 @@ def load_model(bundle: Path | None, alias: str) -> Model:
         return Model(Scorer.load(bundle), str(bundle))
     from tasks import registry
 
-    name = all_params.load(PARAMS).promote.registered_model
+    name = all_params.load(places.PARAMS).promote.registered_model
     folder, version = registry.champion_bundle(name, alias)
     return Model(Scorer.load(folder), f"{name}@{alias}, version {version}")
 

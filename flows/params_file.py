@@ -7,10 +7,15 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from flows.project import BASE_PROFILE, PARAMS, PROFILES
 from pneumo_core import params
 from pneumo_core.atomic import write_text
 from pneumo_core.errors import ParamsError
+from pneumo_core.raw import require_classes
+from pneumo_core.sources import open_source
+from tasks import places
+
+PROFILES = Path("profiles")
+BASE_PROFILE = "phantom"
 
 
 def rewrite(profile: str | None, assignments: list[str]) -> None:
@@ -20,8 +25,9 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
 
     Raises:
         ParamsError: no such profile, an unknown key, a bad value.
+        SourceError, DataError: the source of the images cannot be used.
     """
-    content = _read(PARAMS)
+    content = _read(places.PARAMS)
     if profile is not None:
         content = _read(PROFILES / f"{BASE_PROFILE}.yaml")
         _merge(content, _read(PROFILES / f"{profile}.yaml"), ())
@@ -29,8 +35,9 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
         _assign(content, assignment)
     buffer = io.StringIO()
     _yaml().dump(content, buffer)
-    params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
-    write_text(PARAMS, buffer.getvalue())
+    wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
+    require_classes(open_source(wanted.ingest).files())
+    write_text(places.PARAMS, buffer.getvalue())
 
 
 def _yaml() -> YAML:

@@ -4,31 +4,49 @@ import sys
 from typing import Any
 
 from prefect import flow, get_run_logger, task
+from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from pneumo_core.errors import PipelineError
 from tasks import dvc_graph
 from tasks.device_lock import num_slots
 from tasks.dvc_stage import run_stage
 
 
 @task(task_run_name="{stage}")
-def run_one(stage: str) -> None:
+def run_one(stage: str) -> State[None]:
     """A terminal shows the stage's own progress bars, a log its lines."""
-    run_stage(stage, log=None if sys.stderr.isatty() else get_run_logger().info)
+    try:
+        run_stage(stage, log=None if sys.stderr.isatty() else get_run_logger().info)
+    except PipelineError as error:
+        return Failed(message=str(error))
+    return Completed(message=f"{stage} is done")
 
 
-@flow(name="pneumo", task_runner=ThreadPoolTaskRunner(max_workers=1))
-def pipeline() -> None:
+@flow(name="pneumo")
+def pipeline() -> State[None]:
     """Runs what DVC finds stale, each stage as soon as what it needs is there."""
     futures: dict[str, PrefectFuture[Any]] = {}
     for stage, needs in dvc_graph.stale_stages().items():
         before = [futures[need] for need in sorted(needs)]
         futures[stage] = run_one.submit(stage, wait_for=before)
     for future in futures.values():
-        future.result()
+        future.wait()
+    failed = [future.state.message for future in futures.values() if future.state.is_failed()]
+    if failed:
+        return Failed(message=" ".join(map(str, failed)))
+    return Completed(message=f"{len(futures)} stages run")
 
 
 def run() -> None:
-    """Runs the flow on the Prefect server that is configured, or on one of its own."""
-    pipeline.with_options(task_runner=ThreadPoolTaskRunner(max_workers=num_slots()))()
+    """Runs the flow on the Prefect server that is configured, or on one of its own.
+
+    Raises:
+        PipelineError: a stage failed.
+    """
+    by_device = pipeline.with_options(task_runner=ThreadPoolTaskRunner(max_workers=num_slots()))
+    state = by_device(return_state=True)
+    if not state.is_completed():
+        raise PipelineError(str(state.message))

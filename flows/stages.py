@@ -4,10 +4,10 @@ import ctypes
 import importlib
 import signal
 
-from flows.project import PARAMS
 from pneumo_core import params as all_params
 from pneumo_core.errors import PipelineError
 from pneumo_core.params import Strategy
+from tasks import places
 
 PR_SET_PDEATHSIG = 1
 
@@ -18,7 +18,7 @@ def run_body(name: str, model: str | None, strategy: str | None) -> None:
         PipelineError: train was called without a cell.
     """
     die_with_parent()
-    params = all_params.load(PARAMS)
+    params = all_params.load(places.PARAMS)
     body = importlib.import_module(f"tasks.{name}").run
     if name != "train":
         body(params.section(name))

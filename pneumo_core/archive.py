@@ -11,6 +11,13 @@ from pneumo_core.errors import ArchiveError
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import SourceFile, parse_place, settle_places
 
+# RuntimeError: encrypted; its child NotImplementedError: unknown compression;
+# ValueError: a name that is not the UTF-8 that it claims to be.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, RuntimeError, ValueError),
+)
+
 
 @dataclass(frozen=True)
 class ZipSource:
@@ -24,7 +31,7 @@ class ZipSource:
         """
         try:
             archive = zipfile.ZipFile(self.path)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise ArchiveError(f"{self.path} is no readable zip archive: {error}.") from error
         members = [member for member in archive.infolist() if not member.is_dir()]
         self._check(members)
@@ -40,7 +47,7 @@ class ZipSource:
     def _check(self, members: list[zipfile.ZipInfo]) -> None:
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            if path.is_absolute() or ".." in path.parts or ":" in path.as_posix().split("/")[0]:
                 raise ArchiveError(
                     f"{self.path} was refused: its member {member.filename!r} points outside it."
                 )
@@ -62,8 +69,7 @@ def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], b
         # zipfile gives no byte more than the header states, and checks the CRC.
         try:
             return archive.read(member)
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-            # RuntimeError: encrypted; its child NotImplementedError: unknown compression
+        except _DAMAGE as error:
             raise OSError(f"damaged in the archive: {error}") from error
 
     return read

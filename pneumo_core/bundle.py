@@ -105,11 +105,11 @@ def read_description(folder: Path) -> Description:
             if _sha256(folder / name) != expected[name]:
                 raise BundleError(f"{folder / name} was altered: its checksum does not match.")
         content = json.loads((folder / DESCRIPTION).read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(
             f"{folder} is no complete bundle: {error.filename} is missing."
         ) from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:  # ValueError: neither UTF-8 nor JSON
         raise BundleError(f"{folder / CHECKSUMS} cannot be read: {error}") from error
     if content.get("format_version") != FORMAT_VERSION:
         raise BundleError(

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from itertools import cycle
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -27,7 +28,7 @@ DASHES = ("-", "--", ":")
 OVERLAY_COLOURS, OVERLAY_OPACITY = "inferno", 0.65
 POINTS_PER_INCH, SCREEN_SCALE = 72, 1.4
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a dollar in a name is a dollar
     "font.family": "sans-serif",
@@ -61,9 +62,9 @@ def film_counts(before: Mapping[str, int], after: Mapping[str, int]) -> Markup:
         axes.spines["bottom"].set_visible(False)
         axes.invert_yaxis()
         axes.margins(x=0.12)
-        _legend_below(axes)
+        axes.figure.legend(loc="outside lower center", ncols=2)
 
-    return _svg(draw, (4.6, 1.0 + 0.55 * len(before)), "Films by split and class, before and after")
+    return _svg(draw, (4.6, 0.7 + 0.55 * len(before)), "Films by split and class, before and after")
 
 
 def learning_curve(name: str, history: pd.DataFrame, max_loss: float) -> Markup:
@@ -76,7 +77,7 @@ def learning_curve(name: str, history: pd.DataFrame, max_loss: float) -> Markup:
                 history["epoch"], history[column], dash, color=colour, label=label, marker="."
             )
         axes.set(title=name, xlabel="epoch", ylabel="loss", ylim=(0, max_loss * 1.05))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.legend(loc="lower left")
 
     return _svg(draw, (3.4, 2.7), f"Learning curve of {name}")
@@ -103,9 +104,9 @@ def roc_curves(
         axes.plot(*at, "o", color=ORANGE, markersize=9, zorder=4, label="operating point")
         axes.set(xlabel="1 \u2212 specificity", ylabel="sensitivity", aspect="equal")
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        _legend_below(axes)
+        axes.figure.legend(loc="outside lower left", borderpad=0.8)
 
-    return _svg(draw, (4.6, 4.9 + 0.2 * len(scores_of)), "ROC curves of all models on test")
+    return _svg(draw, (4.6, 4.7 + 0.18 * len(scores_of)), "ROC curves of all models on test")
 
 
 def confusion_matrix(counts: Confusion) -> Markup:
@@ -166,10 +167,6 @@ def overlay(pixels: Gray, saliency: Floats) -> RGB:
     opacity = OVERLAY_OPACITY * saliency[..., None]
     mixed: RGB = np.rint(pixels[..., None] * (1 - opacity) + colours * opacity).astype(np.uint8)
     return mixed
-
-
-def _legend_below(axes: Axes) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.13), borderaxespad=0)
 
 
 def _svg(draw: Callable[[Axes], None], size_in: tuple[float, float], label: str) -> Markup:

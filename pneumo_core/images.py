@@ -6,6 +6,7 @@ alone separates the classes of the public archive.
 """
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 
@@ -25,6 +26,19 @@ Images = npt.NDArray[np.uint8]  # [N, H, W]
 class Film:
     pixels: Gray
     colour_mode: str
+
+
+# What Pillow's readers raise on damaged bytes of one format or another.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RuntimeError,
+    struct.error,
+)
 
 
 def decode(data: bytes, max_pixels: int, min_side_px: int = 1) -> Film:
@@ -51,7 +65,7 @@ def decode(data: bytes, max_pixels: int, min_side_px: int = 1) -> Film:
         raise ImageError("not an image") from error
     except Image.DecompressionBombError as error:
         raise ImageError("oversized: the header claims a decompression bomb") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise ImageError(f"cannot be decoded: {error}") from error
 
 

@@ -53,19 +53,23 @@ SCHEMA = pa.schema(
 def write(table: pd.DataFrame, path: Path) -> None:
     """Writes the same bytes for the same rows; columns that are not there yet become null."""
     table = table.reindex(columns=SCHEMA.names)
-    with replacing_file(path) as draft:
-        pq.write_table(pa.Table.from_pandas(table, SCHEMA, preserve_index=False), draft)
+    rows = pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
+    with replacing_file(path) as draft:  # without what pandas notes of its types and version
+        pq.write_table(rows.replace_schema_metadata(SCHEMA.metadata), draft)
 
 
 def read(path: Path) -> pd.DataFrame:
     """Rows in the order of `image_id`.
 
     Raises:
-        DataError: the file is missing or follows another version of the schema.
+        DataError: the file is missing, no Parquet or follows another version of the schema.
     """
     if not path.is_file():
         raise DataError(f"No manifest at {path}: run the stage before this one first.")
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read as a manifest: {error}.") from error
     version = (table.schema.metadata or {}).get(b"pneumo_manifest_version", b"none").decode()
     if version != str(SCHEMA_VERSION):
         raise DataError(

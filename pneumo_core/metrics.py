@@ -111,13 +111,14 @@ def percentile_interval(values: Floats) -> tuple[float, float]:
 def patient_weights(scores: Scores, num_draws: int, seed: int) -> Floats:
     """How often each film is in each bootstrap draw of patients, [D, N].
 
-    Patients are drawn within their class (that of their first film), so that each draw has both.
+    Patients are drawn within their class (well, ill, or films of both), so that each draw has both.
     """
-    keys, first, patient_of = np.unique(scores.patient_keys, return_index=True, return_inverse=True)
+    keys, patient_of = np.unique(scores.patient_keys, return_inverse=True)
+    share_ill = np.bincount(patient_of, scores.labels) / np.bincount(patient_of)
     rng = np.random.default_rng(seed)
     times = np.zeros((num_draws, len(keys)))
-    for label in (0, 1):
-        members = np.flatnonzero(scores.labels[first] == label)
+    for of_class in (share_ill == 0, share_ill == 1, (share_ill > 0) & (share_ill < 1)):
+        members = np.flatnonzero(of_class)
         if len(members):
             even = np.full(len(members), 1 / len(members))
             times[:, members] = rng.multinomial(len(members), even, size=num_draws)

@@ -43,7 +43,7 @@ def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str,
     if screening:
         missed = 1 - float((scores.probabilities[scores.labels == 1] >= screening[-1]).mean())
         points["screening"] = OperatingPoint(
-            float(screening[-1]), *_quantile_interval(scores, weights, missed)
+            float(screening[-1]), *_quantile_interval(scores, candidates, weights, missed)
         )
     return points
 
@@ -80,10 +80,13 @@ def _sensitivity_floor(scores: Scores, threshold: float) -> float:
     return wilson(int(found.sum()), len(found)).ci_low
 
 
-def _quantile_interval(scores: Scores, weights_DN: Floats, quantile: float) -> tuple[float, float]:
-    """Interval of the probability below which this part of the ill lies."""
+def _quantile_interval(
+    scores: Scores, candidates: Floats, weights_DN: Floats, quantile: float
+) -> tuple[float, float]:
+    """Interval of the highest candidate below which no more than this part of the ill lies."""
     ill = np.flatnonzero(scores.labels == 1)
     order = ill[np.argsort(scores.probabilities[ill], kind="stable")]
     sums = np.cumsum(weights_DN[:, order], axis=1)
-    index = (sums <= quantile * sums[:, -1:]).sum(1).clip(max=len(order) - 1)
-    return percentile_interval(scores.probabilities[order][index])
+    missed = sums <= quantile * sums[:, -1:] + 1e-9
+    last_found = scores.probabilities[order][missed.sum(1).clip(max=len(order) - 1)]
+    return percentile_interval(candidates[np.searchsorted(candidates, last_found, "right") - 1])

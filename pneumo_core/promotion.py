@@ -70,12 +70,14 @@ def gate_faults(challenger: Candidate, policy: Policy) -> list[str]:
     if metrics is None or challenger.scores is None:
         return ["it was never evaluated on the test split"]
     faults = []
-    if metrics["split"] != "test":
-        faults.append(f"it was evaluated on {metrics['split']}, not on test")
-    if metrics["operating_point"] != policy.operating_point:
-        faults.append(f"evaluated at {metrics['operating_point']}, not at {policy.operating_point}")
-    if metrics["n"] < policy.min_test_films:
-        faults.append(f"{metrics['n']} test films, {policy.min_test_films} are asked for")
+    split, num_films = metrics.get("split"), metrics.get("n", 0)
+    operating_point = metrics.get("operating_point")
+    if split != "test":
+        faults.append(f"it was evaluated on {split}, not on test")
+    if operating_point != policy.operating_point:
+        faults.append(f"evaluated at {operating_point}, not at {policy.operating_point}")
+    if num_films < policy.min_test_films:
+        faults.append(f"{num_films} test films, {policy.min_test_films} are asked for")
     for name, floor in policy.min_ci_low.items():
         if name not in metrics:
             raise PromotionError(f"The policy names an unknown figure {name!r}.")

@@ -21,11 +21,12 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
         DataError: train or test lacks a class.
     """
     files = source.files()
-    _require_classes(files)
+    require_classes(files)
     return pd.DataFrame([_collect_one(file, folder) for file in track(files, "ingest")])
 
 
-def _require_classes(files: list[SourceFile]) -> None:
+def require_classes(files: list[SourceFile]) -> None:
+    """Raises DataError if train or test lacks a class."""
     there = {(file.split, file.label) for file in files}
     missing = [
         f"{split}/{label}"

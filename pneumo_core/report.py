@@ -3,15 +3,19 @@
 A pure function of what came in: the same findings give the same bytes.
 """
 
+import base64
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jinja2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from PIL import Image
 
-from pneumo_core import manifest
+from pneumo_core import charts, manifest
 from pneumo_core.bundle import Description
 from pneumo_core.compute import choose_device, to_batch
 from pneumo_core.errors import EvaluationError
@@ -20,6 +24,7 @@ from pneumo_core.images import Gray, Images
 from pneumo_core.manifest import LABELS, POSITIVE, SPLITS
 from pneumo_core.metrics import Confusion
 from pneumo_core.params import ReportParams
+from pneumo_core.saliency import saliency
 from pneumo_core.scoring import Scorer
 
 MAX_SIDE_PX = 256  # of a film on the page
@@ -147,18 +152,16 @@ def sample_films(data: DataFindings, seed: int) -> dict[str, list[str]]:
 
 
 def draw_charts(found: Findings) -> dict[str, Any]:
-    from pneumo_core import charts
-
     counts, winner = count_films(found.data), found.winner
     keys = counts["split"] + "/" + counts["label"]
     scores = {cell.name: as_scores(cell.predictions) for cell in found.cells}
-    max_loss = max(cell.history[["train_loss", "val_loss"]].max(None) for cell in found.cells)
+    losses = [cell.history[["train_loss", "val_loss"]].to_numpy().max() for cell in found.cells]
     return {
         "counts": charts.film_counts(
             dict(zip(keys, counts["files"], strict=True)),
             dict(zip(keys, counts["used"], strict=True)),
         ),
-        "learning": [charts.learning_curve(c.name, c.history, max_loss) for c in found.cells],
+        "learning": [charts.learning_curve(c.name, c.history, max(losses)) for c in found.cells],
         "roc": charts.roc_curves(
             scores,
             {c.name: f"{c.name}: {c.test['auroc']['value']:.3f}" for c in found.cells},
@@ -208,12 +211,9 @@ def explain(found: Findings, scorer: Scorer, params: ReportParams) -> list[Shown
 
 
 def _explain(film: Any, pixels: Gray, scorer: Scorer) -> ShownFilm:
-    from pneumo_core.charts import overlay
-    from pneumo_core.saliency import saliency
-
     normalisation = scorer.description.normalisation
     x_BCHW = to_batch(pixels[None], normalisation, choose_device("float32"))
-    heat = saliency(scorer.model, x_BCHW, POSITIVE)[0].double().cpu().numpy()
+    map_HW = saliency(scorer.model, x_BCHW, POSITIVE)[0].double().cpu().numpy()
     return ShownFilm(
         image_id=film.image_id,
         label=film.label,
@@ -221,7 +221,7 @@ def _explain(film: Any, pixels: Gray, scorer: Scorer) -> ShownFilm:
         probability=film.probability,
         outcome=film.outcome,
         film=data_uri(pixels),
-        overlay=data_uri(overlay(pixels, heat)),
+        overlay=data_uri(charts.overlay(pixels, map_HW)),
     )
 
 
@@ -240,7 +240,7 @@ def show(value: float, name: str) -> str:
 
 
 def show_interval(figure: Mapping[str, float], name: str) -> str:
-    return f"{show(figure['ci_low'], name)} to {show(figure['ci_high'], name)}"
+    return f"{show(figure['ci_low'], name)}\u2013{show(figure['ci_high'], name)}"
 
 
 def _template() -> jinja2.Template:

@@ -29,7 +29,7 @@ def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Ten
     layer = last_spatial_layer(model, x_BCHW[:1])
 
     def log_odds(x_BCHW: torch.Tensor) -> torch.Tensor:
-        logits_BK = model(x_BCHW)
+        logits_BK: torch.Tensor = model(x_BCHW)
         others = [k for k in range(logits_BK.shape[1]) if k != positive]
         return logits_BK[:, positive] - logits_BK[:, others].logsumexp(1)
 
@@ -38,7 +38,8 @@ def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Ten
     map_B1HW = product_BCHW.sum(1, keepdim=True).relu()
     map_BHW = functional.interpolate(map_B1HW, x_BCHW.shape[2:], mode="bilinear").squeeze(1)
     highest_B11 = map_BHW.amax((1, 2), keepdim=True)
-    return map_BHW / highest_B11.where(highest_B11 > 0, 1.0)
+    scaled_BHW: torch.Tensor = map_BHW / highest_B11.where(highest_B11 > 0, 1.0)
+    return scaled_BHW
 
 
 def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:

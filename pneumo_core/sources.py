@@ -85,6 +85,13 @@ def _reader(path: Path) -> Callable[[], bytes]:
     return read
 
 
+def _same_bytes(first: SourceFile, second: SourceFile) -> bool:
+    try:
+        return first.read() == second.read()
+    except OSError:
+        return False  # nothing shows that they are
+
+
 def parse_place(path: PurePosixPath) -> tuple[str, str, str] | None:
     """(split, label, name) that a path claims, or None where it claims no place."""
     if any(part.lower() in LITTER or part.startswith(".") for part in path.parts):
@@ -108,7 +115,7 @@ def settle_places(
     settled: dict[str, SourceFile] = {}
     for _, file in sorted(files_by_depth, key=lambda entry: (entry[0], entry[1].image_id)):
         first = settled.setdefault(file.image_id, file)
-        if first is not file and first.read() != file.read():
+        if first is not file and not _same_bytes(first, file):
             raise SourceError(
                 f"{described_as} holds two different files for {file.image_id}: "
                 "rename or remove one of them."

@@ -243,12 +243,15 @@ class _Run:
                 total += loss.detach() * len(rows)
                 self.sink(Stepped(epoch, step, len(rows)))
         mean_loss = float(total) / len(labels)
-        if not math.isfinite(mean_loss):
+        self._require_finite(mean_loss)
+        return mean_loss, waited
+
+    def _require_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"{self.cell.name}: the loss of epoch {epoch} is {mean_loss}. "
+                f"{self.cell.name}: the loss is {loss}. "
                 f"Lower train.{self.cell.strategy.value}.lr (now {self.strategy.lr:g})."
             )
-        return mean_loss, waited
 
     def _rate(self, step: int, num_steps: int) -> float:
         """`step`: the study's StepLR, a tenth every 7 epochs. `one_cycle`: warm-up, then cosine."""
@@ -271,9 +274,10 @@ class _Run:
                 for start in starts
             ]
         logits_NK = torch.cat(parts).float().cpu()
-        loss = nn.functional.cross_entropy(logits_NK, torch.tensor(labels))
+        loss = float(nn.functional.cross_entropy(logits_NK, torch.tensor(labels)))
+        self._require_finite(loss)  # the last step of an epoch may be the one that went too far
         margin = (logits_NK[:, 1] - logits_NK[:, 0]).numpy()
-        return float(loss), float(roc_auc_score(labels, margin))
+        return loss, float(roc_auc_score(labels, margin))
 
 
 def _digest(*parts: object) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import timm
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from pneumo_core.errors import WeightsError
@@ -109,7 +110,7 @@ def _from_file(architecture: str, path: Path) -> tuple[Any, str]:
         )
     try:
         return timm.create_model(architecture, checkpoint_path=str(path)), f"file {path.name}"
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, SafetensorError) as error:
         raise WeightsError(f"{path} does not fit {architecture}: {error}") from error
 
 

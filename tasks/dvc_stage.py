@@ -9,6 +9,17 @@ from pathlib import Path
 
 from pneumo_core.errors import PipelineError
 
+OURS = "pneumo: "  # how the command line begins an error
+HINTS = (  # what DVC says after every stage
+    "To track the changes with git",
+    "git add",
+    "To enable auto staging",
+    "dvc config core.autostage",
+    "Use `dvc push`",
+    "Updating lock file",
+    "Generating lock file",
+)
+
 
 def run_stage(stage: str, log: Callable[[str], None] | None = None) -> None:
     """Runs one stage; its output goes to `log` by line, or straight to the terminal.
@@ -17,8 +28,7 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None) -> None:
         PipelineError: the stage failed; what it printed last is in the message.
     """
     # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
-    dvc = [sys.executable, "-m", "dvc", "--wait-for-lock"]
-    command = [*dvc, "repro", "--quiet", "--single-item", stage]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     process = subprocess.Popen(
         command,
         env=environment(),
@@ -27,11 +37,11 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None) -> None:
         text=True,
         start_new_session=True,
     )
-    last = ""
+    said: list[str] = []
     try:
         if log is not None and process.stdout is not None:
-            for line in process.stdout:
-                last = line.strip() or last
+            for line in filter(_is_news, process.stdout):
+                said.append(line.strip())
                 log(line.rstrip())
         code = process.wait()
     except BaseException:
@@ -39,7 +49,13 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None) -> None:
         process.wait()
         raise
     if code:
-        raise PipelineError(f"Stage {stage} failed{f': {last}' if last else ''}.")
+        # The stage's own last word tells more than DVC's line about it.
+        own = [line.removeprefix(OURS) for line in said if line.startswith(OURS)]
+        raise PipelineError(f"Stage {stage} failed. {(own or said or [''])[-1]}".rstrip())
+
+
+def _is_news(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().startswith(HINTS)
 
 
 def environment() -> dict[str, str]:

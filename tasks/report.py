@@ -9,7 +9,8 @@ import pandas as pd
 from pneumo_core import bundle, manifest
 from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder
-from pneumo_core.report import CellFindings, DataFindings, Findings, ReportParams, render
+from pneumo_core.params import Params, ReportParams
+from pneumo_core.report import CellFindings, DataFindings, Findings, render
 from pneumo_core.scoring import Scorer
 from tasks import dvc_graph, places, provenance
 
@@ -53,12 +54,12 @@ def _cell(name: str) -> CellFindings:
     )
 
 
-def _provenance(settings: all_params.Params) -> dict[str, str]:
+def _provenance(settings: Params) -> dict[str, str]:
     hashes = dvc_graph.locked_hashes("ingest", "split", "augment")
     return {
         "data source": settings.ingest.source,
         "augmentation recipe": settings.augment.recipe,
         **{f"DVC hash of {path}": md5 for path, md5 in hashes.items()},
-        "pneumo": version("pneumo"),
-        **{name.replace("_", " "): value for name, value in provenance.tags().items()},
+        "pneumo that made this page": version("pneumo"),
+        "git commit": provenance.tags().get("git_commit", "not in a repository"),
     }

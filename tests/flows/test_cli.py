@@ -1,0 +1,272 @@
+"""What a user types, and what comes back: one sentence and an exit code, never a traceback."""
+
+import json
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def project(make_project: Callable[[], Path]) -> Path:
+    return make_project()
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """A small labelled folder: drawn films of both classes in train and test."""
+    from pneumo_core.phantom import PhantomParams, PhantomSource, PhantomSplit
+
+    def split(count: int) -> PhantomSplit:
+        return PhantomSplit(NORMAL=count, PNEUMONIA=count)
+
+    params = PhantomParams(kind="phantom", seed=1, train=split(12), val=split(2), test=split(6))
+    for file in PhantomSource(params).files():
+        path = tmp_path / "films" / file.image_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.read())
+    return tmp_path / "films"
+
+
+def snapshot(project: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(project)): path.read_bytes()
+        for path in sorted(project.rglob("*"))
+        if path.is_file() and ".git/" not in str(path) and ".dvc/" not in str(path)
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--set", "augment.colour=3"], "unknown key augment.colour"),
+        (["run", "--set", "split.val_per_class=-5"], "split.val_per_class = -5"),
+        (["run", "--set", "no equals sign"], "expected section.key=value"),
+        (["run", "--profile", "moon"], "the profiles are: archive-cpu"),
+        (["predict", "--bundle", "nowhere", "film.jpeg"], "no complete bundle"),
+        (["predict", "film.jpeg"], "No model pneumo@champion in the registry"),
+        (["stage", "train"], "train needs a timm model"),
+        (["stage", "dedup"], "run the stage before this one first"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_changes_nothing(
+    arguments: list[str], said: str, project: Path, run: Run
+) -> None:
+    before = snapshot(project)
+    result = run("pneumo", *arguments, cwd=project)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    after = {k: v for k, v in snapshot(project).items() if not k.startswith("var/")}
+    assert after == {k: v for k, v in before.items() if not k.startswith("var/")}
+
+
+def test_an_unknown_key_in_the_file_is_named(make_project: Callable[[], Path], run: Run) -> None:
+    project = make_project()
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("  recipe:", "  recipee: x\n  recipe:"))
+    result = run("pneumo", "run", cwd=project)
+    assert result.returncode == 1
+    assert "unknown key augment.recipee" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def source_of(kind: str, films: Path) -> Path:
+    match kind:
+        case "wrong path":
+            return films / "nowhere"
+        case "empty folder":
+            (films.parent / "empty").mkdir()
+            return films.parent / "empty"
+        case "missing class":
+            shutil.rmtree(films / "train" / "NORMAL")
+            return films
+        case "hostile zip":
+            path = films.parent / "hostile.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("../outside.jpeg", b"x")
+            return path
+        case _:
+            raise AssertionError(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("wrong path", "nowhere"),
+        ("empty folder", "No images in"),
+        ("missing class", "train/NORMAL"),
+        ("hostile zip", "points outside it"),
+    ],
+)
+def test_a_bad_source_is_one_sentence_and_leaves_no_results(
+    kind: str, said: str, films: Path, make_project: Callable[[], Path], run: Run
+) -> None:
+    project = make_project()
+    source = source_of(kind, films)
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("sources/phantom.yaml", str(source)))
+    for command in (["pneumo", "stage", "ingest"], ["pneumo", "run"]):
+        result = run(*command, cwd=project)
+        assert result.returncode == 1
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr
+    assert not (project / "results" / "ingest").exists()
+
+
+def test_one_percent_of_broken_files_is_quarantined_and_counted(
+    films: Path, make_project: Callable[[], Path], run: Run
+) -> None:
+    import pandas as pd
+
+    project = make_project()
+    (films / "train" / "NORMAL" / "깨진 파일.jpeg").write_bytes(b"")
+    whole = next((films / "train" / "PNEUMONIA").iterdir()).read_bytes()
+    (films / "train" / "PNEUMONIA" / "cut.jpeg").write_bytes(whole[: len(whole) // 2])
+    (films / "test" / "NORMAL" / "linked.jpeg").symlink_to("/etc/hostname")
+    params = project / "params.yaml"
+    params.write_text(
+        params.read_text()
+        .replace("sources/phantom.yaml", str(films))
+        .replace("max_quarantined_fraction: 0.05", "max_quarantined_fraction: 0.1")
+    )
+    result = run("dvc", "repro", "dedup", cwd=project)
+    assert result.returncode == 0, result.stderr
+    quarantine = pd.read_csv(project / "results/validate/quarantine.csv").set_index("image_id")
+    table = pd.read_parquet(project / "results/dedup/manifest.parquet")
+    assert "empty" in quarantine.loc["train/NORMAL/깨진 파일.jpeg", "reason"]
+    assert "truncated" in quarantine.loc["train/PNEUMONIA/cut.jpeg", "reason"]
+    assert "symbolic link" in quarantine.loc["test/NORMAL/linked.jpeg", "reason"]
+    assert len(table) == 2 * (12 + 2 + 6) + 3
+    assert table["state"].value_counts().to_dict() == {"kept": 40, "quarantined": 3}
+
+
+def test_too_many_broken_files_stop_the_run_and_are_named(
+    films: Path, make_project: Callable[[], Path], run: Run
+) -> None:
+    project = make_project()
+    (films / "train" / "NORMAL" / "IM-0999-0001.jpeg").write_text("no film")
+    (films / "train" / "NORMAL" / "IM-0999-0002.jpeg").write_text("no film")
+    (films / "train" / "NORMAL" / "IM-0999-0003.jpeg").write_text("no film")
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("sources/phantom.yaml", str(films)))
+    result = run("dvc", "repro", "dedup", cwd=project)
+    assert result.returncode != 0
+    assert "train/NORMAL/IM-0999-0002.jpeg" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (project / "results" / "dedup").exists()
+
+
+def test_help_names_every_command(project: Path, run: Run) -> None:
+    said = run("pneumo", "--help", cwd=project).stdout
+    for command in ("run", "predict", "evaluate", "ui", "stage"):
+        assert f" {command} " in said
+
+
+@pytest.fixture(scope="module")
+def trained(make_project: Callable[[], Path], run: Run) -> Path:
+    """A project whose champion is real, made as small as a champion can be."""
+    project = make_project()
+    (project / "mlflow/champion.yaml").write_text(
+        (project / "mlflow/champion.yaml")
+        .read_text()
+        .replace("specificity: 0.60", "specificity: 0.10")
+        .replace("sensitivity: 0.80", "sensitivity: 0.10")
+        .replace("auroc: 0.85", "auroc: 0.50")
+    )
+    values = ["validate.image_size_px=64", "train.strategies=[frozen]", "train.frozen.epochs=5"]
+    sets = [part for value in values for part in ("--set", value)]
+    result = run("pneumo", "run", *sets, cwd=project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return project
+
+
+def test_predict_with_the_champion(trained: Path, run: Run, tmp_path: Path) -> None:
+    film = next((trained / "results/ingest/raw/test/PNEUMONIA").iterdir())
+    Image.open(film).resize((500, 400)).save(tmp_path / "한글 이름.png")
+    (tmp_path / "text.png").write_text("no film")
+    result = run(
+        "pneumo", "predict", "--json", film, tmp_path / "한글 이름.png", tmp_path / "text.png",
+        cwd=trained,
+    )  # fmt: skip
+    entries = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.returncode == 1
+    assert [set(entry) for entry in entries] == [
+        {"path", "probability", "decision"},
+        {"path", "probability", "decision"},
+        {"path", "error"},
+    ]
+    assert abs(entries[0]["probability"] - entries[1]["probability"]) < 0.2
+
+
+def test_evaluate_gives_the_pipelines_own_figures(trained: Path, run: Run, tmp_path: Path) -> None:
+    """On the same test films, through files instead of packed arrays."""
+    result = run(
+        "pneumo", "evaluate", "--source", trained / "results/ingest/raw", "--out", tmp_path,
+        cwd=trained,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    (cell,) = (trained / "results/evaluate/cells").iterdir()
+    expected = json.loads((cell / "test" / "metrics.json").read_text())
+    assert json.loads((tmp_path / "metrics.json").read_text()) == expected
+
+
+def test_evaluate_takes_a_zip_with_only_a_test_split(
+    trained: Path, run: Run, films: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "test only.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for film in sorted((films / "test").rglob("*.jpeg")):
+            archive.write(film, Path("chest_xray") / film.relative_to(films))
+    (cell,) = (trained / "results/evaluate/cells").iterdir()
+    result = run(
+        "pneumo", "evaluate", "--bundle", cell / "bundle", "--source", path,
+        "--out", tmp_path / "out", cwd=trained,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["n"], metrics["n_positive"], metrics["split"]) == (12, 6, "test")
+
+
+def test_the_registry_holds_the_evidence(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    from tasks import registry
+
+    version = registry.find_champion("pneumo", "champion")
+    assert version is not None
+    assert {"bundle_sha256", "git_commit", "cell", "dvc:results/augment/train.npy"} <= set(
+        version.tags
+    )
+    import mlflow
+
+    model = mlflow.models.get_model_info("models:/pneumo@champion")
+    assert model.signature is not None
+    assert model.saved_input_example_info is not None
+    run = mlflow.get_run(version.run_id)
+    assert "test_auroc" in run.data.metrics
+
+
+def test_the_champion_is_served_by_mlflow_for_any_batch(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    monkeypatch.chdir(trained)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    from tasks import tracking
+
+    tracking.connect()
+    import mlflow
+
+    model = mlflow.pyfunc.load_model("models:/pneumo@champion")
+    films = np.random.default_rng(0).integers(0, 256, (5, 64, 64), dtype=np.uint8)
+    probabilities = model.predict(films)
+    assert probabilities.shape == (5,)
+    assert ((probabilities > 0) & (probabilities < 1)).all()

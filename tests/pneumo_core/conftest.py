@@ -1,0 +1,126 @@
+"""Small films, files, manifests and parameters for the tests of the core."""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from pneumo_core import manifest
+from pneumo_core.images import Gray
+from pneumo_core.params import Params, load, parse
+from pneumo_core.patients import identify
+
+ROOT = Path(__file__).parents[2]
+
+CLASSES = [f"{split}/{label}" for split in ("train", "test") for label in manifest.LABELS]
+
+
+@pytest.fixture(scope="session")
+def film() -> Callable[..., Gray]:
+    """A smooth gray picture of its own for each seed, [height, width]."""
+
+    def draw(seed: int, height: int = 64, width: int = 64) -> Gray:
+        coarse = np.random.default_rng(seed).integers(0, 256, (9, 9), dtype=np.uint8)
+        smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        return np.array(smooth)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """Pixels, or a Pillow image, as the bytes of a file."""
+
+    def to_bytes(picture: Any, kind: str = "PNG", **options: Any) -> bytes:
+        image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return to_bytes
+
+
+@pytest.fixture(scope="session")
+def write_tree() -> Callable[..., Path]:
+    def write(root: Path, files: dict[str, bytes]) -> Path:
+        for name, data in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return root
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_zip() -> Callable[..., Path]:
+    def write(path: Path, members: dict[str, bytes]) -> Path:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def one_of_each() -> dict[str, bytes]:
+    """The smallest complete source: one file for each class of train and test."""
+    return {f"{place}/a.jpeg": place.encode() for place in CLASSES}
+
+
+@pytest.fixture(scope="session")
+def make_table() -> Callable[..., pd.DataFrame]:
+    """A manifest of kept rows; a row is its `image_id`, or a dict with more columns."""
+
+    def make(rows: Iterable[str | dict[str, object]]) -> pd.DataFrame:
+        return pd.DataFrame([_row(i, row) for i, row in enumerate(rows)])
+
+    return make
+
+
+def _row(index: int, given: str | dict[str, object]) -> dict[str, object]:
+    given = {"image_id": given} if isinstance(given, str) else given
+    split, label, name = str(given["image_id"]).split("/")
+    patient = identify(name)
+    return {
+        "path": given["image_id"],
+        "source_split": split,
+        "split": split,
+        "label": label,
+        "subtype": patient.subtype,
+        "patient_key": patient.key,
+        "patient_group": patient.group,
+        "patient_rule": patient.rule,
+        "file_bytes": 1000,
+        "pixel_sha256": f"{index:064x}",
+        "packed_row": index,
+        "state": manifest.KEPT,
+        "reason": None,
+        "duplicate_of": None,
+    } | given
+
+
+@pytest.fixture(scope="session")
+def default_params() -> Params:
+    return load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def params_with() -> Callable[..., Params]:
+    """The project's parameters with some values changed: `params_with(split={"seed": 1})`."""
+
+    def change(**sections: dict[str, object]) -> Params:
+        content = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+        for section, values in sections.items():
+            content[section] |= values
+        return parse(content, "a test")
+
+    return change

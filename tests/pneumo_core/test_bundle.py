@@ -1,0 +1,160 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pneumo_core import bundle
+from pneumo_core.bundle import Description, Origin
+from pneumo_core.compute import Normalisation
+from pneumo_core.errors import BundleError
+from pneumo_core.operating_point import OperatingPoint
+from pneumo_core.weights import create_model
+
+ARCHITECTURE = "test_efficientnet"
+FILES = ["bundle.json", "checksums.json", "weights.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    return create_model(ARCHITECTURE, "none", 2)[0].eval()
+
+
+@pytest.fixture(scope="module")
+def description() -> Description:
+    _, pretrained = create_model(ARCHITECTURE, "none", 2)
+    return Description(
+        name=f"{ARCHITECTURE}-full",
+        architecture=ARCHITECTURE,
+        strategy="full",
+        image_size_px=64,
+        normalisation=Normalisation(0.5, 0.25),
+        origin=Origin(
+            data_sha256="d" * 64,
+            train_sha256="e" * 64,
+            code_version="1",
+            params={"seed": 0, "models": ["한글"]},
+            pretrained=pretrained,
+        ),
+        temperature=1.25,
+        operating_points={"reading_aid": OperatingPoint(0.4, 0.3, 0.5)},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model: torch.nn.Module, description: Description) -> Path:
+    bundle.write_weights(model, tmp_path / "trained.safetensors")
+    bundle.save(tmp_path / "bundle", description, tmp_path / "trained.safetensors")
+    return tmp_path / "bundle"
+
+
+def _alter(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0xFF
+    path.write_bytes(data)
+
+
+def _sign_again(folder: Path) -> None:
+    names = ["bundle.json", "weights.safetensors"]
+    sums = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
+    (folder / "checksums.json").write_text(json.dumps(sums))
+
+
+def test_bundle_loads_as_the_model_that_was_saved(
+    folder: Path, model: torch.nn.Module, description: Description
+) -> None:
+    loaded, read = bundle.load(folder)
+    x_BCHW = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(loaded.eval()(x_BCHW), model(x_BCHW))
+    assert read == description
+    assert bundle.read_description(folder) == description
+
+
+def test_nothing_in_a_bundle_is_a_pickle(folder: Path, model: torch.nn.Module) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    for name in FILES[:2]:
+        assert isinstance(json.loads((folder / name).read_text("utf-8")), dict)
+    data = (folder / FILES[2]).read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__", None)
+    assert set(header) == set(model.state_dict())
+    assert max(tensor["data_offsets"][1] for tensor in header.values()) == len(data) - 8 - length
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "bundle.json"])
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_altered_byte_is_found(folder: Path, name: str, place: int) -> None:
+    _alter(folder / name, place)
+    for read in (bundle.load, bundle.read_description):
+        with pytest.raises(BundleError, match=f"{name} was altered"):
+            read(folder)
+
+
+def test_altered_checksums_are_found(folder: Path) -> None:
+    for place in range(0, (folder / "checksums.json").stat().st_size, 7):
+        _alter(folder / "checksums.json", place)
+        with pytest.raises(BundleError, match=r"was altered|cannot be read"):
+            bundle.load(folder)
+        _alter(folder / "checksums.json", place)
+    bundle.load(folder)  # as it was
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=f"no complete bundle: .*{name} is missing"):
+        bundle.load(folder)
+
+
+def test_what_is_no_folder_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "nowhere"):
+        with pytest.raises(BundleError, match="no complete bundle"):
+            bundle.load(path)
+
+
+@pytest.mark.parametrize("checksums", ["", "[]", "{}", "null", '{"bundle.json": "0"}'])
+def test_unusable_checksums_are_an_error(folder: Path, checksums: str) -> None:
+    (folder / "checksums.json").write_text(checksums)
+    with pytest.raises(BundleError, match=r"checksums\.json cannot be read|was altered"):
+        bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format_version": 2}, "has bundle format 2, this code reads 1"),
+        ({"format_version": None}, "has bundle format None"),
+        ({"temperature": None}, "temperature"),
+        ({"surprise": 1}, "surprise"),
+        ({"architecture": "test_resnet"}, "does not fit test_resnet"),
+    ],
+)
+def test_description_of_another_kind_is_refused(
+    folder: Path, change: dict[str, object], told: str
+) -> None:
+    path = folder / "bundle.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    _sign_again(folder)
+    with pytest.raises(BundleError, match=told):
+        bundle.load(folder)
+
+
+def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Description) -> None:
+    before = bundle.identity(folder)
+    (folder / "stray").write_text("left by somebody")
+    changed = description.model_copy(update={"temperature": 2.0})
+    bundle.save(folder, changed, folder.parent / "trained.safetensors")
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert bundle.load(folder)[1].temperature == 2.0
+    assert bundle.identity(folder) != before
+
+
+def test_identity_is_that_of_the_content(
+    tmp_path: Path, folder: Path, description: Description
+) -> None:
+    bundle.save(tmp_path / "elsewhere", description, tmp_path / "trained.safetensors")
+    assert bundle.identity(tmp_path / "elsewhere") == bundle.identity(folder)

@@ -1,0 +1,162 @@
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pneumo_core import duplicates, manifest
+from pneumo_core.duplicates import find_duplicates, remove_duplicates
+from pneumo_core.fingerprint import perceptual_hash, pixel_sha256
+from pneumo_core.images import Gray, Images, decode
+from pneumo_core.params import DedupParams
+
+PARAMS = DedupParams()
+
+Film = Callable[..., Gray]
+Stock = Callable[[dict[str, Gray]], tuple[pd.DataFrame, Images]]
+
+
+@pytest.fixture(scope="module")
+def stock(make_table: Callable[..., pd.DataFrame]) -> Stock:
+    """A manifest and its packed images, from image ids and pixels."""
+
+    def take(pictures: dict[str, Gray]) -> tuple[pd.DataFrame, Images]:
+        table = make_table(
+            {
+                "image_id": image_id,
+                "pixel_sha256": pixel_sha256(pixels),
+                "perceptual_hash": perceptual_hash(pixels),
+            }
+            for image_id, pixels in pictures.items()
+        )
+        return table, np.stack(list(pictures.values()))
+
+    return take
+
+
+def _cleaned(table: pd.DataFrame, images: Images) -> pd.DataFrame:
+    return remove_duplicates(table, find_duplicates(table, images, PARAMS)).set_index("image_id")
+
+
+SAME_FILM = ["train/NORMAL/b.png", "train/NORMAL/a.png", "val/NORMAL/z.png", "test/NORMAL/y.png"]
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "keeper"),
+    [
+        (SAME_FILM, "test/NORMAL/y.png"),
+        (SAME_FILM[:3], "val/NORMAL/z.png"),
+        (SAME_FILM[:2], "train/NORMAL/a.png"),
+    ],
+)
+def test_keeper_is_in_test_before_val_before_train_then_the_smallest_id(
+    film: Film, stock: Stock, image_ids: list[str], keeper: str
+) -> None:
+    cleaned = _cleaned(*stock(dict.fromkeys(image_ids, film(1)) | {"train/NORMAL/0.png": film(2)}))
+    copies = cleaned[cleaned["state"] == manifest.DUPLICATE]
+    assert set(copies.index) == set(image_ids) - {keeper}
+    assert set(copies["duplicate_of"]) == {keeper}
+    assert set(copies["reason"]) == {"same pixels"}
+    assert set(manifest.kept(cleaned).index) == {keeper, "train/NORMAL/0.png"}
+
+
+def test_order_of_the_rows_changes_nothing(film: Film, stock: Stock) -> None:
+    pictures = dict.fromkeys(SAME_FILM, film(1)) | {
+        f"train/PNEUMONIA/{i}.png": film(i % 4) for i in range(8)
+    }
+    table, images = stock(pictures)
+    found = find_duplicates(table, images, PARAMS)
+    cleaned = _cleaned(table, images)
+    for seed in range(5):
+        shuffled = table.sample(frac=1, random_state=seed)
+        assert find_duplicates(shuffled, images, PARAMS) == found
+        pd.testing.assert_frame_equal(_cleaned(shuffled, images).loc[cleaned.index], cleaned)
+
+
+def test_both_labels_on_one_picture_quarantine_it_outside_test(film: Film, stock: Stock) -> None:
+    conflict = ["train/NORMAL/a.png", "train/PNEUMONIA/b.png", "val/NORMAL/c.png"]
+    in_test = "test/NORMAL/d.png"
+    table, images = stock(dict.fromkeys([*conflict, in_test], film(1)))
+    found = find_duplicates(table, images, PARAMS)
+    assert found.label_conflicts == [[in_test, "val/NORMAL/c.png", *conflict[:2]]]
+    cleaned = remove_duplicates(table, found).set_index("image_id")
+    assert (cleaned.loc[conflict, "state"] == manifest.QUARANTINED).all()
+    assert cleaned.loc[conflict, "reason"].str.startswith("both labels").all()
+    assert cleaned.at[in_test, "state"] == manifest.KEPT
+
+
+def test_quarantined_films_are_no_copies(film: Film, stock: Stock) -> None:
+    table, images = stock(dict.fromkeys(SAME_FILM[:2], film(1)))
+    table.loc[0, "state"] = manifest.QUARANTINED
+    assert find_duplicates(table, images, PARAMS).exact == []
+
+
+def test_re_encoded_film_is_near_and_another_film_is_not(
+    film: Film, encode: Callable[..., bytes], stock: Stock
+) -> None:
+    original = film(1, 128, 128)
+    again = decode(encode(original, "JPEG", quality=85), 10**6).pixels
+    pictures = {"train/NORMAL/a.png": original, "test/NORMAL/b.png": again}
+    others = {f"train/NORMAL/{i}.png": film(i, 128, 128) for i in range(2, 12)}
+    table, images = stock(pictures | others)
+    found = find_duplicates(table, images, PARAMS)
+    assert (found.exact, found.near) == ([], [["test/NORMAL/b.png", "train/NORMAL/a.png"]])
+    assert found.across_splits == found.near
+
+
+def test_near_films_stay_and_their_patients_become_one_group(
+    film: Film, encode: Callable[..., bytes], stock: Stock
+) -> None:
+    again = decode(encode(film(1), "JPEG", quality=95), 10**6).pixels
+    pictures = {
+        "train/PNEUMONIA/person7_virus_1.png": film(1),
+        "train/PNEUMONIA/person9_virus_1.png": again,
+        "train/PNEUMONIA/person9_bacteria_2.png": film(2),
+        "train/PNEUMONIA/person1_virus_1.png": film(3),
+    }
+    cleaned = _cleaned(*stock(pictures))
+    assert (cleaned["state"] == manifest.KEPT).all()
+    assert list(cleaned["patient_group"]) == ["person7", "person7", "person7", "person1"]
+    assert list(cleaned["patient_key"])[1] == "person9_virus"  # what is confirmed stays as it was
+
+
+def test_groups_tied_by_a_chain_of_copies_become_one(film: Film, stock: Stock) -> None:
+    names = ["person1_virus_1", "person2_virus_1", "person2_virus_2", "person3_virus_1"]
+    pictures = dict(zip(names, [film(1), film(1), film(2), film(2)], strict=True))
+    cleaned = _cleaned(*stock({f"train/PNEUMONIA/{name}.png": p for name, p in pictures.items()}))
+    assert set(cleaned["patient_group"]) == {"person1"}
+
+
+def test_every_row_is_still_there(film: Film, stock: Stock) -> None:
+    table, images = stock({f"train/NORMAL/{i:02}.png": film(i % 5) for i in range(20)})
+    cleaned = _cleaned(table, images)
+    assert list(cleaned.index) == list(table["image_id"])
+    assert manifest.count(cleaned, "state") == {"duplicate": 15, "kept": 5}
+
+
+def _bits(num_hashes: int) -> Any:
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, (num_hashes, 256), dtype=np.uint8)
+    for copy in range(1, num_hashes, 3):  # 0 to 20 bits away from the one before
+        bits[copy] = bits[copy - 1]
+        bits[copy, rng.permutation(256)[: copy // 3 % 21]] ^= 1
+    return bits
+
+
+@pytest.mark.parametrize("block_rows", [1, 7, 64, 1000])
+@pytest.mark.parametrize("max_distance", [0, 10])
+def test_blocks_find_the_pairs_of_a_brute_force_search(
+    monkeypatch: pytest.MonkeyPatch, block_rows: int, max_distance: int
+) -> None:
+    monkeypatch.setattr(duplicates, "BLOCK_ROWS", block_rows)
+    bits = _bits(90)
+    first, second = duplicates._close_pairs(bits, max_distance)
+    expected = {
+        (i, j)
+        for i, j in itertools.combinations(range(len(bits)), 2)
+        if (bits[i] != bits[j]).sum() <= max_distance
+    }
+    assert len(expected) > 1
+    assert sorted(zip(first, second, strict=True)) == sorted(expected)

@@ -1,0 +1,105 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pneumo_core.errors import ParamsError
+from pneumo_core.params import Params, Strategy, load, parse
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+
+
+def test_params_of_the_project_load_as_they_are_written(
+    default_params: Params, content: dict[str, Any]
+) -> None:
+    assert default_params.model_dump(mode="json", by_alias=True) == content
+    for stage in content:
+        section = default_params.section(stage)
+        assert section.model_dump(mode="json") == content[stage]
+
+
+def test_train_knows_the_settings_of_each_strategy(default_params: Params) -> None:
+    train = default_params.train
+    assert [train.of(s) for s in Strategy] == [train.frozen, train.partial, train.full]
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("train", "batchsize"), ("validate", "image_size"), ("dedup", "x"), ("promote", "alias")],
+)
+def test_unknown_key_is_named(content: dict[str, Any], section: str, key: str) -> None:
+    content[section][key] = 1
+    with pytest.raises(ParamsError, match=rf"^some\.yaml: unknown key {section}\.{key}\.$"):
+        parse(content, "some.yaml")
+
+
+@pytest.mark.parametrize(
+    "key", ["split.seed", "train.models", "train.frozen.lr", "validate.image_size_px", "augment"]
+)
+def test_missing_key_is_named(content: dict[str, Any], key: str) -> None:
+    *path, last = key.split(".")
+    holder = content
+    for part in path:
+        holder = holder[part]
+    del holder[last]
+    with pytest.raises(ParamsError, match=rf"{key} is missing"):
+        parse(content, "some.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("ingest", "max_files", 0),
+        ("validate", "image_size_px", 8),
+        ("validate", "max_quarantined_fraction", 1),
+        ("dedup", "max_hash_distance_bits", 257),
+        ("split", "val_per_class", -1),
+        ("split", "seed", "nought"),
+        ("augment", "recipe", "flips"),
+        ("train", "models", []),
+        ("train", "batch_size", 1),
+        ("train", "precision", "float16"),
+        ("train", "class_weights", [1.0]),
+        ("train", "label_smoothing", 1.0),
+        ("evaluate", "min_screening_sensitivity", float("nan")),
+        ("evaluate", "num_draws", 1),
+    ],
+)
+def test_bad_value_is_named(content: dict[str, Any], section: str, key: str, value: object) -> None:
+    content[section][key] = value
+    with pytest.raises(ParamsError, match=rf"{section}\.{key} ?=?") as raised:
+        parse(content, "some.yaml")
+    assert "some.yaml" in str(raised.value)
+
+
+def test_all_faults_are_told_at_once(content: dict[str, Any]) -> None:
+    content["split"] = {"seed": -1, "sede": 0}
+    with pytest.raises(ParamsError) as raised:
+        parse(content, "some.yaml")
+    for told in ("split.seed = -1", "unknown key split.sede", "split.val_per_class is missing"):
+        assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "the whole file"), ("train: [", "is not YAML"), (None, "No .* here")]
+)
+def test_file_that_holds_no_params_is_a_clear_error(
+    tmp_path: Path, text: str | None, told: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ParamsError, match=told) as raised:
+        load(path)
+    assert str(path) in str(raised.value)
+
+
+def test_params_cannot_be_changed(default_params: Params) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        default_params.split.seed = 5

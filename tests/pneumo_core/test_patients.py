@@ -1,0 +1,40 @@
+import pytest
+
+from pneumo_core.patients import Patient, identify
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        (
+            "person1_bacteria_1.jpeg",
+            Patient("person1_bacteria", "person1", "person_pathogen", "bacteria"),
+        ),
+        (
+            "person1946_bacteria_4874.jpeg",
+            Patient("person1946_bacteria", "person1946", "person_pathogen", "bacteria"),
+        ),
+        (
+            "PERSON12_Virus_46 (copy).png",
+            Patient("person12_virus", "person12", "person_pathogen", "virus"),
+        ),
+        ("IM-0115-0001.jpeg", Patient("IM-0115", "IM-0115", "im_series")),
+        ("IM-0666-0001-0002.jpeg", Patient("IM-0666", "IM-0666", "im_series")),
+        ("NORMAL2-IM-0115-0001.jpeg", Patient("NORMAL2-IM-0115", "NORMAL2-IM-0115", "im_series")),
+        ("normal2-im-7-0001.jpeg", Patient("NORMAL2-IM-0007", "NORMAL2-IM-0007", "im_series")),
+        ("환자 3.jpeg", Patient("환자 3", "환자 3", "file_name")),
+        ("person_bacteria_1.jpeg", Patient("person_bacteria_1", "person_bacteria_1", "file_name")),
+    ],
+)
+def test_name_tells_the_patient(name: str, patient: Patient) -> None:
+    assert identify(name) == patient
+
+
+def test_films_of_one_pathogen_are_confirmed_and_of_two_only_possible() -> None:
+    bacteria, again, virus = map(
+        identify,
+        ["person12_bacteria_46.jpeg", "person12_bacteria_47.jpeg", "person12_virus_22.jpeg"],
+    )
+    assert bacteria == again
+    assert bacteria.key != virus.key
+    assert bacteria.group == virus.group

@@ -1,0 +1,142 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pneumo_core import manifest, raw
+from pneumo_core.errors import DataError, SourceError
+from pneumo_core.params import IngestParams
+from pneumo_core.sources import SourceFile, open_source
+
+Place = Callable[[Path, dict[str, bytes]], Path]
+
+
+@pytest.fixture(params=["folder", "zip"])
+def place(request: Any, write_tree: Place, write_zip: Place) -> Place:
+    """Puts files into a folder, and then the same into a zip."""
+
+    def put(tmp_path: Path, files: dict[str, bytes]) -> Path:
+        if request.param == "zip":
+            return write_zip(tmp_path / "films.zip", files)
+        return write_tree(tmp_path / "films", files)
+
+    return put
+
+
+def _files(path: Path, **limits: Any) -> list[SourceFile]:
+    return open_source(IngestParams(source=str(path), **limits)).files()
+
+
+def _ids(path: Path) -> list[str]:
+    return [file.image_id for file in _files(path)]
+
+
+def test_files_of_the_kaggle_layout_come_in_order_with_their_bytes(
+    tmp_path: Path, place: Place, one_of_each: dict[str, bytes]
+) -> None:
+    path = place(tmp_path, {f"chest_xray/{name}": data for name, data in one_of_each.items()})
+    files = _files(path)
+    assert {file.image_id: file.read() for file in files} == one_of_each
+    assert [file.image_id for file in files] == sorted(one_of_each)
+    assert all(file.num_bytes == len(file.read()) for file in files)
+
+
+def test_second_copy_of_the_tree_is_left_out(
+    tmp_path: Path, place: Place, one_of_each: dict[str, bytes]
+) -> None:
+    nested = {f"chest_xray/chest_xray/{name}": data for name, data in one_of_each.items()}
+    outer = {f"chest_xray/{name}": data for name, data in one_of_each.items()}
+    assert _ids(place(tmp_path, nested | outer)) == sorted(one_of_each)
+
+
+def test_two_different_files_for_one_place_are_an_error(
+    tmp_path: Path, place: Place, one_of_each: dict[str, bytes]
+) -> None:
+    path = place(tmp_path, one_of_each | {"copy/train/NORMAL/a.jpeg": b"another film"})
+    with pytest.raises(SourceError, match=r"two different files for train/NORMAL/a\.jpeg"):
+        _files(path)
+
+
+def test_second_copy_that_cannot_be_read_is_an_error(
+    tmp_path: Path, write_tree: Place, one_of_each: dict[str, bytes]
+) -> None:
+    root = write_tree(tmp_path / "films", one_of_each | {"copy/train/NORMAL/b.jpeg": b""})
+    (root / "copy/train/NORMAL/a.jpeg").symlink_to(root / "train/NORMAL/a.jpeg")
+    with pytest.raises(SourceError, match=r"two different files for train/NORMAL/a\.jpeg"):
+        _files(root)
+
+
+@pytest.mark.parametrize(
+    "litter",
+    [
+        "__MACOSX/train/NORMAL/._a.jpeg",
+        "__MACOSX/train/NORMAL/b.jpeg",
+        "train/NORMAL/.DS_Store",
+        "train/NORMAL/._a.jpeg",
+        "train/NORMAL/Thumbs.db",
+        ".cache/train/NORMAL/b.jpeg",
+        "README.txt",
+        "train/notes.txt",
+        "train/OTHER/b.jpeg",
+        "extra/NORMAL/b.jpeg",
+    ],
+)
+def test_litter_is_no_image(
+    tmp_path: Path, place: Place, one_of_each: dict[str, bytes], litter: str
+) -> None:
+    assert _ids(place(tmp_path, one_of_each | {litter: b"x"})) == sorted(one_of_each)
+
+
+@pytest.mark.parametrize("folder", ["Train/Normal", "TRAIN/normal", "train/NORMAL"])
+def test_case_of_the_folders_does_not_matter(tmp_path: Path, place: Place, folder: str) -> None:
+    assert _ids(place(tmp_path, {f"{folder}/A.JPEG": b"x"})) == ["train/NORMAL/A.JPEG"]
+
+
+@pytest.mark.parametrize("name", ["환자 12 흉부.jpeg", "person1 (copy).jpeg", "naïve#1%20.png"])
+def test_any_name_is_kept_as_it_is(tmp_path: Path, place: Place, name: str) -> None:
+    (file,) = _files(place(tmp_path, {f"가슴 사진/val/PNEUMONIA/{name}": b"x"}))
+    assert file.image_id == f"val/PNEUMONIA/{name}"
+    assert file.read() == b"x"
+
+
+def test_symbolic_link_becomes_a_quarantined_row(
+    tmp_path: Path, write_tree: Place, one_of_each: dict[str, bytes]
+) -> None:
+    root = write_tree(tmp_path / "films", one_of_each)
+    (tmp_path / "secret").write_text("not for you")
+    (root / "train/NORMAL/link.jpeg").symlink_to(tmp_path / "secret")
+    (root / "train/NORMAL/dangling.jpeg").symlink_to(tmp_path / "nowhere")
+    table = raw.collect(open_source(IngestParams(source=str(root))), tmp_path / "raw")
+    rows = table[table["state"] == manifest.QUARANTINED]
+    assert list(rows["image_id"]) == ["train/NORMAL/dangling.jpeg", "train/NORMAL/link.jpeg"]
+    assert rows["reason"].str.contains("symbolic link").all()
+    assert not (tmp_path / "raw/train/NORMAL/link.jpeg").exists()
+    assert manifest.count(table, "state") == {"kept": 4, "quarantined": 2}
+
+
+def test_nothing_but_empty_folders_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "films/train/NORMAL").mkdir(parents=True)
+    with pytest.raises(SourceError, match=r"No images in .*expected files in"):
+        _files(tmp_path / "films")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("gone", "Nothing at"), ("notes.txt", "neither a folder, a zip")]
+)
+def test_wrong_path_is_one_clear_error(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(SourceError, match=told) as raised:
+        _files(tmp_path / name)
+    assert name in str(raised.value)
+
+
+@pytest.mark.parametrize("missing", ["train/NORMAL", "test/PNEUMONIA"])
+def test_missing_class_is_one_clear_error(
+    tmp_path: Path, place: Place, one_of_each: dict[str, bytes], missing: str
+) -> None:
+    there = {name: data for name, data in one_of_each.items() if missing not in name}
+    source = open_source(IngestParams(source=str(place(tmp_path, there))))
+    with pytest.raises(DataError, match=f"no files in {missing}:"):
+        raw.collect(source, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()

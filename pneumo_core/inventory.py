@@ -37,10 +37,8 @@ def take_inventory(
                 finding["packed_row"] = num_packed
                 num_packed += 1
             findings.append(finding)
-    looked = table.copy()
-    for column in dict.fromkeys(name for finding in findings for name in finding):
-        values = pd.Series([finding.get(column) for finding in findings], index=kept.index)
-        looked[column] = values.combine_first(looked[column]) if column in looked else values
+    looked = pd.DataFrame(findings, index=kept.index).astype(object).combine_first(table)
+    looked = manifest.conform(looked)
     manifest.check_counting_law(table, looked)
     return looked, images[:num_packed]
 

@@ -50,12 +50,15 @@ SCHEMA = pa.schema(
 )
 
 
+def conform(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the schema's columns and types; columns that are not there become null."""
+    return _to_pandas(_to_arrow(table))
+
+
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes the same bytes for the same rows; columns that are not there yet become null."""
-    table = table.reindex(columns=SCHEMA.names)
-    rows = pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
-    with replacing_file(path) as draft:  # without what pandas notes of its types and version
-        pq.write_table(rows.replace_schema_metadata(SCHEMA.metadata), draft)
+    """Writes the same bytes for the same rows."""
+    with replacing_file(path) as draft:
+        pq.write_table(_to_arrow(table), draft)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -76,8 +79,19 @@ def read(path: Path) -> pd.DataFrame:
             f"{path} has manifest version {version}, this code reads {SCHEMA_VERSION}: "
             "run the pipeline from ingest again."
         )
-    frame: pd.DataFrame = table.to_pandas()
-    frame["packed_row"] = frame["packed_row"].astype("Int64")
+    return _to_pandas(table)
+
+
+def _to_arrow(table: pd.DataFrame) -> pa.Table:
+    table = table.reindex(columns=SCHEMA.names)
+    rows = pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
+    return rows.replace_schema_metadata(SCHEMA.metadata)  # not what pandas notes of itself
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    integers = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}  # that can be null
+    strings = {pa.string(): pd.StringDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=(integers | strings).get)
     return frame
 
 

@@ -41,9 +41,8 @@ def _films_of(source: Source, split: str, scorer: Scorer) -> tuple[pd.DataFrame,
     files = {file.image_id: file for file in source.files() if file.split == split}
     if not files:
         raise EvaluationError(f"The source has no split {split!r}.")
-    table = pd.DataFrame([raw.describe(file) for file in files.values()])
+    table = manifest.conform(pd.DataFrame([raw.describe(file) for file in files.values()]))
     limits = ValidateParams(image_size_px=scorer.description.image_size_px)
     looked, images = inventory.take_inventory(table, lambda i: files[i].read(), limits)
-    looked = looked.reindex(columns=manifest.SCHEMA.names)
     found = duplicates.find_duplicates(looked, images, DedupParams())
     return duplicates.remove_duplicates(looked, found), images

@@ -22,7 +22,9 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
     """
     files = source.files()
     require_classes(files)
-    return pd.DataFrame([_collect_one(file, folder) for file in track(files, "ingest")])
+    return manifest.conform(
+        pd.DataFrame([_collect_one(file, folder) for file in track(files, "ingest")])
+    )
 
 
 def require_classes(files: list[SourceFile]) -> None:

@@ -75,6 +75,17 @@ def test_archive_cut_short_is_one_clear_error(
         _files(path)
 
 
+def test_member_list_that_cannot_be_decoded_is_one_clear_error(
+    tmp_path: Path, write_zip: WriteZip
+) -> None:
+    path = write_zip(tmp_path / "films.zip", {"train/NORMAL/필.png": b"x"})
+    header, listed = path.read_bytes().split(b"PK\x01\x02")
+    listed = listed.replace("필".encode(), b"\xff\xff\xff")
+    path.write_bytes(header + b"PK\x01\x02" + listed)
+    with pytest.raises(ArchiveError, match="no readable zip"):
+        _files(path)
+
+
 def _damage(path: Path, old: bytes, new: bytes) -> None:
     data = path.read_bytes()
     assert len(old) == len(new)

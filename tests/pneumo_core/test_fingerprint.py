@@ -56,6 +56,15 @@ def test_perceptual_hash_ignores_brightness_and_contrast(film: Film) -> None:
     assert _distance(pixels, dimmed) <= 10
 
 
+def test_perceptual_hash_is_that_of_the_definition(film: Film) -> None:
+    pixels = film(1)  # 64 x 64, the size of the thumbnail
+    frequency, place = np.arange(1, 17)[:, None], np.arange(64)
+    waves = np.cos(np.pi * (2 * place + 1) * frequency / 128)
+    spectrum = waves @ pixels @ waves.T
+    expected = (spectrum > np.median(spectrum)).astype(int).ravel()
+    np.testing.assert_array_equal(unpack_hashes([perceptual_hash(pixels)])[0], expected)
+
+
 def test_perceptual_hash_tells_films_apart(film: Film) -> None:
     distances = [_distance(film(i), film(j)) for i in range(12) for j in range(i)]
     assert min(distances) > 40

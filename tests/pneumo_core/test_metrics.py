@@ -138,11 +138,12 @@ def test_films_that_are_alike_widen_the_interval() -> None:
     assert width[1] > 1.7 * width[0]  # about the root of 5
 
 
-@pytest.mark.parametrize("keys", [list("aab"), list("aaa"), list("aba")])
-def test_each_draw_has_both_classes_though_a_patient_has_films_of_both(keys: list[str]) -> None:
-    draws = patient_weights(_scores([0, 1, 0], [0.1, 0.9, 0.2], keys), 200, seed=0)
-    assert (draws[:, [0, 2]].sum(1) > 0).all()
+@pytest.mark.parametrize("keys", ["aabb", "aaab", "aaaa", "abcd"])
+def test_each_draw_has_both_classes_though_a_patient_has_films_of_both(keys: str) -> None:
+    scores = _scores([0, 1, 0, 0], [0.1, 0.9, 0.2, 0.3], list(keys))
+    draws = patient_weights(scores, 200, seed=0)
     assert (draws[:, 1] > 0).all()
+    assert (draws[:, [0, 2, 3]].sum(1) > 0).all()
 
 
 @pytest.mark.parametrize(

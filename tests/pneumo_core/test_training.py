@@ -125,6 +125,25 @@ def test_training_repeats_and_follows_its_seed(run: Any, settings: Any) -> None:
     assert other.history != first.history
 
 
+def test_each_epoch_has_all_films_in_an_order_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, run: Any, settings: Any, films: LabelledFilms
+) -> None:
+    seen: list[bytes] = []
+    known = [pixels.tobytes() for pixels in films.images]
+    convert = training.to_batch
+
+    def watching(images: Images, *rest: Any) -> torch.Tensor:
+        seen.extend(pixels.tobytes() for pixels in images)
+        return convert(images, *rest)
+
+    monkeypatch.setattr(training, "to_batch", watching)
+    monkeypatch.setattr(training, "cut", lambda *_: None)
+    run(settings(epochs=2))
+    order = [known.index(pixels) for pixels in seen if pixels in known][2:]  # 2: cut's example
+    assert sorted(order[:24]) == sorted(order[24:]) == list(range(24))
+    assert order[:24] != order[24:]
+
+
 def test_checkpoint_of_another_run_is_not_resumed(
     run: Any, settings: Any, films: LabelledFilms
 ) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -15,8 +17,8 @@ class PneumoModel(PythonModel):
     def predict(
         self,
         context: PythonModelContext,  # noqa: ARG002 (MLflow's signature)
-        model_input,  # MLflow would make a schema of a type here
-    ):
+        model_input: np.ndarray,  # bare: MLflow warns of every other type
+    ) -> npt.NDArray[np.float64]:
         """Probabilities of PNEUMONIA, [N], for gray films [N, H, W] of the bundle's size."""
         return self._scorer.probabilities(self._scorer.logits(model_input))
 

@@ -1,7 +1,6 @@
 """The MLflow registry: versions with their evidence, and who is champion."""
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -87,18 +86,16 @@ def _log_evaluation(evaluation: Path) -> None:
 def _log_model(name: str, bundle: Path, description: Description) -> str:
     size = description.image_size_px
     films = np.zeros((2, size, size), np.uint8)  # two: one would freeze the batch size
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*type hints", category=UserWarning)
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(PYFUNC),
-            artifacts={places.BUNDLE: str(bundle)},
-            code_paths=[str(CORE)],
-            signature=infer_signature(films, np.zeros(2)),
-            input_example=films,
-            pip_requirements=["torch", "torchvision", "timm", "safetensors"],
-            registered_model_name=name,
-        )
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(PYFUNC),
+        artifacts={places.BUNDLE: str(bundle)},
+        code_paths=[str(CORE)],
+        signature=infer_signature(films, np.zeros(2)),
+        input_example=films,
+        pip_requirements=["torch", "torchvision", "timm", "safetensors"],
+        registered_model_name=name,
+    )
     return str(info.registered_model_version)
 
 

@@ -111,13 +111,29 @@ def test_a_bad_source_is_one_sentence_and_leaves_no_results(
     project = make_project()
     source = source_of(kind, films)
     params = project / "params.yaml"
-    params.write_text(params.read_text().replace("sources/phantom.yaml", str(source)))
-    for command in (["pneumo", "stage", "ingest"], ["pneumo", "run"]):
-        result = run(*command, cwd=project)
+    before = params.read_text()
+    refused = run("pneumo", "run", "--set", f"ingest.source={source}", cwd=project)
+    assert params.read_text() == before
+    params.write_text(before.replace("sources/phantom.yaml", str(source)))
+    failed = run("pneumo", "stage", "ingest", cwd=project)
+    for result in (refused, failed):
         assert result.returncode == 1
         assert said in result.stderr
         assert "Traceback" not in result.stderr
-    assert not (project / "results" / "ingest").exists()
+    assert not [path for path in project.glob("results/**/*") if path.is_file()]
+
+
+def test_a_stage_that_fails_in_the_flow_is_one_sentence(
+    films: Path, make_project: Callable[[], Path], run: Run
+) -> None:
+    project = make_project()
+    shutil.rmtree(films / "test" / "NORMAL")
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("sources/phantom.yaml", str(films)))
+    result = run("pneumo", "run", cwd=project)
+    assert result.returncode == 1
+    assert "pneumo: Stage ingest failed. The source has no files in test/NORMAL" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_one_percent_of_broken_files_is_quarantined_and_counted(

@@ -1,5 +1,7 @@
 """The training set: balanced, augmented, packed."""
 
+import os
+
 import numpy as np
 
 from pneumo_core import manifest
@@ -15,6 +17,8 @@ def run(params: AugmentParams) -> None:
     shape = (len(copies), *images.shape[1:])
     with replacing_file(places.TRAIN_IMAGES) as draft:
         out = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
+        with draft.open("r+b") as file:  # a full disk is an error here, not a crash while writing
+            os.posix_fallocate(file.fileno(), 0, draft.stat().st_size)
         augment(images, copies, params, out)
         out.flush()
     with replacing_file(places.TRAIN_COPIES) as draft:

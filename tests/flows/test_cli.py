@@ -179,6 +179,19 @@ def test_too_many_broken_files_stop_the_run_and_are_named(
     assert not (project / "results" / "dedup").exists()
 
 
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
+    make_project: Callable[[], Path], run: Run
+) -> None:
+    """The limit on file sizes stands in for the disk: the same writes fail in the same places."""
+    project = make_project()
+    assert run("dvc", "repro", "split", cwd=project).returncode == 0
+    result = run("bash", "-c", "ulimit -f 2000; exec pneumo stage augment", cwd=project)
+    assert result.returncode == 1
+    assert "File too large" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list((project / "results" / "augment").iterdir())
+
+
 def test_help_names_every_command(project: Path, run: Run) -> None:
     said = run("pneumo", "--help", cwd=project).stdout
     for command in ("run", "predict", "evaluate", "ui", "stage"):

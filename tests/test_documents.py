@@ -1,0 +1,74 @@
+"""The documents say what is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.cli import app
+from pneumo_core import params
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
+COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
+def test_readme_names_every_command_and_no_other() -> None:
+    named = set(re.findall(r"pneumo (\w+)", README)) - {"is", "pipeline"}
+    assert named >= COMMANDS
+    assert named <= COMMANDS | {"stage"}
+
+
+def test_readme_make_targets_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make (\w+)", README)) <= targets
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_profile_gives_valid_parameters(path: Path, tmp_path: Path) -> None:
+    for name in ("params.yaml", "profiles", "sources"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    code = (
+        "from flows import params_file; from pathlib import Path; import sys\n"
+        "params_file.places.PARAMS = Path('written.yaml'); Path('written.yaml').touch()\n"
+        f"params_file.rewrite({path.stem!r}, [])"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    params.load(tmp_path / "written.yaml")
+
+
+def test_the_default_parameters_are_the_phantom_profile() -> None:
+    phantom = (ROOT / "profiles" / "phantom.yaml").read_text()
+    assert yaml.safe_load((ROOT / "params.yaml").read_text()) == yaml.safe_load(phantom)
+
+
+def test_readme_keys_are_parameters() -> None:
+    known = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, key in re.findall(r"\b(\w+)\.(\w+)(?==|`)", README):
+        if section in known:
+            assert key in known[section]
+
+
+def test_architecture_lists_every_folder() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    folders = {path.split("/")[0] for path in listed if "/" in path and not path.startswith(".")}
+    named = set(re.findall(r"^\| `(\w+)/`", ARCHITECTURE, re.MULTILINE))
+    assert named == folders
+
+
+def test_architecture_names_modules_that_exist() -> None:
+    for name in re.findall(r"`((?:tasks/)?\w+\.py)`", ARCHITECTURE):
+        path = ROOT / name if "/" in name else ROOT / "pneumo_core" / name
+        assert path.is_file(), name
+
+
+def test_nothing_here_names_a_registry_or_this_machine() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "http" not in lock
+    assert lock.count("--hash=sha256:") > 100

@@ -37,7 +37,7 @@ class ZipSource:
         self._check(members)
         found = []
         for member in members:
-            path = PurePosixPath(member.filename)
+            path = PurePosixPath(member.filename.replace("\\", "/"))
             place = parse_place(path)
             if place is not None:
                 file = SourceFile(*place, member.file_size, _reader(archive, member))

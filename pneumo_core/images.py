@@ -18,6 +18,9 @@ from pneumo_core.errors import ImageError
 
 RESIZE_RULE = "squash-bilinear-antialias"
 
+# What films come as; other readers of Pillow start programs or were never meant for pictures.
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+
 Gray = npt.NDArray[np.uint8]  # [H, W]
 Images = npt.NDArray[np.uint8]  # [N, H, W]
 
@@ -50,9 +53,9 @@ def decode(data: bytes, max_pixels: int, min_side_px: int = 1) -> Film:
     if not data:
         raise ImageError("empty file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our limit is below
-            image = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings():  # ours is the limit that counts
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > max_pixels:
             raise ImageError(f"oversized: {width} x {height} pixels, at most {max_pixels} allowed")

@@ -21,8 +21,9 @@ class Patient:
     subtype: str | None = None
 
 
-def identify(name: str) -> Patient:
-    """The patient behind a file name; a name without a known rule is a patient of its own."""
+def identify(image_id: str) -> Patient:
+    """The patient behind a film's name; a film without a known rule is a patient of its own."""
+    name = PurePosixPath(image_id).name
     if match := PERSON.match(name):
         person = f"person{int(match['number'])}"
         pathogen = match["pathogen"].lower()
@@ -30,5 +31,4 @@ def identify(name: str) -> Patient:
     if match := SERIES.match(name):
         series = f"{(match['prefix'] or '').upper()}IM-{int(match['number']):04d}"
         return Patient(series, series, "im_series")
-    stem = PurePosixPath(name).stem
-    return Patient(stem, stem, "file_name")
+    return Patient(image_id, image_id, "own_film")

@@ -191,7 +191,7 @@ class PhantomSource:
         if entry.defect == "text_files":
             return f"Planted: a text under the name of a film, {entry.image_id}.\n".encode()
         body, film = self._rng(f"body of {entry.patient}"), self._rng(entry.image_id)
-        pixels = draw_film(body, film, identify(entry.name).subtype)
+        pixels = draw_film(body, film, identify(entry.image_id).subtype)
         jpeg = _save(Image.fromarray(pixels), "JPEG", film.integers(*JPEG_QUALITY).item())
         return jpeg[: len(jpeg) // 2] if entry.defect == "truncated_files" else jpeg
 

@@ -45,7 +45,7 @@ def require_classes(files: list[SourceFile]) -> None:
 
 def describe(file: SourceFile) -> dict[str, object]:
     """What a file's place and name tell, as a row of the manifest."""
-    patient = identify(file.name)
+    patient = identify(file.image_id)
     return {
         "image_id": file.image_id,
         "path": file.image_id,

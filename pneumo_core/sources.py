@@ -66,6 +66,8 @@ class FolderSource:
     def files(self) -> list[SourceFile]:
         found = []
         for path in sorted(self.root.rglob("*")):
+            if path.is_symlink() and path.is_dir():
+                raise SourceError(f"{path} links to a folder: links are not followed, copy it.")
             if path.is_symlink() or path.is_file():
                 place = parse_place(PurePosixPath(path.relative_to(self.root).as_posix()))
                 if place is not None:

@@ -140,3 +140,11 @@ def test_missing_class_is_one_clear_error(
     with pytest.raises(DataError, match=f"no files in {missing}:"):
         raw.collect(source, tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
+
+
+def test_a_linked_folder_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "NORMAL").mkdir(parents=True)
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "train").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SourceError, match="films/train links to a folder"):
+        FolderSource(tmp_path / "films").files()

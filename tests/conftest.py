@@ -51,9 +51,13 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
         (folder / ".dvc").mkdir()
         shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
         shutil.copy(ROOT / ".gitignore", folder / ".gitignore")
+        # One commit for all projects: the report names it.
+        day = {f"GIT_{who}_DATE": "2026-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")}
+        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
         for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-            identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-            subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+            subprocess.run(
+                ["git", *identity, *command], cwd=folder, env=os.environ | day, check=True
+            )
         return folder
 
     return make

@@ -4,6 +4,8 @@ Files are the truth and MLflow holds copies, so a tracker that fails is reported
 stops a training.
 """
 
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -49,10 +51,10 @@ def _embedded_uri() -> str:
 
 
 @contextmanager
-def training_run(
-    cell: str, params: dict[str, Any], tags: dict[str, str], memory: Path
-) -> Iterator[Sink]:
-    """A sink that writes one run; a resumed training goes on in the run that `memory` names."""
+def training_run(cell: str, params: dict[str, Any], tags: dict[str, str]) -> Iterator[Sink]:
+    """A sink that writes one run; a training that resumes goes on in the run that it began."""
+    asked = hashlib.sha256(json.dumps([params, tags], sort_keys=True).encode()).hexdigest()
+    memory = places.SCRATCH / "mlflow_runs" / f"{cell}-{asked[:16]}"
     try:
         client = connect()
         run_id = _open_run(client, cell, params, tags, memory)

@@ -31,13 +31,8 @@ def run(params: TrainParams, cell: Cell) -> None:
         "train_sha256": _sha256(places.TRAIN_COPIES),
     }
     used = _used(params, cell)
-    memory = places.SCRATCH / "checkpoints" / f"{cell.name}.mlflow_run"
-    with (
-        own_device(),
-        tracking.training_run(
-            cell.name, used, origin_of_data | provenance.tags(), memory
-        ) as mlflow_sink,
-    ):
+    tags = origin_of_data | provenance.tags()
+    with own_device(), tracking.training_run(cell.name, used, tags) as mlflow_sink:
         sinks = (ProgressBar(), JsonLines(places.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
 
         def tell(event: Event) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pneumo_core.errors import PneumoError
+from pneumo_core.params import Strategy
 from tasks import quiet
 
 app = typer.Typer(
@@ -17,6 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
+app.add_typer(augment_app, name="augment")
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
 Alias = Annotated[str, typer.Option(help="Role in the registry.")]
@@ -93,7 +97,7 @@ def predict(
 
 @app.command()
 def evaluate(
-    source: Annotated[str, typer.Option(help="Labelled folder or zip in the Kaggle layout.")],
+    source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and predictions.csv.")],
     split: Annotated[str, typer.Option(help="Which split of the source.")] = "test",
     bundle: Bundle = None,
@@ -102,10 +106,12 @@ def evaluate(
     """Score a model on labelled films, without the pipeline."""
     from flows.models import load_model
     from pneumo_core.outside import evaluate_source
-    from pneumo_core.params import EvaluateParams
+    from pneumo_core.params import EvaluateParams, IngestParams
+    from tasks.sources import open_source
 
     model = load_model(bundle, alias)
-    metrics = evaluate_source(model.scorer, source, split, out, EvaluateParams())
+    films = open_source(IngestParams(source=source))
+    metrics = evaluate_source(model.scorer, films, split, out, EvaluateParams())
     print(f"{model.describe()}")
     print(
         f"{metrics['n']} films of {split} ({metrics['states']}), "
@@ -117,6 +123,49 @@ def evaluate(
             f"  {name:12} {figure['value']:.3f} [{figure['ci_low']:.3f}, {figure['ci_high']:.3f}]"
         )
     print(f"Written to {out}")
+
+
+@app.command()
+def certificate(
+    source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
+    out: Annotated[Path, typer.Option(help="The JSON; a page to read (.md) is put beside it.")],
+) -> None:
+    """Say what the splits of a source share: duplicates, near-duplicates, patients."""
+    from pneumo_core.atomic import write_json, write_text
+    from pneumo_core.certificate import describe
+    from pneumo_core.outside import certify_source
+    from pneumo_core.params import IngestParams
+    from tasks.sources import open_source
+
+    found = certify_source(open_source(IngestParams(source=source)))
+    write_json(out, found)
+    write_text(out.with_suffix(".md"), describe(found, source))
+    print(f"{'Valid' if found['valid'] else 'NOT valid: ' + '; '.join(found['faults'])}")
+    for kind in ("exact_duplicates", "near_duplicates", "patients"):
+        print(f"  {kind}: {', '.join(f'{value} {what}' for what, value in found[kind].items())}")
+    print(f"Written to {out} and {out.with_suffix('.md')}")
+
+
+@augment_app.command("compare")
+def augment_compare(
+    out: Annotated[
+        Path, typer.Option(help="Folder for index.html, comparison.json and comparison.csv.")
+    ] = Path("var/augment_compare"),
+    size_per_class: Annotated[
+        int, typer.Option(min=10, help="Training films of each class in one training.")
+    ] = 400,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each recipe.")] = 3,
+    model: Annotated[
+        str | None, typer.Option(help="A timm name; otherwise the first of train.models.")
+    ] = None,
+    strategy: Annotated[Strategy, typer.Option(help="What trains.")] = Strategy.FROZEN,
+) -> None:
+    """Train with each of the twelve recipes and with none, and judge them on validation."""
+    from pneumo_core import params
+    from tasks import augment_compare as body
+    from tasks import places
+
+    body.run(params.load(places.PARAMS), out, size_per_class, seeds, model, strategy)
 
 
 @app.command()

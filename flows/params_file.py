@@ -11,8 +11,8 @@ from pneumo_core import params
 from pneumo_core.atomic import write_text
 from pneumo_core.errors import ParamsError
 from pneumo_core.raw import require_classes
-from pneumo_core.sources import open_source
 from tasks import places
+from tasks.sources import open_source
 
 PROFILES = Path("profiles")
 BASE_PROFILE = "phantom"

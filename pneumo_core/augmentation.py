@@ -1,66 +1,33 @@
-"""Augmented training films: a pure function of (seed, pixels, copy number), balanced by class.
-
-No flips: a mirrored heart is another finding (dextrocardia), and the side marker turns with it.
-"""
+"""Augmented training films: a pure function of (seed, pixels, copy number), balanced by class."""
 
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from pneumo_core import manifest
 from pneumo_core.errors import DataError
-from pneumo_core.images import Gray, Images
+from pneumo_core.images import Gray, Images, Stack
+from pneumo_core.packed import PackedImages, code_sha256, packing
 from pneumo_core.params import AugmentParams
 from pneumo_core.progress import track
+from pneumo_core.recipes import RECIPES
+from pneumo_core.transforms import transform
+
+CHUNK = 64  # copies that a worker makes at a time
 
 
-@dataclass(frozen=True)
-class Ranges:
-    """What is drawn uniformly for one augmented film."""
+class Copy(NamedTuple):
+    """A row of the plan, without what only people need."""
 
-    brightness: tuple[float, float] = (0.0, 0.0)  # added, as a part of full scale
-    contrast: tuple[float, float] = (1.0, 1.0)  # factor about the film's mean
-    rotation_deg: tuple[float, float] = (0.0, 0.0)
-    crop_area: tuple[float, float] = (1.0, 1.0)  # part of the film that fills the frame
-    crop_aspect: tuple[float, float] = (1.0, 1.0)  # its width to height, drawn on a log scale
-
-
-@dataclass(frozen=True)
-class Recipe:
-    ranges: dict[str, Ranges]  # by label
-    keeps_originals: bool  # copy 0 of each film is the film itself
-
-
-_SYMMETRIC = Ranges(
-    brightness=(-0.15, 0.15),
-    contrast=(0.7, 1.3),
-    rotation_deg=(-10, 10),
-    crop_area=(0.3, 1.0),
-    crop_aspect=(3 / 4, 4 / 3),
-)
-
-RECIPES: dict[str, Recipe] = {
-    # The study's section 2.3. Its brightness is a function of the label: a shortcut to be
-    # measured, not a recommendation. Originals stay, so one class holds more altered films.
-    "study": Recipe(
-        {
-            "NORMAL": Ranges(brightness=(0.05, 0.15), rotation_deg=(-10, 10)),
-            "PNEUMONIA": Ranges(brightness=(-0.15, -0.05), rotation_deg=(-10, 10)),
-        },
-        keeps_originals=True,
-    ),
-    # The same ranges for both classes, and no film left unaltered, so that neither the transform
-    # nor its presence tells the label.
-    "symmetric": Recipe(
-        {"NORMAL": _SYMMETRIC, "PNEUMONIA": _SYMMETRIC},
-        keeps_originals=False,
-    ),
-}
+    label: str
+    pixel_sha256: str
+    packed_row: int
+    number: int
 
 
 def plan(table: pd.DataFrame, params: AugmentParams) -> pd.DataFrame:
@@ -88,57 +55,60 @@ def plan(table: pd.DataFrame, params: AugmentParams) -> pd.DataFrame:
     return pd.concat(rows).sort_values(["image_id", "copy"], ignore_index=True)
 
 
-def augment(images: Images, copies: pd.DataFrame, params: AugmentParams, out: Images) -> None:
-    """Fills `out`, [len(copies), size, size], in the order of the plan."""
+def copy_rows(copies: pd.DataFrame) -> list[Copy]:
+    columns = ("label", "pixel_sha256", "packed_row", "copy")
+    return list(map(Copy, *(copies[column].tolist() for column in columns)))
+
+
+def make_copy(images: Stack, copy: Copy, params: AugmentParams) -> Gray:
+    """The pixels of one planned copy, [H, W]; a view of `images` where nothing is altered."""
     recipe = RECIPES[params.recipe]
+    pixels = np.asarray(images[copy.packed_row])
+    if recipe.keeps_originals and copy.number == 0:
+        return pixels
+    seed = int(_digest(params.seed, copy.pixel_sha256, copy.number)[:16], 16)
+    return transform(pixels, recipe.ranges[copy.label], np.random.default_rng(seed))
 
-    def make(index: int) -> None:
-        copy = copies.iloc[index]
-        pixels = images[copy["packed_row"]]
-        if not (recipe.keeps_originals and copy["copy"] == 0):
-            rng = np.random.default_rng(_seed(params.seed, copy["pixel_sha256"], copy["copy"]))
-            pixels = transform(pixels, recipe.ranges[copy["label"]], rng)
-        out[index] = pixels
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow transforms without the GIL
-        for _ in track(pool.map(make, range(len(copies))), "augment", total=len(copies)):
+def augment(images: Stack, copies: pd.DataFrame, params: AugmentParams, out: Images) -> None:
+    """Fills `out`, [len(copies), size, size], in the order of the plan."""
+    rows = copy_rows(copies)
+
+    def make(start: int) -> None:
+        for index, row in enumerate(rows[start : start + CHUNK], start):
+            out[index] = make_copy(images, row, params)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works without the GIL
+        starts = range(0, len(rows), CHUNK)
+        for _ in track(pool.map(make, starts), "augment", len(starts), f"x{CHUNK} img"):
             pass
 
 
-def transform(pixels: Gray, ranges: Ranges, rng: np.random.Generator) -> Gray:
-    """One film, [H, W], with everything drawn from `ranges`; what lies outside it is black."""
-    brightness = rng.uniform(*ranges.brightness)
-    contrast = rng.uniform(*ranges.contrast)
-    angle = np.deg2rad(rng.uniform(*ranges.rotation_deg))
-    area = rng.uniform(*ranges.crop_area)
-    aspect = np.exp(rng.uniform(*np.log(ranges.crop_aspect)))
-    place_x, place_y = rng.uniform(size=2)
+def pack_augmented(
+    images: PackedImages, copies: pd.DataFrame, params: AugmentParams, folder: Path
+) -> None:
+    """Packs every planned copy into `folder`, in the plan's order; a copy there is kept."""
+    code = code_sha256("augmentation", "recipes", "transforms")
+    values = params.model_dump_json(exclude={"size_per_class"})
+    rows = copy_rows(copies)
 
-    height, width = pixels.shape
-    scale_x, scale_y = min(1.0, np.sqrt(area * aspect)), min(1.0, np.sqrt(area / aspect))
-    centre_x = width * (scale_x / 2 + place_x * (1 - scale_x))
-    centre_y = height * (scale_y / 2 + place_y * (1 - scale_y))
-    cos, sin = np.cos(angle), np.sin(angle)
-    a, b, d, e = scale_x * cos, -scale_y * sin, scale_x * sin, scale_y * cos
-    c = centre_x - a * width / 2 - b * height / 2
-    f = centre_y - d * width / 2 - e * height / 2
+    def make(start: int) -> list[tuple[str, Gray]]:
+        block = []
+        for copy in rows[start : start + CHUNK]:
+            key = _digest(copy.label, copy.pixel_sha256, copy.number)
+            known = packer.get(key)
+            block.append((key, known[0] if known else make_copy(images, copy, params)))
+        return block
 
-    mean = pixels.mean()
-    levels = (np.arange(256) - mean) * contrast + mean + 255 * brightness
-    table: Gray = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    moved = Image.fromarray(pixels).transform(
-        (width, height),
-        Image.Transform.AFFINE,
-        (a, b, c, d, e, f),
-        Image.Resampling.BILINEAR,
-    )
-    result: Gray = table[np.asarray(moved)]
-    return result
+    with (
+        packing(folder, images.size_px, f"{code} {values} {images.rule}") as packer,
+        ThreadPoolExecutor(os.cpu_count()) as pool,  # OpenCV works without the GIL
+    ):
+        starts = range(0, len(rows), CHUNK)
+        for block in track(pool.map(make, starts), "augment", len(starts), f"x{CHUNK} img"):
+            for key, pixels in block:
+                packer.add(key, pixels)
 
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()
-
-
-def _seed(*parts: object) -> int:
-    return int(_digest(*parts)[:16], 16)

@@ -6,6 +6,7 @@ Text stays text; the colours are those of Okabe & Ito, which colour-blind reader
 import io
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
@@ -23,6 +24,7 @@ from pneumo_core.manifest import LABELS
 from pneumo_core.metrics import NUM_ECE_BINS, Confusion, Floats, Scores, wilson
 
 BLUE, ORANGE, INK, GRAY, PALE = "#0072b2", "#d55e00", "#222222", "#888888", "#c8c8c8"
+CLASS_COLOURS = dict(zip(LABELS, (BLUE, ORANGE), strict=True))
 OTHERS = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9", GRAY)
 DASHES = ("-", "--", ":")
 OVERLAY_COLOURS, OVERLAY_OPACITY = "inferno", 0.65
@@ -46,25 +48,13 @@ STYLE: dict[Any, Any] = {
 RGB = npt.NDArray[np.uint8]  # [H, W, 3]
 
 
-def film_counts(before: Mapping[str, int], after: Mapping[str, int]) -> Markup:
-    """Bars by `split/class`, the keys of both in the order in which they are drawn."""
+@dataclass(frozen=True)
+class Captioned:
+    """A chart that is a file too."""
 
-    def draw(axes: Axes) -> None:
-        places = np.arange(len(before))
-        for shift, counts, colour, label in (
-            (-0.2, before, PALE, "files that came in"),
-            (0.2, after, BLUE, "films in use"),
-        ):
-            bars = axes.barh(places + shift, list(counts.values()), 0.38, color=colour, label=label)
-            axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=9)
-        axes.set_yticks(places, [key.replace("/", "\n") for key in before])
-        axes.tick_params(left=False, bottom=False, labelbottom=False)
-        axes.spines["bottom"].set_visible(False)
-        axes.invert_yaxis()
-        axes.margins(x=0.12)
-        axes.figure.legend(loc="outside lower center", ncols=2)
-
-    return _svg(draw, (4.6, 0.7 + 0.55 * len(before)), "Films by split and class, before and after")
+    name: str  # of the file, without a suffix
+    svg: Markup
+    caption: str
 
 
 def learning_curve(name: str, history: pd.DataFrame, max_loss: float) -> Markup:
@@ -169,12 +159,24 @@ def overlay(pixels: Gray, saliency: Floats) -> RGB:
     return mixed
 
 
+def standalone(svg: Markup) -> str:
+    """What `svg` gave as a file of its own, on white."""
+    namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    style = "<style>svg { background: #fff } * { stroke-linejoin: round }</style>"
+    opening, rest = str(svg).split(">", 1)
+    return f"{opening.replace('<svg', f'<svg {namespaces}')}>{style}{rest}"
+
+
 def _svg(draw: Callable[[Axes], None], size_in: tuple[float, float], label: str) -> Markup:
+    return svg(lambda figure: draw(figure.add_subplot()), size_in, label)
+
+
+def svg(draw: Callable[[Figure], None], size_in: tuple[float, float], label: str) -> Markup:
     """An <svg> element that fits the width it is given and refers to nothing outside it."""
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": label}):  # ids differ between charts
         figure = Figure(figsize=size_in, layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
     drawn = buffer.getvalue()

@@ -1,11 +1,13 @@
 """Copies among the films: exact ones, near ones, and what they would spoil.
 
 Keeper rule, the same on every run: of films with the same pixels the one in test stays before the
-one in validation before the one in train, then the smallest `image_id`. Where one picture carries
-both labels, no copy outside test can be trusted and all of those are quarantined. Near-duplicates
-stay; the split keeps them together.
+one in validation before the one in train, then the smallest `image_id`. A near-duplicate of a test
+film cannot be trained on and goes too; other near-duplicates stay and the split keeps them
+together. Where one picture carries both labels, no copy outside test can be trusted and all of
+those are quarantined.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +16,14 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pneumo_core import manifest
-from pneumo_core.fingerprint import unpack_hashes
-from pneumo_core.images import Gray, Images, resize
+from pneumo_core import guises, manifest
+from pneumo_core.fingerprint import THUMBNAIL_SIDE_PX, pixel_sha256, thumbnail
+from pneumo_core.guises import BASE, GUISES
+from pneumo_core.hash_search import close_pairs
+from pneumo_core.images import Stack, decode
 from pneumo_core.params import DedupParams
 
-THUMBNAIL_SIDE_PX = 32
-BLOCK_ROWS = 2048
+Read = Callable[[str], bytes]  # the bytes of a file by its `path`
 
 
 @dataclass(frozen=True)
@@ -28,42 +31,53 @@ class Duplicates:
     """Groups of image ids, each sorted, those that stay first."""
 
     exact: list[list[str]]
-    near: list[list[str]]
-    label_conflicts: list[list[str]]  # exact groups with both labels
-    across_splits: list[list[str]]  # exact or near groups with films in several splits
+    near: list[list[str]]  # of each exact group only the keeper
+    label_conflicts: list[list[str]]  # groups with both labels
+    across_splits: list[list[str]]  # groups with films in several splits
 
 
-def find_duplicates(table: pd.DataFrame, images: Images, params: DedupParams) -> Duplicates:
-    films = _in_keeper_order(manifest.kept(table))
-    exact = [
-        list(group["image_id"])
-        for _, group in films.groupby("pixel_sha256", sort=False)
-        if len(group) > 1
-    ]
-    distinct = films.drop_duplicates("pixel_sha256")
-    near = _near_groups(distinct, images, params)
-    by_id = films.set_index("image_id")
-    return Duplicates(
-        exact=sorted(exact),
-        near=sorted(near),
-        label_conflicts=[g for g in sorted(exact) if by_id.loc[g, "label"].nunique() > 1],
-        across_splits=[g for g in sorted(exact + near) if by_id.loc[g, "split"].nunique() > 1],
+def find_duplicates(
+    table: pd.DataFrame, images: Stack, read: Read, params: DedupParams
+) -> Duplicates:
+    """Exact copies have the same decoded pixels, whatever the file; near ones look the same."""
+    films = _in_keeper_order(manifest.kept(table)).reset_index(drop=True)
+    first, second = _near_pairs(films, images, params)
+    same = [_same_in_full(films, i, j, read) for i, j in zip(first, second, strict=True)]
+    of_pixels = films.groupby("pixel_sha256", sort=False).ngroup().to_numpy()
+    keepers = films.drop_duplicates("pixel_sha256").index.to_numpy()
+    is_same = np.array(same, bool)
+    exact = _clusters(
+        len(films),
+        np.concatenate([keepers[of_pixels], first[is_same]]),
+        np.concatenate([np.arange(len(films)), second[is_same]]),
     )
+    keeper_of = pd.Series(films.index).groupby(exact).transform("first").to_numpy()
+    near = _clusters(len(films), keeper_of[first], keeper_of[second])
+    distinct = keeper_of == films.index
+    exact_groups = _groups(films["image_id"], exact)
+    near_groups = _groups(films.loc[distinct, "image_id"], near[distinct])
+    by_id = films.set_index("image_id")
+
+    def mixed(column: str) -> list[list[str]]:
+        return [g for g in exact_groups + near_groups if by_id.loc[g, column].nunique() > 1]
+
+    return Duplicates(exact_groups, near_groups, sorted(mixed("label")), sorted(mixed("split")))
 
 
 def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
     """The manifest with copies marked, and the patients behind alike films tied into one group."""
     cleaned = table.set_index("image_id", drop=False)
     for group in found.exact:
-        keeper, *copies = group
-        if group in found.label_conflicts:
-            copies = [i for i in group if cleaned.at[i, "split"] != "test"]
-            cleaned.loc[copies, "state"] = manifest.QUARANTINED
-            cleaned.loc[copies, "reason"] = f"both labels on the same pixels: {', '.join(group)}"
-            continue
-        cleaned.loc[copies, "state"] = manifest.DUPLICATE
-        cleaned.loc[copies, "reason"] = "same pixels"
-        cleaned.loc[copies, "duplicate_of"] = keeper
+        _mark(cleaned, group, group[1:], "same pixels")
+    for group in found.near:
+        if cleaned.at[group[0], "split"] == "test":
+            outside = [i for i in group if cleaned.at[i, "split"] != "test"]
+            _mark(cleaned, group, outside, "near-duplicate of a test film")
+    for group in found.label_conflicts:
+        suspects = [i for i in group if cleaned.at[i, "split"] != "test"]
+        cleaned.loc[suspects, "state"] = manifest.QUARANTINED
+        cleaned.loc[suspects, "reason"] = f"both labels on one picture: {', '.join(group)}"
+        cleaned.loc[suspects, "duplicate_of"] = None
     for group in found.exact + found.near:
         tied = cleaned.loc[group, "patient_group"]
         cleaned.loc[cleaned["patient_group"].isin(tied), "patient_group"] = min(tied)
@@ -72,43 +86,66 @@ def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
     return cleaned
 
 
+def _mark(cleaned: pd.DataFrame, group: list[str], copies: list[str], reason: str) -> None:
+    cleaned.loc[copies, "state"] = manifest.DUPLICATE
+    cleaned.loc[copies, "reason"] = reason
+    cleaned.loc[copies, "duplicate_of"] = group[0]
+
+
 def _in_keeper_order(films: pd.DataFrame) -> pd.DataFrame:
     rank = films["split"].map({"test": 0, "val": 1, "train": 2})
     return films.assign(rank=rank).sort_values(["rank", "image_id"]).drop(columns="rank")
 
 
-def _near_groups(films: pd.DataFrame, images: Images, params: DedupParams) -> list[list[str]]:
-    if films.empty:
-        return []
-    thumbnails = np.stack([_thumbnail(images[row]) for row in films["packed_row"]])
-    first, second = _close_pairs(
-        unpack_hashes(list(films["perceptual_hash"])), params.max_hash_distance_bits
-    )
-    alike = np.einsum("nd,nd->n", thumbnails[first], thumbnails[second]) >= params.min_correlation
-    first, second = first[alike], second[alike]
-    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(films), len(films)))
-    _, cluster = connected_components(links, directed=False)
-    grouped = films["image_id"].groupby(cluster, sort=False)
-    return [list(ids) for _, ids in grouped if len(ids) > 1]
-
-
-def _thumbnail(pixels: Gray) -> npt.NDArray[np.float32]:
-    """Centred and of unit length, so that a dot product is a correlation; [1024]."""
-    thumbnail = resize(pixels, THUMBNAIL_SIDE_PX).astype(np.float32).ravel()
-    thumbnail -= thumbnail.mean()
-    return thumbnail / max(float(np.linalg.norm(thumbnail)), 1e-6)
-
-
-def _close_pairs(
-    bits: npt.NDArray[np.uint8], max_distance: int
+def _near_pairs(
+    films: pd.DataFrame, images: Stack, params: DedupParams
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Index pairs (i < j) within a Hamming distance; blocks of a matrix product of ±1."""
-    signs = bits.astype(np.float32) * 2 - 1
-    min_product = signs.shape[1] - 2 * max_distance
-    pairs = []
-    for start in range(0, len(signs), BLOCK_ROWS):
-        products = signs[start : start + BLOCK_ROWS] @ signs[start:].T
-        i, j = np.nonzero(products >= min_product)
-        pairs.append(np.stack([i, j])[:, j > i] + start)
-    first, second = np.concatenate(pairs, axis=1)
+    """Rows of films with other pixels and the same picture, in any guise."""
+    distinct = films.drop_duplicates("pixel_sha256")
+    owners = distinct.index.to_numpy()
+    thumbnails = np.stack(
+        [np.empty((THUMBNAIL_SIDE_PX,) * 2, np.uint8)]
+        + [thumbnail(images[row]) for row in distinct["packed_row"]]
+    )[1:]
+    aspects = (distinct["width_px"] / distinct["height_px"]).to_numpy(np.float64)
+    base = guises.hashes(thumbnails, aspects, BASE)
+    queries = guises.hashes(thumbnails, aspects, GUISES)
+    found_query, found_base = close_pairs(
+        queries.reshape(-1, queries.shape[-1]),
+        base.reshape(-1, base.shape[-1]),
+        params.max_hash_distance_bits,
+        np.tile(owners, len(GUISES)),
+        np.tile(owners, len(BASE)),
+    )
+    guise, first = np.divmod(found_query, max(len(owners), 1))
+    base_guise, second = np.divmod(found_base, max(len(owners), 1))
+    alike = [
+        guises.likeness(GUISES[g](thumbnails[i], aspects[i]), BASE[b](thumbnails[j], aspects[j]))
+        >= params.min_likeness
+        for g, i, b, j in zip(guise, first, base_guise, second, strict=True)
+    ]
+    pairs = np.sort(np.stack([owners[first], owners[second]]), axis=0)[:, np.array(alike, bool)]
+    first, second = np.unique(pairs, axis=1)
     return first, second
+
+
+def _same_in_full(films: pd.DataFrame, i: int, j: int, read: Read) -> bool:
+    """Whether every decoded pixel is the same; the packing may have read a JPEG at a lower scale
+    than a copy of it that was saved without loss."""
+    pair = films.loc[[i, j]]
+    if pair[["width_px", "height_px"]].duplicated().sum() != 1:
+        return False
+    max_pixels = int(pair["width_px"].iloc[0] * pair["height_px"].iloc[0])
+    hashes = {pixel_sha256(decode(read(path), max_pixels).pixels) for path in pair["path"]}
+    return len(hashes) == 1
+
+
+def _clusters(
+    num_films: int, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(num_films, num_films))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+
+
+def _groups(image_ids: pd.Series, cluster: npt.NDArray[np.int64]) -> list[list[str]]:
+    return sorted(list(ids) for _, ids in image_ids.groupby(cluster, sort=False) if len(ids) > 1)

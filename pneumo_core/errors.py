@@ -8,7 +8,8 @@ PneumoError
 │   └── ArchiveError   an archive that is broken or would do harm when opened
 ├── ImageError         one file cannot be decoded; the caller quarantines it
 ├── DataError          the images cannot be used as asked (counts, classes, expectations)
-│   └── SplitError     no split of whole patients has the sizes asked for
+│   ├── SplitError     no split of whole patients has the sizes asked for
+│   └── CertificateError  the data are not shown to be free of leaks
 ├── TrainingError      learning cannot go on (a loss that is not finite, no such layer)
 ├── WeightsError       pretrained weights are missing or are not what they should be
 ├── BundleError        a model bundle is incomplete, altered or of another version
@@ -43,6 +44,10 @@ class DataError(PneumoError):
 
 
 class SplitError(DataError):
+    pass
+
+
+class CertificateError(DataError):
     pass
 
 

@@ -9,12 +9,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from pneumo_core.atomic import replacing_file
 from pneumo_core.compute import Device, Normalisation, to_batch
-from pneumo_core.images import Images
+from pneumo_core.images import Images, Stack, content_sha256
 from pneumo_core.progress import track
 from pneumo_core.strategies import Trunk
 from pneumo_core.weights import state_sha256
@@ -28,7 +27,7 @@ class FeatureCache:
     max_bytes: int
 
     def get(
-        self, trunk: Trunk, images: Images, normalisation: Normalisation, device: Device
+        self, trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device
     ) -> torch.Tensor:
         """Features [N, ...] in the device's precision, mapped from disk; images [N, H, W]."""
         example = _features(trunk, images[:1], normalisation, device)
@@ -65,8 +64,8 @@ def _features(
         return features
 
 
-def _key(trunk: Trunk, images: Images, normalisation: Normalisation, device: Device) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+def _key(trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device) -> str:
+    digest = hashlib.sha256(content_sha256(images).encode())
     rules = (images.shape, state_sha256(trunk), normalisation, device.precision, trunk.cut_name)
     digest.update(repr(rules).encode())
     return digest.hexdigest()

@@ -18,22 +18,19 @@ _DCT_ROWS = dct(np.eye(THUMBNAIL_SIDE_PX), axis=0, norm="ortho")[1 : HASH_SIDE +
 def pixel_sha256(pixels: Gray) -> str:
     """Of the decoded pixels and their shape, so that a re-saved copy without loss is found."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(pixels.tobytes())
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 
-def perceptual_hash(pixels: Gray) -> str:
-    """DCT hash of 256 bits as 64 hex digits: a bit says whether a frequency lies above the median.
+def thumbnail(pixels: Gray) -> Gray:
+    return resize(pixels, THUMBNAIL_SIDE_PX)
+
+
+def perceptual_hashes(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """DCT hashes of thumbnails [N, 64, 64], packed, [N, 32]: a bit says whether a frequency lies
+    above the median.
 
     After Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010).
     """
-    thumbnail = resize(pixels, THUMBNAIL_SIDE_PX).astype(np.float64)
-    spectrum = _DCT_ROWS @ thumbnail @ _DCT_ROWS.T
-    bits = spectrum > np.median(spectrum)
-    return np.packbits(bits).tobytes().hex()
-
-
-def unpack_hashes(hashes: list[str]) -> npt.NDArray[np.uint8]:
-    """Hex hashes as bits, [N, 256] of 0 and 1."""
-    packed = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8)
-    return np.unpackbits(packed.reshape(len(hashes), -1), axis=1)
+    spectra = (_DCT_ROWS @ thumbnails.astype(np.float64) @ _DCT_ROWS.T).reshape(len(thumbnails), -1)
+    return np.packbits(spectra > np.median(spectra, axis=1, keepdims=True), axis=1)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pneumo_core.atomic import replacing_file
 from pneumo_core.errors import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 LABELS = ("NORMAL", "PNEUMONIA")
 POSITIVE = LABELS.index("PNEUMONIA")
@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),  # path below the source's root
         pa.field("path", pa.string(), nullable=False),  # file below `results/ingest/raw`
+        pa.field("origin", pa.string(), nullable=False),  # the source that gave it, by name
         pa.field("source_split", pa.string(), nullable=False),  # as the source has it
         pa.field("split", pa.string(), nullable=False),  # as the pipeline uses it
         pa.field("label", pa.string(), nullable=False),
@@ -39,6 +40,7 @@ SCHEMA = pa.schema(
         pa.field("width_px", pa.int32()),
         pa.field("height_px", pa.int32()),
         pa.field("colour_mode", pa.string()),
+        pa.field("jpeg_quality", pa.int32()),  # 1..100, from the quantisation table; null: no JPEG
         pa.field("mean", pa.float64()),  # of the gray pixels, 0..255
         pa.field("std", pa.float64()),
         pa.field("packed_row", pa.int64()),  # row in `results/validate/images.npy`

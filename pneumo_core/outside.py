@@ -1,48 +1,83 @@
-"""Films from outside the pipeline, scored by its rules."""
+"""Films from outside the pipeline, looked at and scored by its rules."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pneumo_core import duplicates, inventory, manifest, raw
+from pneumo_core import manifest, raw
 from pneumo_core.atomic import replacing_file
+from pneumo_core.certificate import Certificate, certify
+from pneumo_core.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation import predict, write_evaluation
-from pneumo_core.images import Images
-from pneumo_core.params import DedupParams, EvaluateParams, IngestParams, ValidateParams
+from pneumo_core.inventory import take_inventory
+from pneumo_core.packed import PackedImages
+from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
 from pneumo_core.scoring import Scorer
-from pneumo_core.sources import Source, open_source
+from pneumo_core.sources import Source, SourceFile
+
+CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
+
+
+@dataclass(frozen=True)
+class Looked:
+    table: pd.DataFrame  # the manifest before duplicates are removed
+    images: PackedImages  # while the context lasts
+    found: Duplicates
 
 
 def evaluate_source(
-    scorer: Scorer, source: str, split: str, folder: Path, params: EvaluateParams
+    scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Scores one split of any labelled folder, zip or description, without the pipeline.
+    """Scores one split of any labelled source, without the pipeline.
 
     The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
     the same pixels one is scored. `films.csv` says what became of each file.
 
     Raises:
-        SourceError: the source is not there, or has no such split.
-        EvaluationError: only one class is left.
+        SourceError: the source's files cannot be listed.
+        EvaluationError: it has no such split, or only one class is left.
     """
-    films, images = _films_of(open_source(IngestParams(source=source)), split, scorer)
-    with replacing_file(folder / "films.csv") as draft:
-        films[["image_id", "label", "state", "reason", "duplicate_of"]].to_csv(draft, index=False)
-    kept = manifest.kept(films)
-    predictions = predict(scorer, kept, images[kept["packed_row"].to_numpy(np.int64)])
+    files = [file for file in source.files() if file.split == split]
+    if not files:
+        raise EvaluationError(f"The source has no split {split!r}.")
+    with _look_at(files, scorer.description.image_size_px) as looked:
+        films = remove_duplicates(looked.table, looked.found)
+        with replacing_file(folder / "films.csv") as draft:
+            columns = ["image_id", "label", "state", "reason", "duplicate_of"]
+            films[columns].to_csv(draft, index=False)
+        kept = manifest.kept(films)
+        images = looked.images[kept["packed_row"].to_numpy(np.int64)]
+    predictions = predict(scorer, kept, images)
     metrics = write_evaluation(folder, predictions, scorer.description, split, params)
     return metrics | {"states": manifest.count(films, "state")}
 
 
-def _films_of(source: Source, split: str, scorer: Scorer) -> tuple[pd.DataFrame, Images]:
-    files = {file.image_id: file for file in source.files() if file.split == split}
-    if not files:
-        raise EvaluationError(f"The source has no split {split!r}.")
-    table = manifest.conform(pd.DataFrame([raw.describe(file) for file in files.values()]))
-    limits = ValidateParams(image_size_px=scorer.description.image_size_px)
-    looked, images = inventory.take_inventory(table, lambda i: files[i].read(), limits)
-    found = duplicates.find_duplicates(looked, images, DedupParams())
-    return duplicates.remove_duplicates(looked, found), images
+def certify_source(source: Source) -> Certificate:
+    """Of the source as it is: nothing removed, nothing moved.
+
+    Raises:
+        SourceError: the source's files cannot be listed.
+    """
+    with _look_at(source.files(), CERTIFIED_SIZE_PX) as looked:
+        return certify(looked.table, looked.found)
+
+
+@contextmanager
+def _look_at(files: list[SourceFile], size_px: int) -> Iterator[Looked]:
+    file_of = {file.image_id: file for file in files}
+    table = manifest.conform(pd.DataFrame([raw.describe(file) for file in files]))
+
+    def read(path: str) -> bytes:
+        return raw.read(file_of[path])
+
+    with tempfile.TemporaryDirectory() as scratch:
+        limits = ValidateParams(image_size_px=size_px)
+        looked, images = take_inventory(table, read, limits, Path(scratch))
+        yield Looked(looked, images, find_duplicates(looked, images, read, DedupParams()))

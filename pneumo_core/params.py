@@ -39,18 +39,35 @@ class ValidateParams(Section):
 
 
 class DedupParams(Section):
-    max_hash_distance_bits: int = Field(default=10, ge=0, le=256)
-    min_correlation: float = Field(default=0.995, gt=0, le=1)  # of 32 x 32 thumbnails
+    max_hash_distance_bits: int = Field(default=40, ge=0, le=64)
+    min_likeness: float = Field(default=0.85, gt=0, le=1)  # correlation of fine detail
 
 
 class SplitParams(Section):
     seed: int = Field(ge=0)
     val_per_class: int = Field(gt=0)
+    pinned_test_hash: str | None = None  # `test_split_hash` of a certificate
+
+
+RecipeName = Literal[  # what each does: pneumo_core/recipes.py
+    "brightness",
+    "contrast",
+    "rotation",
+    "clahe",
+    "gaussian_blur",
+    "noise",
+    "gamma",
+    "random_resized_crop",
+    "shift_scale",
+    "study_brightness",
+    "study_brightness_rotation",
+    "symmetric",
+]
 
 
 class AugmentParams(Section):
     seed: int = Field(ge=0)
-    recipe: Literal["study", "symmetric"]
+    recipe: RecipeName
     size_per_class: int = Field(gt=0)
 
 

@@ -5,7 +5,7 @@ A pure function of what came in: the same findings give the same bytes.
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from PIL import Image
 
 from pneumo_core import charts, manifest
 from pneumo_core.bundle import Description
+from pneumo_core.charts import Captioned
 from pneumo_core.compute import choose_device, to_batch
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation import as_scores
-from pneumo_core.images import Gray, Images
+from pneumo_core.images import Gray, Stack
 from pneumo_core.manifest import LABELS, POSITIVE, SPLITS
 from pneumo_core.metrics import Confusion
 from pneumo_core.params import ReportParams
@@ -28,7 +29,6 @@ from pneumo_core.saliency import saliency
 from pneumo_core.scoring import Scorer
 
 MAX_SIDE_PX = 256  # of a film on the page
-NUM_SAMPLES_PER_CLASS = 6
 TITLES = {  # of the figures in `metrics.json`, in the order in which they are shown
     "auroc": "AUROC",
     "average_precision": "average precision",
@@ -50,7 +50,7 @@ Pixels = npt.NDArray[np.uint8]  # [H, W] gray or [H, W, 3] colour
 class DataFindings:
     source: str  # as in ingest.source
     table: pd.DataFrame  # the manifest after the split
-    images: Images  # row `packed_row` of the manifest
+    images: Stack  # row `packed_row` of the manifest
     num_copies: Mapping[str, int]  # augmented training films by label
     num_near_groups: int
     num_shared_with_val: int  # patient groups of train
@@ -58,7 +58,7 @@ class DataFindings:
 
     @property
     def is_phantom(self) -> bool:
-        return self.source.lower().endswith((".yaml", ".yml"))
+        return bool((self.table["origin"] == "phantom").all())
 
     def in_state(self, state: str) -> pd.DataFrame:
         return self.table[self.table["state"] == state]
@@ -100,7 +100,9 @@ class ShownFilm:
     overlay: str
 
 
-def render(found: Findings, scorer: Scorer, params: ReportParams) -> str:
+def render(
+    found: Findings, data_figures: Sequence[Captioned], scorer: Scorer, params: ReportParams
+) -> str:
     """The page; `scorer` is the winner's, at work here for the saliency only."""
     try:
         shown, obstacle = explain(found, scorer, params), None
@@ -109,7 +111,7 @@ def render(found: Findings, scorer: Scorer, params: ReportParams) -> str:
     return _template().render(
         found=found,
         counts=count_films(found.data),
-        samples=sample_films(found.data, params.seed),
+        data_figures={figure.name: figure for figure in data_figures},
         charts=draw_charts(found),
         shown=shown,
         obstacle=obstacle,
@@ -139,28 +141,11 @@ def count_films(data: DataFindings) -> pd.DataFrame:
     return counts.reset_index()
 
 
-def sample_films(data: DataFindings, seed: int) -> dict[str, list[str]]:
-    """A few training films of each class, drawn at random, as data URIs."""
-    rows_of = manifest.kept(data.table, "train").groupby("label")["packed_row"]
-    return {
-        label: [
-            data_uri(data.images[row])
-            for row in rows.sample(min(NUM_SAMPLES_PER_CLASS, len(rows)), random_state=seed)
-        ]
-        for label, rows in rows_of
-    }
-
-
 def draw_charts(found: Findings) -> dict[str, Any]:
-    counts, winner = count_films(found.data), found.winner
-    keys = counts["split"] + "/" + counts["label"]
+    winner = found.winner
     scores = {cell.name: as_scores(cell.predictions) for cell in found.cells}
     losses = [cell.history[["train_loss", "val_loss"]].to_numpy().max() for cell in found.cells]
     return {
-        "counts": charts.film_counts(
-            dict(zip(keys, counts["files"], strict=True)),
-            dict(zip(keys, counts["used"], strict=True)),
-        ),
         "learning": [charts.learning_curve(c.name, c.history, max(losses)) for c in found.cells],
         "roc": charts.roc_curves(
             scores,

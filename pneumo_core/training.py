@@ -23,7 +23,7 @@ from pneumo_core.compute import Device, Normalisation, choose_device, to_batch
 from pneumo_core.errors import TrainingError
 from pneumo_core.events import Cached, EpochEnded, Event, Finished, Sink, Started, Stepped
 from pneumo_core.features import FeatureCache
-from pneumo_core.images import Images
+from pneumo_core.images import Stack, content_sha256
 from pneumo_core.manifest import LABELS
 from pneumo_core.params import Strategy, StrategyParams, TrainParams
 from pneumo_core.strategies import cut, freeze, set_train_mode
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class LabelledFilms:
-    images: Images
+    images: Stack
     labels: npt.NDArray[np.int64]  # index into manifest.LABELS
 
 
@@ -112,14 +112,14 @@ def _inputs(
     parts = cut(model, to_batch(train_films.images[:2], normalisation, device))
     if parts is None:
 
-        def from_films(images: Images) -> Fetch:
+        def from_films(images: Stack) -> Fetch:
             return lambda rows: to_batch(images[rows], normalisation, device)
 
         return model, from_films(train_films.images), from_films(val_films.images)
     trunk, tail = parts
     started = time.perf_counter()
 
-    def from_features(images: Images) -> Fetch:
+    def from_features(images: Stack) -> Fetch:
         features = cache.get(trunk, images, normalisation, device)
 
         def fetch(rows: npt.NDArray[np.int64]) -> torch.Tensor:
@@ -285,7 +285,7 @@ def _digest(*parts: object) -> str:
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, LabelledFilms):
-            digest.update(np.ascontiguousarray(part.images).data)
+            digest.update(content_sha256(part.images).encode())
             digest.update(part.labels.tobytes())
         else:
             digest.update(repr(part).encode())

@@ -13,8 +13,9 @@ from pneumo_core import bundle, manifest
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.evaluation import as_scores, predict, write_evaluation
-from pneumo_core.images import Images
+from pneumo_core.images import Images, Stack
 from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
+from pneumo_core.packed import PackedImages
 from pneumo_core.params import EvaluateParams
 from pneumo_core.scoring import Scorer
 from tasks import ledger, places
@@ -22,7 +23,7 @@ from tasks import ledger, places
 
 def run(params: EvaluateParams) -> None:
     table = manifest.read(places.SPLIT)
-    images = np.load(places.IMAGES, mmap_mode="r")
+    images = PackedImages.open(places.IMAGES)
     rows = []
     with replacing_folder(places.EVALUATED) as draft:
         for trained in sorted(path for path in places.TRAINED.iterdir() if path.is_dir()):
@@ -43,7 +44,7 @@ def run(params: EvaluateParams) -> None:
 
 
 def _make_bundle(
-    trained: Path, folder: Path, table: pd.DataFrame, images: Images, params: EvaluateParams
+    trained: Path, folder: Path, table: pd.DataFrame, images: Stack, params: EvaluateParams
 ) -> None:
     """Temperature and thresholds from validation complete what was trained."""
     blueprint = Blueprint.model_validate(json.loads((trained / places.BLUEPRINT).read_text()))
@@ -63,7 +64,7 @@ def _make_bundle(
 
 
 def _evaluate(
-    folder: Path, table: pd.DataFrame, images: Images, params: EvaluateParams
+    folder: Path, table: pd.DataFrame, images: Stack, params: EvaluateParams
 ) -> dict[str, Any]:
     """The cell's row of the leaderboard; opens the test split, which is written down."""
     scorer = Scorer.load(folder / places.BUNDLE)
@@ -85,6 +86,6 @@ def _evaluate(
     }
 
 
-def _films(table: pd.DataFrame, images: Images, split: str) -> tuple[pd.DataFrame, Images]:
+def _films(table: pd.DataFrame, images: Stack, split: str) -> tuple[pd.DataFrame, Images]:
     films = manifest.kept(table, split)
     return films, images[films["packed_row"].to_numpy(np.int64)]

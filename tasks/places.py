@@ -9,7 +9,7 @@ INGESTED = Path("results/ingest/manifest.parquet")
 INGEST_SUMMARY = Path("results/ingest/summary.json")
 
 VALIDATED = Path("results/validate/manifest.parquet")
-IMAGES = Path("results/validate/images.npy")
+IMAGES = Path("results/validate/images")
 QUARANTINE = Path("results/validate/quarantine.csv")
 VALIDATION = Path("results/validate/validation.json")
 
@@ -18,9 +18,11 @@ DUPLICATES = Path("results/dedup/duplicates.json")
 
 SPLIT = Path("results/split/manifest.parquet")
 SPLIT_SUMMARY = Path("results/split/summary.json")
+CERTIFICATE = Path("results/split/certificate.json")
+CERTIFICATE_TO_READ = Path("results/split/certificate.md")
 
-TRAIN_IMAGES = Path("results/augment/train.npy")
-TRAIN_COPIES = Path("results/augment/train.parquet")
+TRAIN_IMAGES = Path("results/augment/images")
+TRAIN_COPIES = Path("results/augment/copies.parquet")
 
 TRAINED = Path("results/train")  # a folder a cell
 WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.csv"
@@ -31,11 +33,12 @@ LEADERBOARD = Path("results/evaluate/leaderboard.csv")
 METRICS = Path("results/evaluate/metrics.json")
 
 REPORT = Path("reports")
-PAGE = "index.html"
+PAGE, FIGURES = "index.html", "figures"
 DECISION = Path("results/promote/decision.json")
 
 # Not versioned: what helps the next run, and logs.
 SCRATCH = Path("var")
+SOURCES = SCRATCH / "sources"
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
 

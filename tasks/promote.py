@@ -1,6 +1,7 @@
 """The best cell by validation registered, and made champion if the policy lets it."""
 
 import json
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -87,10 +88,12 @@ def _champion(folder: Path) -> Candidate:
     """The champion scored now, on the same test films as the challenger."""
     scorer = Scorer.load(folder)
     films = manifest.kept(manifest.read(places.SPLIT), "test")
-    looked, images = take_inventory(
-        films,
-        lambda path: (places.RAW / path).read_bytes(),
-        ValidateParams(image_size_px=scorer.description.image_size_px),
-    )
-    scores = as_scores(predict(scorer, looked, images[looked["packed_row"].to_numpy(np.int64)]))
+    with tempfile.TemporaryDirectory() as scratch:
+        looked, images = take_inventory(
+            films,
+            lambda path: (places.RAW / path).read_bytes(),
+            ValidateParams(image_size_px=scorer.description.image_size_px),
+            Path(scratch),
+        )
+        scores = as_scores(predict(scorer, looked, images[looked["packed_row"].to_numpy(np.int64)]))
     return Candidate(bundle.identity(folder), None, scores)

@@ -3,14 +3,17 @@
 import json
 from importlib.metadata import version
 
-import numpy as np
 import pandas as pd
 
 from pneumo_core import bundle, manifest
 from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder
+from pneumo_core.charts import standalone
+from pneumo_core.data_figures import draw_data_figures
+from pneumo_core.film_figures import TrainingFilms
+from pneumo_core.packed import PackedImages
 from pneumo_core.params import Params, ReportParams
-from pneumo_core.report import CellFindings, DataFindings, Findings, render
+from pneumo_core.report import CellFindings, DataFindings, Findings, count_films, render
 from pneumo_core.scoring import Scorer
 from tasks import dvc_graph, places, provenance
 
@@ -24,9 +27,15 @@ def run(params: ReportParams) -> None:
         cells=tuple(map(_cell, leaderboard["cell"])),
         provenance=_provenance(settings),
     )
-    page = render(found, Scorer.load(places.EVALUATED / found.winner.name / places.BUNDLE), params)
+    figures = draw_data_figures(count_films(found.data), _training_films(found.data), params.seed)
+    scorer = Scorer.load(places.EVALUATED / found.winner.name / places.BUNDLE)
+    page = render(found, figures, scorer, params)
     with replacing_folder(places.REPORT) as draft:
         (draft / places.PAGE).write_text(page, encoding="utf-8")
+        (draft / places.FIGURES).mkdir()
+        for figure in figures:
+            path = draft / places.FIGURES / f"{figure.name}.svg"
+            path.write_text(standalone(figure.svg), encoding="utf-8")
     print(f"report: {places.REPORT / places.PAGE}")
 
 
@@ -35,11 +44,20 @@ def _data(source: str) -> DataFindings:
     return DataFindings(
         source=source,
         table=manifest.read(places.SPLIT),
-        images=np.load(places.IMAGES, mmap_mode="r"),
+        images=PackedImages.open(places.IMAGES),
         num_copies=manifest.count(pd.read_parquet(places.TRAIN_COPIES), "label"),
         num_near_groups=len(json.loads(places.DUPLICATES.read_text())["near"]),
         num_shared_with_val=summary["patient_groups_in_train_and_val"],
         num_shared_with_test=summary["patient_groups_possibly_in_train_and_test"],
+    )
+
+
+def _training_films(data: DataFindings) -> TrainingFilms:
+    return TrainingFilms(
+        films=manifest.kept(data.table, "train"),
+        images=data.images,
+        copies=pd.read_parquet(places.TRAIN_COPIES),
+        copy_images=PackedImages.open(places.TRAIN_IMAGES),
     )
 
 

@@ -1,7 +1,11 @@
-"""Validation enlarged by whole patients."""
+"""Validation enlarged by whole patients, and the certificate of what the splits share."""
+
+import json
 
 from pneumo_core import manifest
-from pneumo_core.atomic import write_json
+from pneumo_core.atomic import write_json, write_text
+from pneumo_core.certificate import certify, describe
+from pneumo_core.duplicates import Duplicates
 from pneumo_core.params import SplitParams
 from pneumo_core.splits import enlarge_validation
 from tasks import places
@@ -9,8 +13,12 @@ from tasks import places
 
 def run(params: SplitParams) -> None:
     table = enlarge_validation(manifest.read(places.DEDUPLICATED), params)
+    found = Duplicates(**json.loads(places.DUPLICATES.read_text("utf-8")))
+    certificate = certify(table, found, params.pinned_test_hash)
     films = manifest.kept(table)
     groups = {split: set(rows["patient_group"]) for split, rows in films.groupby("split")}
+    write_json(places.CERTIFICATE, certificate)
+    write_text(places.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))
     write_json(
         places.SPLIT_SUMMARY,
         {
@@ -21,4 +29,5 @@ def run(params: SplitParams) -> None:
         },
     )
     manifest.write(table, places.SPLIT)
-    print(f"split: {manifest.count(films, 'split', 'label')}")
+    verdict = "valid" if certificate["valid"] else f"NOT valid: {'; '.join(certificate['faults'])}"
+    print(f"split: {manifest.count(films, 'split', 'label')}, certificate {verdict}")

@@ -1,6 +1,7 @@
 """One cell of the grid: weights, blueprint and curves from the packed training set."""
 
 import hashlib
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pandas as pd
 from pneumo_core import bundle, manifest
 from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Origin
+from pneumo_core.certificate import require_valid
 from pneumo_core.events import Event, JsonLines, ProgressBar
+from pneumo_core.packed import PackedImages
 from pneumo_core.params import TrainParams
 from pneumo_core.training import Cell, LabelledFilms, TrainedModel, train
 from tasks import places, provenance, tracking
@@ -21,15 +24,17 @@ def run(params: TrainParams, cell: Cell) -> None:
     table = manifest.read(places.SPLIT)
     copies = pd.read_parquet(places.TRAIN_COPIES)
     train_films = LabelledFilms(
-        np.load(places.TRAIN_IMAGES, mmap_mode="r"), manifest.label_indices(copies).to_numpy()
+        PackedImages.open(places.TRAIN_IMAGES), manifest.label_indices(copies).to_numpy()
     )
     val = manifest.kept(table, "val")
-    val_images = np.load(places.IMAGES, mmap_mode="r")[val["packed_row"].to_numpy(np.int64)]
+    val_images = PackedImages.open(places.IMAGES)[val["packed_row"].to_numpy(np.int64)]
     val_films = LabelledFilms(val_images, manifest.label_indices(val).to_numpy())
     origin_of_data = {
         "data_sha256": _sha256(places.SPLIT),
         "train_sha256": _sha256(places.TRAIN_COPIES),
     }
+    certificate = json.loads(places.CERTIFICATE.read_text("utf-8"))
+    require_valid(certificate, table, copies["image_id"])
     used = _used(params, cell)
     tags = origin_of_data | provenance.tags()
     with own_device(), tracking.training_run(cell.name, used, tags) as mlflow_sink:

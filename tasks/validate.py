@@ -1,7 +1,5 @@
 """Every file decoded and measured, what cannot be is quarantined, the rest held to expectations."""
 
-import numpy as np
-
 from pneumo_core import manifest
 from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.errors import DataError
@@ -12,7 +10,9 @@ from tasks import expectations, places
 
 def run(params: ValidateParams) -> None:
     table = manifest.read(places.INGESTED)
-    looked, images = take_inventory(table, lambda path: (places.RAW / path).read_bytes(), params)
+    looked, _ = take_inventory(
+        table, lambda path: (places.RAW / path).read_bytes(), params, places.IMAGES
+    )
     quarantined = looked[looked["state"] == manifest.QUARANTINED]
     with replacing_file(places.QUARANTINE) as draft:
         quarantined[["image_id", "file_bytes", "reason"]].to_csv(draft, index=False)
@@ -24,6 +24,4 @@ def run(params: ValidateParams) -> None:
             f"The data breaks {len(result['broken'])} expectations: "
             f"{'; '.join(result['broken'])}. See {places.VALIDATION} and {places.QUARANTINE}."
         )
-    with replacing_file(places.IMAGES) as draft, draft.open("wb") as file:
-        np.save(file, images)
     manifest.write(looked, places.VALIDATED)

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from pneumo_core import manifest
-from pneumo_core.archive import ZipSource
 from pneumo_core.augmentation import plan
 from pneumo_core.duplicates import find_duplicates, remove_duplicates
 from pneumo_core.inventory import take_inventory
@@ -17,6 +16,7 @@ from pneumo_core.params import (
     ValidateParams,
 )
 from pneumo_core.raw import collect
+from pneumo_core.sources.archive import ZipSource
 from pneumo_core.splits import enlarge_validation
 
 

@@ -15,12 +15,19 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback}
+GROUPS = {group.name: group.typer_instance for group in app.registered_groups}
 
 
 def test_readme_names_every_command_and_no_other() -> None:
     named = set(re.findall(r"pneumo (\w+)", README)) - {"is", "pipeline"}
-    assert named >= COMMANDS
-    assert named <= COMMANDS | {"stage"}
+    assert named >= COMMANDS | GROUPS.keys()
+    assert named <= COMMANDS | GROUPS.keys() | {"stage"}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_readme_names_every_command_of_a_group_and_no_other(group: str) -> None:
+    named = set(re.findall(rf"pneumo {group} (\w+)", README))
+    assert named == {command.name for command in GROUPS[group].registered_commands}
 
 
 def test_readme_make_targets_exist() -> None:

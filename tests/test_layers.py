@@ -34,7 +34,12 @@ def test_deps_name_the_modules_that_the_stage_uses(stage: str) -> None:
     used = (graph.find_upstream_modules(body) | {body}) - NO_SAY_IN_RESULTS
     used -= {"pneumo_core", "tasks"}
     named = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
-    assert named == {f"{module.replace('.', '/')}.py" for module in used}
+    assert named == {_file_of(module) for module in used}
+
+
+def _file_of(module: str) -> str:
+    path = module.replace(".", "/")
+    return f"{path}/__init__.py" if (ROOT / path).is_dir() else f"{path}.py"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -57,8 +62,8 @@ for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3"):
     sys.modules[name] = None
 sys.path.insert(0, {str(ROOT)!r})
 import pneumo_core
-for module in pkgutil.iter_modules(pneumo_core.__path__):
-    importlib.import_module(f"pneumo_core.{{module.name}}")
+for module in pkgutil.walk_packages(pneumo_core.__path__, "pneumo_core."):
+    importlib.import_module(module.name)
 """
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

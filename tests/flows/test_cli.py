@@ -21,7 +21,7 @@ def project(make_project: Callable[[], Path]) -> Path:
 @pytest.fixture
 def films(tmp_path: Path) -> Path:
     """A small labelled folder: drawn films of both classes in train and test."""
-    from pneumo_core.phantom import PhantomParams, PhantomSource, PhantomSplit
+    from pneumo_core.sources.phantom import PhantomParams, PhantomSource, PhantomSplit
 
     def split(count: int) -> PhantomSplit:
         return PhantomSplit(NORMAL=count, PNEUMONIA=count)
@@ -53,6 +53,7 @@ def snapshot(project: Path) -> dict[str, bytes]:
         (["predict", "film.jpeg"], "No model pneumo@champion in the registry"),
         (["stage", "train"], "train needs a timm model"),
         (["stage", "dedup"], "run the stage before this one first"),
+        (["augment", "compare"], "run the stage before this one first"),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_changes_nothing(

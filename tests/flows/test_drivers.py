@@ -77,7 +77,7 @@ def test_phantom_findings_equal_its_truth(by_dvc: Path) -> None:
 
     import pandas as pd
 
-    from pneumo_core.phantom import PhantomSource
+    from pneumo_core.sources.phantom import PhantomSource
 
     truth = PhantomSource.from_description(by_dvc / "sources" / "phantom.yaml").truth()
     quarantine = pd.read_csv(by_dvc / "results/validate/quarantine.csv")

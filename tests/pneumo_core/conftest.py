@@ -92,6 +92,7 @@ def _row(index: int, given: str | dict[str, object]) -> dict[str, object]:
     patient = identify(name)
     return {
         "path": given["image_id"],
+        "origin": "test",
         "source_split": split,
         "split": split,
         "label": label,

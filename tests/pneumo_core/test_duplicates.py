@@ -1,15 +1,15 @@
-import itertools
+import io
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, ImageOps
 
-from pneumo_core import duplicates, manifest
-from pneumo_core.duplicates import find_duplicates, remove_duplicates
-from pneumo_core.fingerprint import perceptual_hash, pixel_sha256
-from pneumo_core.images import Gray, Images, decode
+from pneumo_core import manifest
+from pneumo_core.duplicates import Duplicates, find_duplicates, remove_duplicates
+from pneumo_core.fingerprint import pixel_sha256
+from pneumo_core.images import Gray, Images, decode, resize
 from pneumo_core.params import DedupParams
 
 PARAMS = DedupParams()
@@ -27,7 +27,8 @@ def stock(make_table: Callable[..., pd.DataFrame]) -> Stock:
             {
                 "image_id": image_id,
                 "pixel_sha256": pixel_sha256(pixels),
-                "perceptual_hash": perceptual_hash(pixels),
+                "width_px": pixels.shape[1],
+                "height_px": pixels.shape[0],
             }
             for image_id, pixels in pictures.items()
         )
@@ -36,8 +37,20 @@ def stock(make_table: Callable[..., pd.DataFrame]) -> Stock:
     return take
 
 
+def _find(table: pd.DataFrame, images: Images) -> Duplicates:
+    """With the packed films standing for the files."""
+    row_of = table.set_index("path")["packed_row"]
+
+    def read(path: str) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(images[row_of[path]]).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    return find_duplicates(table, images, read, PARAMS)
+
+
 def _cleaned(table: pd.DataFrame, images: Images) -> pd.DataFrame:
-    return remove_duplicates(table, find_duplicates(table, images, PARAMS)).set_index("image_id")
+    return remove_duplicates(table, _find(table, images)).set_index("image_id")
 
 
 SAME_FILM = ["train/NORMAL/b.png", "train/NORMAL/a.png", "val/NORMAL/z.png", "test/NORMAL/y.png"]
@@ -67,11 +80,11 @@ def test_order_of_the_rows_changes_nothing(film: Film, stock: Stock) -> None:
         f"train/PNEUMONIA/{i}.png": film(i % 4) for i in range(8)
     }
     table, images = stock(pictures)
-    found = find_duplicates(table, images, PARAMS)
+    found = _find(table, images)
     cleaned = _cleaned(table, images)
     for seed in range(5):
         shuffled = table.sample(frac=1, random_state=seed)
-        assert find_duplicates(shuffled, images, PARAMS) == found
+        assert _find(shuffled, images) == found
         pd.testing.assert_frame_equal(_cleaned(shuffled, images).loc[cleaned.index], cleaned)
 
 
@@ -79,7 +92,7 @@ def test_both_labels_on_one_picture_quarantine_it_outside_test(film: Film, stock
     conflict = ["train/NORMAL/a.png", "train/PNEUMONIA/b.png", "val/NORMAL/c.png"]
     in_test = "test/NORMAL/d.png"
     table, images = stock(dict.fromkeys([*conflict, in_test], film(1)))
-    found = find_duplicates(table, images, PARAMS)
+    found = _find(table, images)
     assert found.label_conflicts == [[in_test, "val/NORMAL/c.png", *conflict[:2]]]
     cleaned = remove_duplicates(table, found).set_index("image_id")
     assert (cleaned.loc[conflict, "state"] == manifest.QUARANTINED).all()
@@ -90,7 +103,7 @@ def test_both_labels_on_one_picture_quarantine_it_outside_test(film: Film, stock
 def test_quarantined_films_are_no_copies(film: Film, stock: Stock) -> None:
     table, images = stock(dict.fromkeys(SAME_FILM[:2], film(1)))
     table.loc[0, "state"] = manifest.QUARANTINED
-    assert find_duplicates(table, images, PARAMS).exact == []
+    assert _find(table, images).exact == []
 
 
 def test_re_encoded_film_is_near_and_another_film_is_not(
@@ -101,7 +114,7 @@ def test_re_encoded_film_is_near_and_another_film_is_not(
     pictures = {"train/NORMAL/a.png": original, "test/NORMAL/b.png": again}
     others = {f"train/NORMAL/{i}.png": film(i, 128, 128) for i in range(2, 12)}
     table, images = stock(pictures | others)
-    found = find_duplicates(table, images, PARAMS)
+    found = _find(table, images)
     assert (found.exact, found.near) == ([], [["test/NORMAL/b.png", "train/NORMAL/a.png"]])
     assert found.across_splits == found.near
 
@@ -136,27 +149,49 @@ def test_every_row_is_still_there(film: Film, stock: Stock) -> None:
     assert manifest.count(cleaned, "state") == {"duplicate": 15, "kept": 5}
 
 
-def _bits(num_hashes: int) -> Any:
-    rng = np.random.default_rng(0)
-    bits = rng.integers(0, 2, (num_hashes, 256), dtype=np.uint8)
-    for copy in range(1, num_hashes, 3):  # 0 to 20 bits away from the one before
-        bits[copy] = bits[copy - 1]
-        bits[copy, rng.permutation(256)[: copy // 3 % 21]] ^= 1
-    return bits
-
-
-@pytest.mark.parametrize("block_rows", [1, 7, 64, 1000])
-@pytest.mark.parametrize("max_distance", [0, 10])
-def test_blocks_find_the_pairs_of_a_brute_force_search(
-    monkeypatch: pytest.MonkeyPatch, block_rows: int, max_distance: int
-) -> None:
-    monkeypatch.setattr(duplicates, "BLOCK_ROWS", block_rows)
-    bits = _bits(90)
-    first, second = duplicates._close_pairs(bits, max_distance)
-    expected = {
-        (i, j)
-        for i, j in itertools.combinations(range(len(bits)), 2)
-        if (bits[i] != bits[j]).sum() <= max_distance
+def test_train_films_that_look_like_a_test_film_go(film: Film, stock: Stock) -> None:
+    """Whatever was done to them; the test split itself is never altered."""
+    original = film(1, 128, 128)
+    guises = {
+        "test/NORMAL/mirrored.png": np.array(ImageOps.mirror(Image.fromarray(original))),
+        "train/NORMAL/tilted.png": np.array(Image.fromarray(original).rotate(4)),
+        "val/NORMAL/darker.png": (original * 0.8).astype(np.uint8),
+        "test/NORMAL/original.png": original,
+        "train/NORMAL/another.png": film(2, 128, 128),
     }
-    assert len(expected) > 1
-    assert sorted(zip(first, second, strict=True)) == sorted(expected)
+    table, images = stock(guises)
+    found = _find(table, images)
+    assert [sorted(group) for group in found.near] == [sorted(list(guises)[:4])]
+    cleaned = remove_duplicates(table, found).set_index("image_id")
+    gone = cleaned[cleaned["state"] == manifest.DUPLICATE]
+    assert set(gone.index) == {"train/NORMAL/tilted.png", "val/NORMAL/darker.png"}
+    assert set(gone["duplicate_of"]) == {"test/NORMAL/mirrored.png"}
+    assert set(gone["reason"]) == {"near-duplicate of a test film"}
+
+
+def test_near_films_with_both_labels_are_quarantined_outside_test(film: Film, stock: Stock) -> None:
+    darker = (film(1) * 0.8).astype(np.uint8)
+    table, images = stock({"train/NORMAL/a.png": film(1), "train/PNEUMONIA/b.png": darker})
+    found = _find(table, images)
+    assert found.label_conflicts == found.near != []
+    assert set(remove_duplicates(table, found)["state"]) == {manifest.QUARANTINED}
+
+
+def test_a_jpeg_saved_again_without_loss_is_exact_though_it_was_packed_at_a_lower_scale(
+    film: Film, encode: Callable[..., bytes], stock: Stock
+) -> None:
+    size_px = 64
+    jpeg = encode(film(1, 256, 256), "JPEG", quality=80)
+    files = {
+        "train/NORMAL/a.jpeg": jpeg,
+        "train/NORMAL/b.png": encode(decode(jpeg, 10**6).pixels, "PNG"),
+        "train/NORMAL/c.png": encode(film(1, 256, 256), "PNG"),  # before it became a JPEG
+    }
+    films = {path: decode(data, 10**6, size_px=size_px) for path, data in files.items()}
+    table, images = stock({path: resize(film.pixels, size_px) for path, film in films.items()})
+    table["pixel_sha256"] = [pixel_sha256(film.pixels) for film in films.values()]
+    table["width_px"] = table["height_px"] = 256
+    assert table["pixel_sha256"].nunique() == 3
+    found = find_duplicates(table, images, files.__getitem__, PARAMS)
+    assert found.exact == [["train/NORMAL/a.jpeg", "train/NORMAL/b.png"]]
+    assert found.near == [["train/NORMAL/a.jpeg", "train/NORMAL/c.png"]]

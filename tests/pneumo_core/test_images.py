@@ -167,3 +167,28 @@ def test_resize_antialiases() -> None:
 def test_resize_to_the_same_size_changes_nothing(film: Film) -> None:
     pixels = film(1)
     np.testing.assert_array_equal(resize(pixels, 64), pixels)
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 90, 96])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg_quality_is_read_from_its_tables(
+    film: Film, encode: Encode, mode: str, quality: int
+) -> None:
+    data = encode(Image.fromarray(film(1)).convert(mode), "JPEG", quality=quality)
+    assert decode(data, MAX_PIXELS).jpeg_quality == quality
+
+
+def test_only_a_jpeg_has_a_jpeg_quality(film: Film, encode: Encode) -> None:
+    assert decode(encode(film(1)), MAX_PIXELS).jpeg_quality is None
+
+
+@pytest.mark.parametrize(("size_px", "scale"), [(None, 1), (300, 1), (200, 1), (150, 2), (40, 8)])
+def test_jpeg_is_decoded_no_larger_than_needed(
+    film: Film, encode: Encode, size_px: int | None, scale: int
+) -> None:
+    pixels = film(1, 320, 400)
+    found = decode(encode(pixels, "JPEG", quality=95), MAX_PIXELS, size_px=size_px)
+    assert found.pixels.shape == (320 / scale, 400 / scale)
+    assert (found.width_px, found.height_px) == (400, 320)
+    squares = [resize(picture, size_px or 64).astype(int) for picture in (found.pixels, pixels)]
+    assert np.abs(squares[0] - squares[1]).mean() < 3

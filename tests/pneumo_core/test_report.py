@@ -11,8 +11,11 @@ import timm
 import torch
 
 from pneumo_core.bundle import Blueprint, Description, Origin
+from pneumo_core.charts import Captioned
 from pneumo_core.compute import Normalisation
+from pneumo_core.data_figures import draw_data_figures
 from pneumo_core.evaluation import predict, write_evaluation
+from pneumo_core.film_figures import TrainingFilms
 from pneumo_core.manifest import DUPLICATE, KEPT, LABELS, QUARANTINED, kept
 from pneumo_core.operating_point import OperatingPoint
 from pneumo_core.params import EvaluateParams, ReportParams
@@ -120,8 +123,18 @@ def found(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Findings:
 
 
 @pytest.fixture(scope="module")
-def page(found: Findings, scorer: Scorer) -> str:
-    return render(found, scorer, PARAMS)
+def figures(found: Findings) -> list[Captioned]:
+    films = kept(found.data.table, "train")
+    copies = films[["image_id", "label"]].assign(copy=1)
+    images = found.data.images
+    copy_images = images[films["packed_row"].to_numpy(np.int64)]
+    train = TrainingFilms(films, images, copies, copy_images)
+    return draw_data_figures(count_films(found.data), train, seed=0)
+
+
+@pytest.fixture(scope="module")
+def page(found: Findings, figures: list[Captioned], scorer: Scorer) -> str:
+    return render(found, figures, scorer, PARAMS)
 
 
 class _Reader(HTMLParser):
@@ -218,21 +231,35 @@ def test_data_and_provenance_are_those_that_came_in(page: str) -> None:
     assert "timm hub: https://example.org/weights" in text
 
 
-def test_same_findings_give_the_same_bytes(page: str, found: Findings, scorer: Scorer) -> None:
-    assert render(found, scorer, PARAMS) == page
+def test_data_figures_are_shown_with_their_captions(page: str, figures: list[Captioned]) -> None:
+    for figure in figures:
+        assert figure.svg in page
+        assert figure.caption in page
 
 
-def test_drawn_films_are_said_to_be_drawn(page: str, found: Findings, scorer: Scorer) -> None:
+def test_same_findings_give_the_same_bytes(
+    page: str, found: Findings, figures: list[Captioned], scorer: Scorer
+) -> None:
+    assert render(found, figures, scorer, PARAMS) == page
+
+
+def test_drawn_films_are_said_to_be_drawn(
+    page: str, found: Findings, figures: list[Captioned], scorer: Scorer
+) -> None:
     note = "These films are drawn by a program"
     phantom = replace(found, data=replace(found.data, source="sources/phantom.yaml"))
     assert note not in page
-    assert note in render(phantom, scorer, PARAMS)
+    assert note in render(phantom, figures, scorer, PARAMS)
 
 
-def test_without_films_or_maps_a_sentence_stands_in(found: Findings, scorer: Scorer) -> None:
-    assert "No overlays were asked for" in render(found, scorer, ReportParams(num_saliency_films=0))
+def test_without_films_or_maps_a_sentence_stands_in(
+    found: Findings, figures: list[Captioned], scorer: Scorer
+) -> None:
+    none_asked = ReportParams(num_saliency_films=0)
+    assert "No overlays were asked for" in render(found, figures, scorer, none_asked)
     model = timm.create_model("vit_tiny_patch16_224", num_classes=2, img_size=SIDE_PX)
-    assert "No overlays: VisionTransformer" in render(found, replace(scorer, model=model), PARAMS)
+    page = render(found, figures, replace(scorer, model=model), PARAMS)
+    assert "No overlays: VisionTransformer" in page
 
 
 def _predictions(**counts: int) -> pd.DataFrame:

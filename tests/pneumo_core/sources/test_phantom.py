@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from pneumo_core.errors import ImageError, SourceError
-from pneumo_core.fingerprint import perceptual_hash, pixel_sha256, unpack_hashes
+from pneumo_core.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
 from pneumo_core.images import Film, Gray, decode, resize
 from pneumo_core.patients import identify
-from pneumo_core.phantom import PhantomSource, PhantomTruth
 from pneumo_core.sources import SourceFile
+from pneumo_core.sources.phantom import PhantomSource, PhantomTruth
 
-DESCRIPTION = Path(__file__).parents[2] / "sources" / "phantom.yaml"
+DESCRIPTION = Path(__file__).parents[3] / "sources" / "phantom.yaml"
 SMALL = """
 kind: phantom
 seed: 7
@@ -112,7 +112,8 @@ def _equal_pairs(items: Mapping[str, Any], key: Callable[[Any], Hashable]) -> se
 
 def test_only_planted_copies_look_alike(films: dict[str, Gray], truth: PhantomTruth) -> None:
     ids = list(films)
-    bits = unpack_hashes([perceptual_hash(pixels) for pixels in films.values()]).astype(np.int64)
+    thumbnails = np.stack([thumbnail(pixels) for pixels in films.values()])
+    bits = np.unpackbits(perceptual_hashes(thumbnails), axis=1).astype(np.int64)
     distance = bits @ (1 - bits.T) + (1 - bits) @ bits.T
     likeness = np.corrcoef([resize(pixels, 32).ravel() for pixels in films.values()])
     planted = {*truth.exact_duplicates, *truth.resaved_duplicates, *truth.near_duplicates}
@@ -176,7 +177,7 @@ def test_no_shortcut_separates_the_classes(
 
 def test_another_process_draws_the_same_bytes(tmp_path: Path) -> None:
     code = (
-        "import hashlib, pathlib, sys; from pneumo_core.phantom import PhantomSource as S;"
+        "import hashlib, pathlib, sys; from pneumo_core.sources.phantom import PhantomSource as S;"
         "files = S.from_description(pathlib.Path(sys.argv[1])).files();"
         "print(hashlib.sha256(b''.join(file.read() for file in files)).hexdigest())"
     )

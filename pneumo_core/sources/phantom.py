@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 import numpy as np
-import yaml
 from PIL import Image
-from pydantic import NonNegativeInt, ValidationError, model_validator
+from pydantic import NonNegativeInt, model_validator
 
-from pneumo_core.errors import SourceError
 from pneumo_core.manifest import LABELS, SPLITS
 from pneumo_core.params import Section
 from pneumo_core.patients import identify
-from pneumo_core.phantom_film import draw_film
-from pneumo_core.sources import SourceFile
+from pneumo_core.sources.description import Description, Opening, parse, read_yaml
+from pneumo_core.sources.phantom_film import draw_film
+from pneumo_core.sources.source import SourceFile
 
 Copy = Literal["exact_duplicates", "resaved_duplicates", "near_duplicates"]
 Broken = Literal["truncated_files", "text_files"]
@@ -64,12 +63,15 @@ class PhantomSplit(Section):
         return self
 
 
-class PhantomParams(Section):
+class PhantomParams(Description):
     kind: Literal["phantom"]
     seed: int
     train: PhantomSplit
     val: PhantomSplit
     test: PhantomSplit
+
+    def source(self, opening: Opening) -> "PhantomSource":  # noqa: ARG002
+        return PhantomSource(self)
 
 
 @dataclass(frozen=True)
@@ -107,16 +109,7 @@ class PhantomSource:
         Raises:
             SourceError: not YAML, or a key is missing, unknown or has a bad value.
         """
-        try:
-            return cls(PhantomParams.model_validate(yaml.safe_load(path.read_text("utf-8"))))
-        except yaml.YAMLError as error:
-            raise SourceError(f"{path} is not YAML: {error}") from error
-        except ValidationError as error:
-            faults = [
-                f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}"
-                for fault in error.errors()
-            ]
-            raise SourceError(f"{path} describes no phantom: {'; '.join(faults)}.") from error
+        return cls(parse(PhantomParams, read_yaml(path), str(path)))
 
     def files(self) -> list[SourceFile]:
         """Draws every film, some 3 ms each, since a file's size is known only then."""
@@ -124,7 +117,8 @@ class PhantomSource:
         for entry in self._entries():
             data = self._encode(entry)
             read = partial(bytes, data)
-            files.append(SourceFile(entry.split, entry.label, entry.name, len(data), read))
+            place = entry.split, entry.label, entry.name
+            files.append(SourceFile(*place, len(data), read, origin="phantom"))
         return sorted(files, key=lambda file: file.image_id)
 
     def truth(self) -> PhantomTruth:

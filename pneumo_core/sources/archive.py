@@ -1,6 +1,5 @@
 """A zip archive as a source of images, opened as if a stranger had sent it."""
 
-import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -9,14 +8,14 @@ from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import ArchiveError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import SourceFile, parse_place, settle_places
+from pneumo_core.sources.layout import over_limits, parse_place, settle_places
+from pneumo_core.sources.source import SourceFile
 
-# RuntimeError: encrypted; its child NotImplementedError: unknown compression;
-# ValueError: a name that is not the UTF-8 that it claims to be.
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, RuntimeError, ValueError),
-)
+# RuntimeError: encrypted; ValueError: a name that is not the UTF-8 that it claims to be.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+
+# Of the others, zipfile unpacks a whole chunk before it looks at the size that the header states.
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class ZipSource:
             path = PurePosixPath(member.filename.replace("\\", "/"))
             place = parse_place(path)
             if place is not None:
-                file = SourceFile(*place, member.file_size, _reader(archive, member))
+                read = _reader(archive, member)
+                file = SourceFile(*place, member.file_size, read, origin="zip")
                 found.append((len(path.parts), file))
         return settle_places(found, described_as=str(self.path))
 
@@ -51,24 +51,18 @@ class ZipSource:
                 raise ArchiveError(
                     f"{self.path} was refused: its member {member.filename!r} points outside it."
                 )
-        if len(members) > self.limits.max_files:
-            raise ArchiveError(
-                f"{self.path} holds {len(members)} files, ingest.max_files allows "
-                f"{self.limits.max_files}."
-            )
-        total = sum(member.file_size for member in members)
-        if total > self.limits.max_total_bytes:
-            raise ArchiveError(
-                f"{self.path} would unpack to {total / 1e9:.1f} GB, ingest.max_total_gb allows "
-                f"{self.limits.max_total_gb:g}."
-            )
+        if excess := over_limits([member.file_size for member in members], self.limits):
+            raise ArchiveError(f"{self.path} {excess}.")
 
 
 def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
-        # zipfile gives no byte more than the header states, and checks the CRC.
+        if member.compress_type not in COMPRESSIONS:
+            raise OSError("compressed in the archive by something other than deflate")
         try:
-            return archive.read(member)
+            with archive.open(member) as stream:
+                # Asked for a size, zipfile unpacks no more than that, whatever lies behind it.
+                return stream.read(member.file_size + 1)
         except _DAMAGE as error:
             raise OSError(f"damaged in the archive: {error}") from error
 

@@ -7,7 +7,8 @@ import pytest
 from pneumo_core import manifest, raw
 from pneumo_core.errors import DataError, SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import FolderSource, SourceFile, open_source
+from pneumo_core.sources import SourceFile, open_source
+from pneumo_core.sources.folder import FolderSource
 
 Place = Callable[[Path, dict[str, bytes]], Path]
 

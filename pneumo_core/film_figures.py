@@ -1,0 +1,137 @@
+"""What the training films look like before and after augmentation: samples and gray values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from pneumo_core.charts import CLASS_COLOURS, Captioned, svg
+from pneumo_core.images import Gray, Stack, resize
+from pneumo_core.manifest import LABELS
+
+NUM_SAMPLES_PER_CLASS = 6
+SAMPLE_SIDE_PX = 144
+BLOCK_ROWS = 256
+NUM_LEVELS, LEVELS_PER_STEP = 256, 4
+
+Rows = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]  # of pixels by gray value, [256]
+
+
+@dataclass(frozen=True)
+class TrainingFilms:
+    """The films of train as they came in, and the copies that augmentation made of them."""
+
+    films: pd.DataFrame  # the manifest's kept rows of train
+    images: Stack  # row `packed_row` of `films`
+    copies: pd.DataFrame  # `image_id`, `label`, `copy`
+    copy_images: Stack  # in the order of `copies`
+
+
+def samples(train: TrainingFilms, seed: int) -> Captioned:
+    """A few films of each class drawn at random, and below each its last copy."""
+    last = train.copies.reset_index(drop=True).drop_duplicates("image_id", keep="last")
+    row_of = pd.Series(last.index, last["image_id"])
+    rows: list[tuple[str, list[Gray]]] = []
+    for label in LABELS:
+        films = train.films[train.films["label"] == label]
+        films = films[films["image_id"].isin(row_of.index)]
+        drawn = films.sample(min(NUM_SAMPLES_PER_CLASS, len(films)), random_state=seed)
+        copies = row_of[drawn["image_id"]]
+        rows.append((label, [_small(train.images[row]) for row in drawn["packed_row"]]))
+        rows.append(("augmented", [_small(train.copy_images[row]) for row in copies]))
+
+    def draw(figure: Figure) -> None:
+        grid = figure.subplots(len(rows), NUM_SAMPLES_PER_CLASS, squeeze=False)
+        for (name, films), line in zip(rows, grid, strict=True):
+            for axes in line:
+                axes.set_axis_off()
+            for film, axes in zip(films, line, strict=False):
+                axes.imshow(film, cmap="gray", vmin=0, vmax=255, interpolation="none")
+            line[0].text(
+                *(-0.06, 0.5, name),
+                **{"rotation": 90, "ha": "right", "va": "center", "fontsize": 9},
+                transform=line[0].transAxes,
+            )
+
+    return Captioned(
+        "samples_per_class",
+        svg(draw, (7.6, 5.1), "Training films of each class and augmented copies of them"),
+        "Training films drawn at random, and below each its last augmented copy: what the film "
+        "shows must be there in the copy too.",
+    )
+
+
+def _small(pixels: Gray) -> Gray:
+    return resize(np.asarray(pixels), min(SAMPLE_SIDE_PX, len(pixels)))
+
+
+def gray_values(train: TrainingFilms) -> Captioned:
+    panels = {
+        "before augmentation": {
+            label: _histogram(train.images, np.sort(rows.to_numpy(np.int64)))
+            for label, rows in train.films.groupby("label")["packed_row"]
+        },
+        "after augmentation": {
+            label: _histogram(train.copy_images, np.flatnonzero(train.copies["label"] == label))
+            for label in LABELS
+        },
+    }
+    shares = {
+        name: {label: _shares(counts) for label, counts in panel.items()}
+        for name, panel in panels.items()
+    }
+    # Padding and burnt-in white would dwarf everything else.
+    inner = max(share[1:-1].max() for panel in shares.values() for share in panel.values())
+
+    def draw(figure: Figure) -> None:
+        edges = np.arange(0, NUM_LEVELS + 1, LEVELS_PER_STEP)
+        for axes, (name, panel) in zip(
+            figure.subplots(1, 2, sharey=True), shares.items(), strict=True
+        ):
+            for label in LABELS:
+                pen: dict[str, Any] = {"color": CLASS_COLOURS[label]}
+                axes.stairs(panel[label], edges, baseline=None, linewidth=1.6, label=label, **pen)
+                axes.axvline(_mean(panels[name][label]), linestyle="--", linewidth=1, **pen)
+            axes.set(title=name, xlim=(0, NUM_LEVELS), ylim=(0, inner * 1.1))
+            axes.set_xlabel("gray value, from black to white")
+            black = "\n".join(f"{panel[label][0]:.1f}% of {label}" for label in LABELS)
+            axes.text(12, inner * 1.06, f"below {LEVELS_PER_STEP}:\n{black}", va="top", fontsize=8)
+            axes.set_xticks((0, 64, 128, 192, 255))
+        figure.axes[0].set_ylabel(f"% of pixels, in steps of {LEVELS_PER_STEP}")
+        figure.legend(
+            *figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2
+        )
+
+    means = [
+        " and ".join(f"{_mean(panel[label]):.0f} ({label})" for label in LABELS)
+        for panel in panels.values()
+    ]
+    return Captioned(
+        "gray_values_per_class",
+        svg(draw, (7.6, 3.3), "Gray values of the training films by class"),
+        f"Every pixel of the training films: mean gray (dashed) {means[0]} before augmentation, "
+        f"{means[1]} after it; where the classes part, brightness alone gives the answer away.",
+    )
+
+
+def _histogram(images: Stack, rows: Rows) -> Counts:
+    total = np.zeros(NUM_LEVELS, np.int64)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = images[rows[start : start + BLOCK_ROWS]]
+        total += Image.fromarray(block.reshape(-1, block.shape[-1])).histogram()
+    return total
+
+
+def _shares(counts: Counts) -> npt.NDArray[np.float64]:
+    steps = counts.reshape(-1, LEVELS_PER_STEP).sum(1)
+    shares: npt.NDArray[np.float64] = 100 * steps / steps.sum()
+    return shares
+
+
+def _mean(counts: Counts) -> float:
+    return float(counts @ np.arange(NUM_LEVELS) / counts.sum())

@@ -1,0 +1,105 @@
+"""All pairs of 256-bit hashes within a Hamming distance, at a cost that follows their number.
+
+Locality-sensitive hashing by sampled bits (Indyk & Motwani 1998): the bits are shuffled and cut
+into chunks, and only hashes that agree in a whole chunk are compared. A pair within fewer bits
+than there are chunks agrees in one of them for certain (the pigeonhole principle, as in Norouzi et
+al., "Fast search in Hamming space with multi-index hashing", 2012); for wider distances the shuffle
+is repeated until a pair at the very limit is missed with a probability under `MAX_MISS`.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+NUM_BITS = 256
+MAX_MISS = 1e-3
+MIN_CHUNK_BITS, MAX_CHUNK_BITS = 12, 31
+SPARE_BITS = 3  # buckets hold an eighth of a chance collision each
+BLOCK_CANDIDATES = 1 << 22  # compared at once
+SEED = 0
+
+Hashes = npt.NDArray[np.uint8]  # [N, 32], packed
+Rows = npt.NDArray[np.int64]
+
+
+def close_pairs(
+    queries: Hashes,
+    base: Hashes,
+    max_distance: int,
+    query_owners: Rows | None = None,
+    base_owners: Rows | None = None,
+) -> tuple[Rows, Rows]:
+    """Rows of queries and of base that lie within `max_distance` bits of each other.
+
+    Two hashes of one owner are no pair; the owner of a hash is its row unless told otherwise.
+    """
+    query_owners = np.arange(len(queries)) if query_owners is None else query_owners
+    base_owners = np.arange(len(base)) if base_owners is None else base_owners
+    query_words, base_words = _words(queries), _words(base)
+    found = [np.empty(0, np.int64)]
+    for positions in _chunks(len(base), max_distance):
+        close = []
+        for query_rows, base_rows in _agreeing(queries, base, positions):
+            apart = query_owners[query_rows] != base_owners[base_rows]
+            query_rows, base_rows = query_rows[apart], base_rows[apart]
+            differing = query_words[query_rows] ^ base_words[base_rows]
+            near = np.bitwise_count(differing).sum(1, dtype=np.int64) <= max_distance
+            close.append(query_rows[near] * len(base) + base_rows[near])
+        found = [np.unique(np.concatenate([*found, *close]))]  # most chunks find the same pairs
+    return np.divmod(found[0], max(len(base), 1))
+
+
+def _words(hashes: Hashes) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(hashes).view(np.uint64)
+
+
+def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
+    """The bit positions of each chunk, over as many shuffles as the distance needs."""
+    width = math.ceil(math.log2(max(num_hashes, 2))) + SPARE_BITS
+    width = min(max(width, MIN_CHUNK_BITS), MAX_CHUNK_BITS)
+    certain_width = NUM_BITS // (max_distance + 1)
+    if certain_width >= MIN_CHUNK_BITS:
+        width = min(width, certain_width)
+    num_chunks = NUM_BITS // width
+    num_shuffles = 1
+    if num_chunks <= max_distance:
+        agrees = math.comb(NUM_BITS - max_distance, width) / math.comb(NUM_BITS, width)
+        num_shuffles = math.ceil(math.log(MAX_MISS) / math.log1p(-agrees) / num_chunks)
+    rng = np.random.default_rng(SEED)
+    for _ in range(num_shuffles):
+        yield from rng.permutation(NUM_BITS)[: num_chunks * width].reshape(num_chunks, width)
+
+
+def _agreeing(queries: Hashes, base: Hashes, positions: Rows) -> Iterator[tuple[Rows, Rows]]:
+    """Rows of queries and base with equal bits at the positions, in blocks."""
+    base_keys = _keys(base, positions)
+    base_order = np.argsort(base_keys)
+    sorted_keys = base_keys[base_order]
+    query_keys = _keys(queries, positions)
+    query_order = np.argsort(query_keys)  # neighbours in the order share cache lines
+    sorted_queries = query_keys[query_order]
+    starts = np.searchsorted(sorted_keys, sorted_queries, "left")
+    counts = np.searchsorted(sorted_keys, sorted_queries, "right") - starts
+    ends = np.cumsum(counts)
+    first = 0
+    while first < len(counts):
+        done = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, done + BLOCK_CANDIDATES, "right")))
+        block = slice(first, last)
+        sizes = counts[block]
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        yield (
+            np.repeat(query_order[block], sizes),
+            base_order[np.repeat(starts[block], sizes) + within],
+        )
+        first = last
+
+
+def _keys(hashes: Hashes, positions: Rows) -> npt.NDArray[np.uint32]:
+    keys = np.zeros(len(hashes), np.uint32)
+    for position in positions:
+        bit = (hashes[:, position >> 3] >> np.uint8(7 - (position & 7))) & np.uint8(1)
+        keys = (keys << np.uint32(1)) | bit
+    return keys

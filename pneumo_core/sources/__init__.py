@@ -1,0 +1,47 @@
+"""Where images come from: a folder, a zip archive, or a description (`.yaml`) of another kind.
+
+Each kind is one small class behind `Source`; the table says which `kind:` stands for which.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pneumo_core.params import IngestParams
+from pneumo_core.sources.description import Description, Opening
+from pneumo_core.sources.dicom import DicomDescription
+from pneumo_core.sources.huggingface import HuggingFaceDescription
+from pneumo_core.sources.kaggle import KaggleDescription
+from pneumo_core.sources.medmnist import MedmnistDescription
+from pneumo_core.sources.phantom import PhantomParams
+from pneumo_core.sources.several import SeveralDescription
+from pneumo_core.sources.source import Source, SourceFile
+from pneumo_core.sources.table import TableDescription
+
+__all__ = ["KINDS", "Source", "SourceFile", "open_source"]
+
+KINDS: Mapping[str, type[Description]] = {
+    "dicom": DicomDescription,
+    "huggingface": HuggingFaceDescription,
+    "kaggle": KaggleDescription,
+    "medmnist": MedmnistDescription,
+    "phantom": PhantomParams,
+    "several": SeveralDescription,
+    "table": TableDescription,
+}
+
+
+def open_source(
+    params: IngestParams,
+    more_kinds: Mapping[str, type[Description]] | None = None,
+    cache: Path = Path("var/sources"),
+) -> Source:
+    """The source that `ingest.source` stands for.
+
+    Args:
+        more_kinds: what only the caller can open, such as S3, which the core may not import.
+        cache: for what is fetched, unless its own library has a place for it.
+
+    Raises:
+        SourceError: nothing is there, or it is no kind of source that pneumo knows.
+    """
+    return Opening(params, {**KINDS, **(more_kinds or {})}, cache).source(params.source)

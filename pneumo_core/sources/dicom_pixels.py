@@ -1,0 +1,116 @@
+"""From a DICOM file to 8-bit gray, as a viewer shows it first, and on to a PNG of nothing else.
+
+Modality rescale or table, then the first VOI window or table (PS3.3 C.11.1 and C.11.2), then
+inverted where small values are white (MONOCHROME1). Without a window, 8-bit values stay as they
+are and deeper ones are spread from the least to the greatest.
+"""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pneumo_core.images import Gray
+from pneumo_core.sources.png import encode_png
+
+MAX_PIXELS = 100_000_000  # by the header, before decoding
+NEEDED = [  # of the header; nothing else of it is read
+    *("SOPClassUID", "PixelData", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
+    *("PhotometricInterpretation", "PlanarConfiguration", "PixelRepresentation"),
+    *("BitsAllocated", "BitsStored", "HighBit", "BurnedInAnnotation"),
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+]
+
+Values = npt.NDArray[Any]  # [H, W]
+
+# What pydicom and its decoders raise on damaged bytes.
+DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, LookupError),
+    *(AttributeError, RuntimeError, ArithmeticError, struct.error),
+)
+
+
+def render(path: Path) -> bytes:
+    """The bytes of a PNG.
+
+    Raises:
+        OSError: no DICOM film that can be shown; says why, and nothing of what the header holds.
+    """
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        header = dcmread(path, specific_tags=NEEDED)
+        reason = _why_not(header)
+    except InvalidDicomError as error:
+        raise OSError("no DICOM file: the marker DICM is missing") from error
+    except DAMAGE as error:
+        raise OSError("the DICOM header cannot be read") from error
+    if reason is not None:
+        raise OSError(reason)
+    try:
+        return encode_png(_show(header))
+    except DAMAGE as error:
+        raise OSError(f"DICOM pixels cannot be decoded ({_transfer_syntax(header)})") from error
+
+
+def _why_not(header: Any) -> str | None:
+    if "PixelData" not in header:
+        return "DICOM without pixels"
+    if (num_frames := int(header.get("NumberOfFrames") or 1)) > 1:
+        return f"DICOM of {num_frames} frames, not one film"
+    if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
+        return "DICOM with text burned into its pixels, which may name the patient"
+    width, height = int(header.get("Columns") or 0), int(header.get("Rows") or 0)
+    if width * height > MAX_PIXELS:
+        return f"oversized: {width} x {height} pixels, at most {MAX_PIXELS} allowed"
+    kind = header.get("PhotometricInterpretation")
+    if kind not in {"MONOCHROME1", "MONOCHROME2"}:
+        return f"DICOM in {kind}, not in shades of gray"
+    return None
+
+
+def _transfer_syntax(header: Any) -> str:
+    try:
+        return str(header.file_meta.TransferSyntaxUID.name)
+    except AttributeError:
+        return "transfer syntax not stated"
+
+
+def _show(header: Any) -> Gray:
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi
+    from pydicom.pixels.utils import pixel_array
+
+    stored = pixel_array(header)
+    values = apply_modality_lut(stored, header)
+    if header.get("VOILUTSequence"):
+        depth = int(header.VOILUTSequence[0].LUTDescriptor[2])
+        shown = apply_voi(values.astype(np.int64), header) / (2**depth - 1)
+    elif header.get("WindowWidth") is not None and header.get("WindowCenter") is not None:
+        centre, width = _first(header.WindowCenter), _first(header.WindowWidth)
+        shown = window(values, centre, width, str(header.get("VOILUTFunction") or "LINEAR"))
+    elif int(header.BitsStored) <= 8 and values is stored and header.PixelRepresentation == 0:
+        shown = values / (2 ** int(header.BitsStored) - 1)
+    else:
+        low, high = float(values.min()), float(values.max())
+        shown = (values - low) / max(high - low, 1e-9)
+    gray: Gray = np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8)
+    return 255 - gray if header.PhotometricInterpretation == "MONOCHROME1" else gray
+
+
+def _first(value: Any) -> float:
+    """Of several windows the first counts."""
+    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
+
+
+def window(values: Values, centre: float, width: float, function: str) -> npt.NDArray[np.float64]:
+    """Values to 0..1, to be clipped; the functions of PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    width = max(width, 1e-9)
+    if function == "SIGMOID":
+        return (1 + np.tanh(2 * (values - centre) / width)) / 2
+    if function == "LINEAR_EXACT":
+        return (values - centre) / width + 0.5
+    return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5

@@ -1,0 +1,63 @@
+"""A folder of images in the known layout."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pneumo_core.errors import SourceError
+from pneumo_core.sources.layout import parse_place, settle_places
+from pneumo_core.sources.source import SourceFile
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    root: Path
+
+    def files(self) -> list[SourceFile]:
+        """
+        Raises:
+            SourceError: no images, a linked folder, or one that cannot be looked into.
+        """
+        found = []
+        for path in walk(self.root):
+            place = parse_place(posix_below(path, self.root))
+            if place is not None:
+                file = SourceFile(*place, path.lstat().st_size, reader(path), origin="folder")
+                found.append((len(path.parts), file))
+        return settle_places(found, described_as=str(self.root))
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Everything below a folder that is no folder, sorted.
+
+    Raises:
+        SourceError: a linked folder, or one that cannot be looked into.
+    """
+    entries = []
+    for folder, folders, names in os.walk(root, onerror=_refuse):
+        for each in (Path(folder, name) for name in folders):
+            if each.is_symlink():
+                raise SourceError(f"{each} links to a folder: links are not followed, copy it.")
+        entries += [Path(folder, name) for name in names]
+    yield from sorted(entries)
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceError(f"Cannot look into a folder of images: {error}.") from error
+
+
+def posix_below(path: Path, root: Path) -> PurePosixPath:
+    """Bytes in a name that are no UTF-8 come out as `\\xNN`."""
+    return PurePosixPath(os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace"))
+
+
+def reader(path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if path.is_symlink():
+            raise OSError("symbolic link, not followed")
+        if path.exists() and not path.is_file():
+            raise OSError("not a regular file")
+        return path.read_bytes()
+
+    return read

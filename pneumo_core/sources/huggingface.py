@@ -1,0 +1,110 @@
+"""A data set of the Hugging Face hub whose images are in Parquet files.
+
+They are plain tables, which pyarrow reads; it is here anyway. The package `datasets` would bring
+many others and a second cache of the same bytes. A token, where one is needed, comes from the
+hub's own places (`HF_TOKEN`, `hf auth login`), and what is fetched stays in its cache (`HF_HOME`).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from pneumo_core.errors import SourceError
+from pneumo_core.sources.description import Description, Opening
+from pneumo_core.sources.facts import KERMANY_HUGGING_FACE, DataSet
+from pneumo_core.sources.layout import SPLIT_NAMES, parse_split
+from pneumo_core.sources.parquet import ImageRow, read_rows
+from pneumo_core.sources.source import SourceFile
+
+
+class HuggingFaceDescription(Description):
+    kind: Literal["huggingface"]
+    repo: str = KERMANY_HUGGING_FACE.handle
+    revision: str = KERMANY_HUGGING_FACE.version  # a branch or a tag may move, a commit may not
+    path: str | None = None  # of a folder with Parquet files, fetched by hand
+    labels: tuple[str, ...] | None = None  # names of the label numbers, else those in the files
+
+    @model_validator(mode="after")
+    def _from_the_hub_or_from_a_folder(self) -> Self:
+        if self.path is not None and {"repo", "revision"} & self.model_fields_set:
+            raise ValueError("give either path, or repo and revision")
+        return self
+
+    def source(self, opening: Opening) -> "HuggingFaceSource":
+        given = None if self.path is None else opening.path(self.path)
+        return HuggingFaceSource(self, opening.cache / "huggingface", given)
+
+
+@dataclass(frozen=True)
+class HuggingFaceSource:
+    wanted: HuggingFaceDescription
+    cache: Path
+    given: Path | None
+
+    def files(self) -> list[SourceFile]:
+        """Raises SourceError if the files cannot be fetched, or hold no labelled images."""
+        folder = self.given or self._download()
+        paths = sorted(folder.rglob("*.parquet"))
+        if not paths:
+            raise SourceError(f"No Parquet files in {folder}: expected train-….parquet and others.")
+        files: dict[str, SourceFile] = {}
+        for number, path in enumerate(paths):
+            split = split_of(PurePosixPath(path.relative_to(folder).as_posix()))
+            for row in self._rows(path):
+                place = f"{split}/{row.label}"
+                name = row.name or f"row-{number:03d}-{row.number:05d}"
+                if f"{place}/{name}" in files:
+                    name = f"{Path(name).stem}-{number:03d}-{row.number:05d}{Path(name).suffix}"
+                files[f"{place}/{name}"] = SourceFile(
+                    *(split, row.label, name, row.num_bytes, row.read),
+                    origin="huggingface",
+                    data_set=self._data_set(),
+                )
+        return [files[image_id] for image_id in sorted(files)]
+
+    def _data_set(self) -> DataSet | None:
+        known = self.wanted.repo == KERMANY_HUGGING_FACE.handle and self.given is None
+        return KERMANY_HUGGING_FACE if known else None
+
+    def _rows(self, path: Path) -> Iterator[ImageRow]:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return read_rows(path, self.cache / f"{digest}.arrow", self.wanted.labels)
+
+    def _download(self) -> Path:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, RevisionResolutionError
+
+        repo, revision = self.wanted.repo, self.wanted.revision
+        try:
+            return Path(
+                snapshot_download(
+                    repo, repo_type="dataset", revision=revision, allow_patterns="*.parquet"
+                )
+            )
+        except (OSError, ValueError, HfHubHTTPError, RevisionResolutionError) as error:
+            raise SourceError(
+                f"Hugging Face did not give {repo} at {revision}: {error}\n"
+                f"By hand: open https://huggingface.co/datasets/{repo}/tree/{revision}, download "
+                "the .parquet files into a folder, name it as `path:` in place of repo and "
+                "revision in the description (sources/huggingface.yaml) and run again with "
+                "--set ingest.source=sources/huggingface.yaml."
+            ) from error
+
+
+def split_of(path: PurePosixPath) -> str:
+    """The split that a Parquet file is of: `train-00000-of-00007.parquet`, `train/0000.parquet`.
+
+    Raises:
+        SourceError: neither its name nor its folder's begins with a split.
+    """
+    for name in (path.stem, path.parent.name):
+        start = re.split(r"[-._]", name)[0].lower()
+        if start in SPLIT_NAMES:
+            return SPLIT_NAMES[start]
+    return parse_split(path.stem, str(path))

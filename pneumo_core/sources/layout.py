@@ -1,0 +1,87 @@
+"""The known layout, that of the Kaggle archive, in upper or lower case:
+`[anything/]{train,val,test}/{NORMAL,PNEUMONIA}/name`.
+
+System litter (`__MACOSX`, `.DS_Store`, hidden files) is no image and is left out.
+The Kaggle zip holds its tree twice: of two files that claim one place, the shallower one counts,
+and the other is left out only if its bytes are the same.
+"""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from pneumo_core.errors import SourceError
+from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.params import IngestParams
+from pneumo_core.sources.source import SourceFile
+
+LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+SPLIT_NAMES = {split: split for split in SPLITS} | {"valid": "val", "validation": "val"}
+
+
+def parse_place(path: PurePosixPath) -> tuple[str, str, str] | None:
+    """(split, label, name) that a path claims, or None where it claims no place."""
+    if any(part.lower() in LITTER or part.startswith(".") for part in path.parts):
+        return None
+    if len(path.parts) < 3:
+        return None
+    split, label, name = path.parts[-3:]
+    if split.lower() in SPLITS and label.upper() in LABELS:
+        return split.lower(), label.upper(), name
+    return None
+
+
+def parse_label(text: str, told_where: str) -> str:
+    """Raises SourceError, which says where, if it is none of the project's labels."""
+    if text.strip().upper() in LABELS:
+        return text.strip().upper()
+    raise SourceError(f"{told_where}: label {text!r}, expected {' or '.join(LABELS)}, in any case.")
+
+
+def parse_split(text: str, told_where: str) -> str:
+    """Raises SourceError, which says where, if it is no name of a split."""
+    if text.strip().lower() in SPLIT_NAMES:
+        return SPLIT_NAMES[text.strip().lower()]
+    raise SourceError(f"{told_where}: split {text!r}, expected one of {', '.join(SPLIT_NAMES)}.")
+
+
+def settle_places(
+    files_by_depth: Iterable[tuple[int, SourceFile]], described_as: str
+) -> list[SourceFile]:
+    """One file a place, in the order of the ids.
+
+    Raises:
+        SourceError: no file has a place, or two different files claim one.
+    """
+    settled: dict[str, SourceFile] = {}
+    for _, file in sorted(files_by_depth, key=lambda entry: (entry[0], entry[1].image_id)):
+        first = settled.setdefault(file.image_id, file)
+        if first is not file and not _same_bytes(first, file):
+            raise SourceError(
+                f"{described_as} holds two different files for {file.image_id}: "
+                "rename or remove one of them."
+            )
+    if not settled:
+        raise SourceError(
+            f"No images in {described_as}: expected files in "
+            "{train,val,test}/{NORMAL,PNEUMONIA}/, at any depth."
+        )
+    return [settled[image_id] for image_id in sorted(settled)]
+
+
+def _same_bytes(first: SourceFile, second: SourceFile) -> bool:
+    try:
+        return first.read() == second.read()
+    except OSError:
+        return False  # nothing shows that they are
+
+
+def over_limits(sizes: list[int], limits: IngestParams) -> str | None:
+    """What is too much about files of these sizes, or None."""
+    if len(sizes) > limits.max_files:
+        return f"holds {len(sizes)} files, ingest.max_files allows {limits.max_files}"
+    if sum(sizes) > limits.max_total_bytes:
+        return (
+            f"would unpack to {sum(sizes) / 1e9:.1f} GB, ingest.max_total_gb allows "
+            f"{limits.max_total_gb:g}"
+        )
+    return None

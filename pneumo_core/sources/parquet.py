@@ -1,0 +1,121 @@
+"""Labelled images in a Parquet file, as the Hugging Face hub has them.
+
+The image column is a struct {bytes, path}; labels are numbers, which the hub's metadata in the
+file's schema gives names to, or the names themselves.
+Parquet compresses whole pages, so that images out of order would unpack them again and again: the
+rows are copied once into an Arrow file, from which each is mapped into memory alone.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pneumo_core.atomic import replacing_file
+from pneumo_core.errors import SourceError
+from pneumo_core.sources.layout import parse_label
+
+BATCH_ROWS = 64
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    number: int
+    label: str
+    name: str | None  # as the data set's authors had it
+    num_bytes: int
+    read: Callable[[], bytes]
+
+
+def read_rows(path: Path, unpacked: Path, labels: tuple[str, ...] | None) -> Iterator[ImageRow]:
+    """
+    Args:
+        unpacked: where the Arrow file is, or will be.
+        labels: names of the label numbers, before those that the file gives.
+
+    Raises:
+        SourceError: no Parquet, no column of images or of labels, or an unknown label.
+    """
+    import pyarrow as pa
+
+    try:
+        if not unpacked.is_file():
+            _unpack(path, unpacked)
+        reader = pa.ipc.open_file(pa.memory_map(str(unpacked)))
+    except (OSError, ValueError) as error:  # pa.ArrowInvalid is a ValueError
+        raise SourceError(f"{path} cannot be read as a Parquet file: {error}.") from error
+    features = _features(reader.schema)
+    image_column = _column(reader.schema, features, "Image", "image", path)
+    label_column = _column(reader.schema, features, "ClassLabel", "label", path)
+    kind = reader.schema.field(image_column).type
+    if not pa.types.is_struct(kind) or not {"bytes", "path"} <= {field.name for field in kind}:
+        raise SourceError(f"{path}: column {image_column} is no struct of bytes and path.")
+    names = labels or tuple(features.get(label_column, {}).get("names", ()))
+    number = 0
+    for index in range(reader.num_record_batches):
+        batch = reader.get_batch(index)
+        images = batch.column(image_column)
+        for row, label in enumerate(batch.column(label_column).to_pylist()):
+            told_where = f"{path}, row {number}"
+            yield _image_row(number, _label(label, names, told_where), images, row)
+            number += 1
+
+
+def _unpack(path: Path, unpacked: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    packed = pq.ParquetFile(path)
+    with (
+        replacing_file(unpacked) as draft,
+        pa.OSFile(str(draft), "wb") as file,
+        pa.ipc.new_file(file, packed.schema_arrow) as writer,
+    ):
+        for batch in packed.iter_batches(BATCH_ROWS):
+            writer.write_batch(batch)
+
+
+def _features(schema: Any) -> dict[str, dict[str, Any]]:
+    """What the hub noted about the columns; nothing where it noted nothing."""
+    noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    features: dict[str, dict[str, Any]] = noted.get("info", {}).get("features", {})
+    return features
+
+
+def _column(
+    schema: Any, features: dict[str, dict[str, Any]], kind: str, usual_name: str, path: Path
+) -> str:
+    named = [name for name, feature in features.items() if feature.get("_type") == kind]
+    for name in (*named, usual_name):
+        if name in schema.names:
+            return name
+    raise SourceError(
+        f"{path} has the columns {', '.join(schema.names)}: expected {usual_name!r}, or one that "
+        f"the hub's metadata calls {kind}."
+    )
+
+
+def _label(label: int | str | None, names: tuple[str, ...], told_where: str) -> str:
+    if isinstance(label, int) and 0 <= label < len(names):
+        return parse_label(names[label], told_where)
+    if isinstance(label, int) and not names:
+        raise SourceError(
+            f"{told_where}: label {label} has no name in the file; give them all in the "
+            "description, as labels: [NORMAL, PNEUMONIA]."
+        )
+    return parse_label(str(label), told_where)
+
+
+def _image_row(number: int, label: str, images: Any, row: int) -> ImageRow:
+    data, path = images.field("bytes"), images.field("path")
+
+    def read() -> bytes:
+        if not data[row].is_valid:
+            raise OSError(f"row {number} of the Parquet file holds no image")
+        content: bytes = data[row].as_py()
+        return content
+
+    size = data[row].as_buffer().size if data[row].is_valid else 0
+    name = PurePosixPath((path[row].as_py() or "").replace("\\", "/")).name
+    return ImageRow(number, label, name if name.strip(".") else None, size, read)

@@ -1,0 +1,14 @@
+"""Pixels as the bytes of a file."""
+
+import io
+
+from PIL import Image
+
+from pneumo_core.images import Gray
+
+
+def encode_png(pixels: Gray) -> bytes:
+    """Pixels and nothing else: no text, no time."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,40 @@
+"""What every kind of source gives: files that claim to be images, each with its place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pneumo_core.patients import Patient
+from pneumo_core.sources.facts import DataSet
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    split: str
+    label: str
+    name: str  # below `split/label/`; has a `/` where names alone would collide
+    num_bytes: int  # before anything is converted
+    read: Callable[[], bytes]  # raises OSError where the file cannot be read
+    origin: str  # the source, by name
+    patient: Patient | None = None  # where the source knows more than the name tells
+    data_set: DataSet | None = None  # the public data set that it should be part of
+
+    @property
+    def image_id(self) -> str:
+        return f"{self.split}/{self.label}/{self.name}"
+
+
+class Source(Protocol):
+    def files(self) -> list[SourceFile]:
+        """Every file that claims to be an image, in the order of its id."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files that were listed already."""
+
+    listed: list[SourceFile]
+
+    def files(self) -> list[SourceFile]:
+        return self.listed

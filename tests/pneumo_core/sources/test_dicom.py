@@ -1,0 +1,347 @@
+import hashlib
+import hmac
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from pydicom.data import get_testdata_file
+from pydicom.sequence import Sequence
+from pydicom.uid import JPEGLosslessSV1
+
+from pneumo_core import manifest, raw
+from pneumo_core.errors import SourceError
+from pneumo_core.images import decode
+from pneumo_core.sources import Source, SourceFile
+from pneumo_core.sources.dicom_pixels import render, window
+
+Describe = Callable[..., Source]
+WriteDicom = Callable[..., Path]
+
+SALT = "a secret of the hospital's"
+SECRETS = (
+    *("H-4711", "Hong", "Gildong", "1.2.826.0.1.3680043", "19800101", "Seoul General"),
+    *("gildong-hong-chest", "ward-7"),
+)
+
+
+@pytest.fixture
+def source(open_description: Describe) -> Callable[..., Source]:
+    def open_it(**more: Any) -> Source:
+        salt = {} if {"salt_env", "salt_file"} & more.keys() else {"salt": SALT}
+        return open_description(kind="dicom", path="dicom", **{**salt, **more})
+
+    return open_it
+
+
+@pytest.fixture
+def films(tmp_path: Path, write_dicom: WriteDicom) -> Path:
+    """Two films of one patient, one of another one and one of nobody, in nested folders."""
+    root = tmp_path / "dicom"
+    draw = np.random.default_rng(0)
+    private = {
+        "PatientBirthDate": "19800101",
+        "InstitutionName": "Seoul General",
+        "ImageComments": "Hong Gildong",
+    }
+    for place, patient in {
+        "train/NORMAL/ward-7/gildong-hong-chest.dcm": "H-4711",
+        "train/NORMAL/ward-7/without-suffix": "H-4711",
+        "train/PNEUMONIA/a.dcm": "H-12",
+        "test/normal/b.dcm": None,
+        "test/PNEUMONIA/deep/er/c.dcm": " H-12 ",
+    }.items():
+        pixels = draw.integers(0, 4096, (40, 30), dtype=np.uint16)
+        header = private | {"BitsStored": 12, "HighBit": 11, "PatientID": patient}
+        write_dicom(root / place, pixels, SOPInstanceUID=_uid(place), **header)
+    return root
+
+
+def _uid(place: str) -> str:
+    return f"1.2.826.0.1.3680043.8.498.{int(hashlib.sha256(place.encode()).hexdigest()[:12], 16)}"
+
+
+def _hash(what: str) -> str:
+    return hmac.new(SALT.encode(), what.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+@pytest.mark.usefixtures("films")
+def test_films_come_by_hashes_of_what_the_headers_say(source: Callable[..., Source]) -> None:
+    rows = {file.image_id: raw.describe(file) for file in source().files()}
+    name = _hash(f"image:{_uid('train/NORMAL/ward-7/gildong-hong-chest.dcm')}")
+    assert rows[f"train/NORMAL/{name}.png"]["patient_key"] == _hash("patient:H-4711")
+    keys = [row["patient_key"] for row in rows.values()]
+    assert keys.count(_hash("patient:H-4711")) == 2
+    assert keys.count(_hash("patient:H-12")) == 2
+    assert manifest.count(pd.DataFrame(rows.values()), "patient_rule", "origin") == {
+        "dicom/dicom": 4,
+        "own_film/dicom": 1,
+    }
+    other = {raw.describe(f)["patient_key"] for f in source(salt=SALT[::-1]).files()}
+    assert not other & set(keys)
+
+
+def test_nothing_that_identifies_reaches_the_copy_or_the_manifest(
+    tmp_path: Path, films: Path, source: Callable[..., Source]
+) -> None:
+    (films / "train/NORMAL/hong-gildong.txt").write_text("Hong Gildong")
+    (films / "train/NORMAL/hong-link.dcm").symlink_to(films / "test/normal/b.dcm")
+    table = raw.collect(source(), tmp_path / "raw")
+    manifest.write(table, tmp_path / "manifest.parquet")
+    assert manifest.count(table, "state") == {"kept": 5, "quarantined": 2}
+    told = " ".join(map(str, tmp_path.joinpath("raw").rglob("*"))) + table.to_csv()
+    copies = [path for path in (tmp_path / "raw").rglob("*") if path.is_file()]
+    written = b" ".join(path.read_bytes() for path in copies) + told.encode()
+    for secret in (*SECRETS, "hong", str(films)):
+        assert secret.encode() not in written
+    for copy in copies:
+        with Image.open(copy) as image:
+            image.load()
+            assert image.info == {}
+            assert (image.format, image.mode) == ("PNG", "L")
+
+
+def test_quarantined_files_are_told_by_number(
+    tmp_path: Path, films: Path, source: Callable[..., Source]
+) -> None:
+    (films / "train/NORMAL/hong.txt").write_text("Hong Gildong")
+    table = raw.collect(source(), tmp_path / "raw")
+    (reason,) = table["reason"].dropna()
+    assert reason == (
+        "cannot be read: no DICOM file: the marker DICM is missing "
+        "(file 3 of the source, sorted by path)"
+    )
+
+
+def test_headers_that_break_rules_are_read_without_quoting_them(
+    tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from pydicom import config
+
+    pixels = np.zeros((4, 4), np.uint8)
+    with config.disable_value_validation():
+        uid, patient = "Hong.Gildong", "H" * 80
+        path = tmp_path / "dicom/train/NORMAL/a.dcm"
+        write_dicom(path, pixels, SOPInstanceUID=uid, PatientID=patient)
+    (file,) = source().files()
+    assert file.name == f"{_hash('image:Hong.Gildong')}.png"
+    assert file.read()
+    assert "Hong" not in "".join(capsys.readouterr())
+
+
+def test_copy_of_a_film_is_kept_beside_it(
+    tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source]
+) -> None:
+    for name in ("a", "b"):
+        pixels = np.zeros((4, 4), np.uint8)
+        write_dicom(tmp_path / "dicom/train/NORMAL" / name, pixels, SOPInstanceUID="1.2.3")
+    name = _hash("image:1.2.3")
+    assert [file.name for file in source().files()] == [f"{name}-2.png", f"{name}.png"]
+
+
+def test_labels_may_come_from_a_table(
+    tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source]
+) -> None:
+    for name in ("a", "b", "unlabelled"):
+        write_dicom(tmp_path / "dicom" / name, np.zeros((4, 4), np.uint8), PatientID="own")
+    (tmp_path / "dicom" / "labels.csv").write_text(
+        "path,label,split,patient,subtype\n"
+        "a,normal,test,,\nb,PNEUMONIA,,P 9,virus\ngone,normal,,,\n"
+    )
+    files = {
+        file.image_id.rpartition("/")[0]: file for file in source(labels="dicom/labels.csv").files()
+    }
+    rows = {place: raw.describe(file) for place, file in files.items()}
+    assert set(rows) == {"test/NORMAL", "train/PNEUMONIA", "train/NORMAL"}
+    assert rows["test/NORMAL"]["patient_key"] == _hash("patient:own")
+    assert rows["train/PNEUMONIA"]["patient_key"] == _hash("patient:P 9")
+    assert rows["train/PNEUMONIA"]["subtype"] == "virus"
+    with pytest.raises(OSError, match=r"no such file \(file 3 of the source"):
+        files["train/NORMAL"].read()
+
+
+RAMP = np.arange(0, 4096, 273, dtype=np.uint16).reshape(4, 4)  # 0, 273, ... 4095
+
+
+def _pixels(write_dicom: WriteDicom, tmp_path: Path, pixels: Any, **header: Any) -> list[int]:
+    data = render(write_dicom(tmp_path / "film.dcm", pixels, **header))
+    shown: list[int] = decode(data, max_pixels=100).pixels.ravel().tolist()
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({}, [17 * i for i in range(16)]),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, [255 - 17 * i for i in range(16)]),
+        # window from 1023.5 to 3071.5 (LINEAR is half a value off and one narrower)
+        (
+            {"WindowCenter": 2048, "WindowWidth": 2049},
+            [0] * 4 + [round((273 * i - 1023.5) / 2048 * 255) for i in range(4, 12)] + [255] * 4,
+        ),
+        (
+            {"WindowCenter": 2048, "WindowWidth": 2048, "VOILUTFunction": "LINEAR_EXACT"},
+            [0] * 4 + [round((273 * i - 1024) / 2048 * 255) for i in range(4, 12)] + [255] * 4,
+        ),
+        (
+            {"WindowCenter": [2048, 9], "WindowWidth": [2049, 1]}
+            | {"PhotometricInterpretation": "MONOCHROME1"},
+            [255] * 4
+            + [255 - round((273 * i - 1023.5) / 2048 * 255) for i in range(4, 12)]
+            + [0] * 4,
+        ),
+        # values of -1000 to 7190, of which 0 to 2000 are shown
+        (
+            {"RescaleSlope": 2, "RescaleIntercept": -1000}
+            | {"WindowCenter": 1000.5, "WindowWidth": 2001},
+            [min(max(round((546 * i - 1000) / 2000 * 255), 0), 255) for i in range(16)],
+        ),
+        ({"RescaleSlope": -1, "RescaleIntercept": 0}, [255 - 17 * i for i in range(16)]),
+    ],
+    ids=["spread", "inverted", "window", "exact", "first of two, inverted", "rescaled", "negative"],
+)  # fmt: skip
+def test_pixels_are_shown_as_the_standard_says(
+    tmp_path: Path, write_dicom: WriteDicom, header: dict[str, Any], expected: list[int]
+) -> None:
+    header = {"BitsStored": 12, "HighBit": 11} | header
+    assert _pixels(write_dicom, tmp_path, RAMP, **header) == expected
+
+
+def test_sigmoid_is_half_at_its_centre() -> None:
+    shown = window(np.array([0.0, 100.0, 200.0, 1e9]), 100, 50, "SIGMOID")
+    expected = [1 / (1 + np.exp(8)), 0.5, 1 / (1 + np.exp(-8)), 1]
+    np.testing.assert_allclose(shown, expected, rtol=1e-9)
+
+
+def test_eight_bits_without_a_window_stay_as_they_are(
+    tmp_path: Path, write_dicom: WriteDicom
+) -> None:
+    pixels = np.array([[10, 20], [200, 201]], np.uint8)
+    assert _pixels(write_dicom, tmp_path, pixels) == [10, 20, 200, 201]
+
+
+def test_signed_values_are_spread(tmp_path: Path, write_dicom: WriteDicom) -> None:
+    pixels = np.array([[-1000, 0], [500, 1000]], np.int16)
+    assert _pixels(write_dicom, tmp_path, pixels) == [0, 128, 191, 255]
+
+
+def test_one_value_everywhere_is_no_error(tmp_path: Path, write_dicom: WriteDicom) -> None:
+    assert _pixels(write_dicom, tmp_path, np.full((2, 2), 700, np.uint16)) == [0, 0, 0, 0]
+
+
+def test_table_of_values_beats_the_window(tmp_path: Path, write_dicom: WriteDicom) -> None:
+    from pydicom.dataset import Dataset
+
+    table = Dataset()
+    table.LUTDescriptor = [4, 0, 8]
+    table.add_new("LUTData", "OW", np.array([255, 128, 64, 0], "<u2").tobytes())
+    pixels = np.array([[0, 1], [2, 3]], np.uint16)
+    header = {"VOILUTSequence": Sequence([table]), "WindowCenter": 1, "WindowWidth": 2}
+    assert _pixels(write_dicom, tmp_path, pixels, **header) == [255, 128, 64, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("MR_small_RLE.dcm", (64, 64)),
+        ("JPEG2000.dcm", (1024, 256)),
+        ("MR_small_bigendian.dcm", (64, 64)),
+        ("CT_small.dcm", (128, 128)),
+    ],
+)
+def test_common_transfer_syntaxes_are_read(name: str, size: tuple[int, int]) -> None:
+    path = get_testdata_file(name, download=False)
+    assert isinstance(path, str)
+    pixels = decode(render(Path(path)), max_pixels=10**6).pixels
+    assert pixels.shape == size
+    assert pixels.std() > 5
+
+
+GRAY = np.zeros((4, 4), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "header", "told"),
+    [
+        (None, {}, "DICOM without pixels"),
+        (np.zeros((3, 4, 4), np.uint8), {"NumberOfFrames": 3}, "DICOM of 3 frames, not one film"),
+        (GRAY, {"BurnedInAnnotation": "YES"}, "text burned into its pixels"),
+        (GRAY, {"PhotometricInterpretation": "PALETTE COLOR"}, "DICOM in PALETTE COLOR"),
+        (GRAY, {"Rows": 30_000, "Columns": 30_000}, "oversized: 30000 x 30000"),
+        (GRAY, {"PixelData": bytes(3)}, "pixels cannot be decoded .Explicit VR Little Endian"),
+    ],
+)
+def test_what_is_no_film_says_why(
+    tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source],
+    pixels: Any, header: dict[str, Any], told: str,
+) -> None:  # fmt: skip
+    write_dicom(tmp_path / "dicom/train/NORMAL/a.dcm", pixels, **header)
+    (file,) = source().files()
+    assert raw.describe(file)["patient_key"] == _hash("patient:H-4711")
+    with pytest.raises(OSError, match=told):
+        file.read()
+
+
+def test_unsupported_transfer_syntax_is_named(tmp_path: Path, write_dicom: WriteDicom) -> None:
+    from pydicom.encaps import encapsulate
+
+    packed = encapsulate([b"\xff\xd8\xff\xc3" + bytes(40)])
+    path = write_dicom(
+        tmp_path / "a.dcm", GRAY, TransferSyntaxUID=JPEGLosslessSV1, PixelData=packed
+    )
+    with pytest.raises(OSError, match=r"cannot be decoded \(JPEG Lossless"):
+        render(path)
+
+
+def test_file_cut_short_says_why(tmp_path: Path, write_dicom: WriteDicom) -> None:
+    path = write_dicom(tmp_path / "a.dcm", RAMP)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(OSError, match="DICOM"):
+        render(path)
+
+
+@pytest.mark.parametrize(
+    ("salt", "told"),
+    [
+        ({"salt_env": "PNEUMO_NO_SUCH"}, "in the variable PNEUMO_NO_SUCH has 0 characters"),
+        ({"salt_file": "gone.salt"}, "salt of the DICOM source is not there"),
+        ({"salt": "short"}, "in salt has 5 characters, expected 16 or more"),
+        ({"salt": None}, "give one of salt_env, salt_file, salt"),
+        ({"salt": SALT, "salt_env": "HOME"}, "give one of salt_env, salt_file, salt"),
+    ],
+)
+def test_without_a_salt_nothing_runs(
+    films: Path, open_description: Describe, salt: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SourceError, match=told) as raised:
+        open_description(kind="dicom", path=films.name, **salt)
+    assert SALT not in str(raised.value)
+
+
+@pytest.mark.usefixtures("films")
+def test_salt_is_the_same_wherever_it_lies(
+    tmp_path: Path, source: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ids(files: list[SourceFile]) -> list[str]:
+        return [file.image_id for file in files]
+
+    monkeypatch.setenv("PNEUMO_TEST_SALT", SALT)
+    (tmp_path / "it.salt").write_text(SALT + "\n")
+    given = source()
+    assert SALT not in repr(given)
+    assert ids(source(salt_env="PNEUMO_TEST_SALT").files()) == ids(given.files())
+    assert ids(source(salt_file="it.salt").files()) == ids(given.files())
+
+
+def test_no_folder_and_no_films_are_clear_errors(
+    tmp_path: Path, source: Callable[..., Source]
+) -> None:
+    with pytest.raises(SourceError, match="expected a folder of DICOM files"):
+        source()
+    (tmp_path / "dicom").mkdir()
+    with pytest.raises(SourceError, match="expected DICOM files below"):
+        source().files()

@@ -1,0 +1,85 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pneumo_core import manifest, raw
+from pneumo_core.errors import SourceError
+from pneumo_core.sources import Source
+
+Describe = Callable[..., Source]
+Write = Callable[[Path, dict[str, bytes]], Path]
+
+FILM = "train/PNEUMONIA/person3_virus_9.jpeg"
+
+
+@pytest.fixture
+def two(tmp_path: Path, write_tree: Write, write_zip: Write, one_of_each: dict[str, bytes]) -> Path:
+    write_tree(tmp_path / "left", one_of_each | {FILM: b"left"})
+    write_zip(tmp_path / "right.zip", one_of_each | {FILM: b"right"})
+    return tmp_path
+
+
+def test_equal_places_do_not_collide_and_keep_their_origin(
+    two: Path, open_description: Describe
+) -> None:
+    source = open_description(kind="several", sources={"left": "left", "right": "right.zip"})
+    table = raw.collect(source, two / "raw")
+    assert len(table) == 10
+    assert list(table["image_id"]) == sorted(table["image_id"])
+    assert manifest.count(table, "origin") == {"left": 5, "right": 5}
+    for origin in ("left", "right"):
+        copied = two / "raw/train/PNEUMONIA" / origin / "person3_virus_9.jpeg"
+        assert copied.read_bytes() == origin.encode()
+    assert (table["path"] == table["image_id"]).all()
+
+
+@pytest.mark.usefixtures("two")
+def test_names_of_the_archive_mean_the_same_in_all(open_description: Describe) -> None:
+    source = open_description(kind="several", sources={"left": "left", "right": "right.zip"})
+    rows = [raw.describe(file) for file in source.files() if "person3" in file.name]
+    assert [(row["patient_key"], row["patient_group"]) for row in rows] == [
+        ("person3_virus", "person3")
+    ] * 2
+    alone = {raw.describe(f)["patient_key"] for f in source.files() if f.name.endswith("a.jpeg")}
+    assert len(alone) == 8  # a name that tells nothing ties nobody together
+
+
+def test_patients_of_tables_are_apart(tmp_path: Path, open_description: Describe) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("path,label,patient\nx.png,NORMAL,12\n")
+        (tmp_path / f"{name}.yaml").write_text(f"kind: table\npath: {name}.csv\n")
+    source = open_description(
+        kind="several", sources={"a": "a.yaml", "b": {"kind": "table", "path": "b.csv"}}
+    )
+    rows = [raw.describe(file) for file in source.files()]
+    assert [row["patient_key"] for row in rows] == ["a/12", "b/12"]
+    assert [row["patient_group"] for row in rows] == ["a/12", "b/12"]
+    assert [row["origin"] for row in rows] == ["a", "b"]
+
+
+def test_several_within_several_keep_both_names(two: Path, open_description: Describe) -> None:
+    (two / "inner.yaml").write_text("kind: several\nsources: {left: left}\n")
+    source = open_description(kind="several", sources={"outer": "inner.yaml"})
+    assert {f"{f.split}/{f.label}" for f in source.files()} >= {"train/NORMAL", "test/PNEUMONIA"}
+    assert {file.name.rpartition("/")[0] for file in source.files()} == {"outer/left"}
+    assert {file.origin for file in source.files()} == {"outer"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [
+        ({}, "sources: Dictionary should have at least 1 item"),
+        ({"a/b": "left"}, "sources.a/b"),
+        ({"..": "left"}, r"sources\.\.\."),
+        ({"a": "gone"}, "Nothing at"),
+        ({"a": {"kind": "tabel"}}, "kind 'tabel'"),
+        ({"a": "description.yaml"}, "names itself"),
+    ],
+)
+@pytest.mark.usefixtures("two")
+def test_bad_part_is_one_clear_error(
+    open_description: Describe, sources: object, told: str
+) -> None:
+    with pytest.raises(SourceError, match=told):
+        open_description(kind="several", sources=sources)

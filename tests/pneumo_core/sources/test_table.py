@@ -1,0 +1,121 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pneumo_core import manifest, raw
+from pneumo_core.errors import SourceError
+from pneumo_core.sources import Source, SourceFile
+
+Describe = Callable[..., Source]
+WriteTree = Callable[[Path, dict[str, bytes]], Path]
+
+HEAD = "path,label,split,patient,subtype\n"
+
+
+@pytest.fixture
+def listed(tmp_path: Path, open_description: Describe) -> Callable[..., list[SourceFile]]:
+    def files(csv: str, encoding: str = "utf-8") -> list[SourceFile]:
+        (tmp_path / "labels.csv").write_text(csv, encoding)
+        return open_description(kind="table", path="labels.csv").files()
+
+    return files
+
+
+def test_rows_become_files_with_what_the_columns_tell(
+    tmp_path: Path, write_tree: WriteTree, listed: Callable[..., list[SourceFile]]
+) -> None:
+    write_tree(tmp_path, {"x/a.png": b"a", "x/b.png": b"b", "c.png": b"c"})
+    files = listed(
+        HEAD + "x/a.png,Normal,,P 7,\nx\\b.png, pneumonia ,VAL,P 8,Virus\nc.png,NORMAL,test,,\n"
+    )
+    assert [(f.image_id, f.read(), f.num_bytes, f.origin) for f in files] == [
+        ("test/NORMAL/c.png", b"c", 1, "table"),
+        ("train/NORMAL/x/a.png", b"a", 1, "table"),
+        ("val/PNEUMONIA/x/b.png", b"b", 1, "table"),
+    ]
+    rows = [raw.describe(file) for file in files]
+    assert [row["patient_key"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
+    assert [row["patient_group"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
+    assert [row["patient_rule"] for row in rows] == ["own_film", "table", "table"]
+    assert [row["subtype"] for row in rows] == [None, None, "virus"]
+
+
+def test_without_a_patient_the_name_tells(listed: Callable[..., list[SourceFile]]) -> None:
+    plain, given = listed(
+        "label,path,subtype\n"
+        + "".join(
+            f"PNEUMONIA,person{n}_virus_{n}.jpeg,{subtype}\n"
+            for n, subtype in ((3, ""), (4, "fungus"))
+        )
+    )
+    assert raw.describe(plain)["patient_key"] == "person3_virus"
+    assert raw.describe(plain)["subtype"] == "virus"
+    assert raw.describe(given)["patient_rule"] == "person_pathogen"
+    assert raw.describe(given)["subtype"] == "fungus"
+
+
+def test_one_patient_column_beats_the_name(listed: Callable[..., list[SourceFile]]) -> None:
+    (file,) = listed("path,label,patient\nperson3_virus_9.jpeg,PNEUMONIA,Q\n")
+    row = raw.describe(file)
+    assert (row["patient_key"], row["patient_rule"], row["subtype"]) == ("Q", "table", "virus")
+
+
+def test_byte_order_mark_and_korean_are_read(listed: Callable[..., list[SourceFile]]) -> None:
+    (file,) = listed("path,label\n환자 1/흉부.png,NORMAL\n", "utf-8-sig")
+    assert file.image_id == "train/NORMAL/환자 1/흉부.png"
+
+
+def test_missing_linked_and_overlong_files_are_quarantined(
+    tmp_path: Path, write_tree: WriteTree, open_description: Describe
+) -> None:
+    lines = [
+        f"{s}{n}.png,{label},{s}"
+        for s in ("train", "test")
+        for n, label in enumerate(manifest.LABELS)
+    ]
+    write_tree(tmp_path, {line.split(",")[0]: b"x" for line in lines})
+    (tmp_path / "link.png").symlink_to(tmp_path / "secret")
+    lines += ["gone.png,NORMAL,train", "link.png,NORMAL,train", f"{'n' * 300}.png,NORMAL,train"]
+    (tmp_path / "labels.csv").write_text("path,label,split\n" + "\n".join(lines))
+    source = open_description(kind="table", path="labels.csv")
+    table = raw.collect(source, tmp_path / "raw").set_index("image_id")
+    assert manifest.count(table, "state") == {"kept": 4, "quarantined": 3}
+    reasons = table["reason"].dropna()
+    assert "there is no such file" in reasons["train/NORMAL/gone.png"]
+    assert "symbolic link" in reasons["train/NORMAL/link.png"]
+    assert "too long" in reasons[f"train/NORMAL/{'n' * 300}.png"]
+
+
+@pytest.mark.parametrize(
+    ("csv", "told"),
+    [
+        ("path,label\na.png,NORMAL\nb.png,COVID\n", r"line 3: label 'COVID', expected NORMAL or"),
+        ("path,label\na.png,\n", "line 2: label ''"),
+        ("path,label,split\na.png,NORMAL,dev\n", "line 2: split 'dev', expected one of train"),
+        ("path,label\n/etc/passwd,NORMAL\n", "line 2: path '/etc/passwd', expected a file below"),
+        ("path,label\n../a.png,NORMAL\n", "expected a file below the table's folder"),
+        ("path,label\n,NORMAL\n", "line 2: path ''"),
+        ("path,label\na.png,NORMAL\nb.png,NORMAL\n./a.png,normal\n", r"lines 2 and 4 both name"),
+        ("file,label\na.png,NORMAL\n", "has the columns file, label; expected path, label"),
+        ("path;label\na.png;NORMAL\n", "has the columns path;label"),
+        ("path,label\n", "lists no images"),
+        ("", "has the columns of an empty file"),
+    ],
+)
+def test_bad_table_names_its_line(
+    listed: Callable[..., list[SourceFile]], csv: str, told: str
+) -> None:
+    with pytest.raises(SourceError, match=told) as raised:
+        listed(csv)
+    assert "labels.csv" in str(raised.value)
+
+
+def test_other_encodings_are_named(listed: Callable[..., list[SourceFile]]) -> None:
+    with pytest.raises(SourceError, match="cannot be read as a CSV file in UTF-8"):
+        listed("path,label\n환자.png,NORMAL\n", "cp949")
+
+
+def test_missing_table_is_one_clear_error(open_description: Describe) -> None:
+    with pytest.raises(SourceError, match=r"gone\.csv cannot be read"):
+        open_description(kind="table", path="gone.csv").files()

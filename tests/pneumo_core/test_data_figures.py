@@ -1,0 +1,103 @@
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pneumo_core.charts import Captioned, standalone
+from pneumo_core.data_figures import draw_data_figures
+from pneumo_core.film_figures import BLOCK_ROWS, TrainingFilms, gray_values, samples
+from pneumo_core.manifest import LABELS, SPLITS
+
+NAMES = ["class_imbalance", "balance_before_and_after", "samples_per_class"]
+NAMES += ["gray_values_per_class"]
+FILES, USED = [10, 30, 0, 0, 5, 8], [6, 25, 3, 4, 5, 7]  # split by split, NORMAL first
+SIDE_PX = 32
+
+
+@pytest.fixture(scope="module")
+def counts() -> pd.DataFrame:
+    index = pd.MultiIndex.from_product([SPLITS, LABELS], names=["split", "label"])
+    return pd.DataFrame({"files": FILES, "used": USED}, index).reset_index()
+
+
+@pytest.fixture(scope="module")
+def train(make_table: Callable[..., pd.DataFrame]) -> TrainingFilms:
+    """NORMAL films of one gray value, 100, their copies of 120; PNEUMONIA's 100 and 60."""
+    films = make_table(f"train/{label}/{i}.png" for label in LABELS for i in range(4))
+    copies = films[["image_id", "label"]].merge(pd.Series(range(100), name="copy"), how="cross")
+    gray = copies["label"].map({"NORMAL": 120, "PNEUMONIA": 60}).to_numpy(np.uint8)
+    return TrainingFilms(
+        films,
+        np.full((len(films), SIDE_PX, SIDE_PX), 100, np.uint8),
+        copies,
+        np.broadcast_to(gray[:, None, None], (len(copies), SIDE_PX, SIDE_PX)),
+    )
+
+
+@pytest.fixture(scope="module")
+def figures(counts: pd.DataFrame, train: TrainingFilms) -> dict[str, Captioned]:
+    return {figure.name: figure for figure in draw_data_figures(counts, train, seed=0)}
+
+
+def _texts(figure: Captioned) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", figure.svg)
+
+
+def test_each_figure_is_a_file_that_stands_alone(figures: dict[str, Captioned]) -> None:
+    assert list(figures) == NAMES
+    for figure in figures.values():
+        root = ElementTree.fromstring(standalone(figure.svg))
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert figure.caption.count(".") >= 1
+        assert figure.caption.endswith(".")
+
+
+def test_same_data_give_the_same_bytes(
+    figures: dict[str, Captioned], counts: pd.DataFrame, train: TrainingFilms
+) -> None:
+    assert draw_data_figures(counts, train, seed=0) == list(figures.values())
+
+
+def test_imbalance_shows_the_files_of_the_source(figures: dict[str, Captioned]) -> None:
+    figure = figures["class_imbalance"]
+    assert {"10", "30", "1 : 3.00", "1 : 1.60"} <= set(_texts(figure))
+    assert "75% of its training files are PNEUMONIA" in figure.caption
+
+
+def test_balance_shows_source_use_and_augmentation(figures: dict[str, Captioned]) -> None:
+    texts = _texts(figures["balance_before_and_after"])
+    assert {"10", "30", "6", "25", "400", "no files", "3", "4", "5", "8", "7"} <= set(texts)
+
+
+def test_gray_values_are_those_of_all_films_and_copies(train: TrainingFilms) -> None:
+    assert len(train.copies) > 2 * BLOCK_ROWS
+    caption = gray_values(train).caption
+    assert "100 (NORMAL) and 100 (PNEUMONIA) before augmentation" in caption
+    assert "120 (NORMAL) and 60 (PNEUMONIA) after it" in caption
+
+
+def test_samples_stand_above_copies_of_themselves(train: TrainingFilms) -> None:
+    class Rows:
+        """An array that notes which rows were asked for."""
+
+        def __init__(self, images: np.ndarray) -> None:
+            self.images, self.shape, self.asked = images, images.shape, list[int]()
+
+        def __len__(self) -> int:
+            return len(self.images)
+
+        def __getitem__(self, row: int) -> np.ndarray:
+            self.asked.append(int(row))
+            return self.images[row]
+
+    images, copy_images = Rows(train.images), Rows(train.copy_images)
+    samples(replace(train, images=images, copy_images=copy_images), seed=0)
+    by_row = train.films.set_index("packed_row")["image_id"]
+    copied = train.copies.iloc[copy_images.asked]
+    assert list(by_row[images.asked]) == list(copied["image_id"])
+    assert set(copied["copy"]) == {99}
+    assert len(set(images.asked)) == 8  # all there are

@@ -161,7 +161,7 @@ def judge(
             tied_with_best=to_best is None or to_best.p >= ALPHA,
         )
 
-    recipes: dict[str, Recipe] = {**RECIPES}  # the baseline is none of them
+    recipes: dict[str, Recipe] = {str(name): recipe for name, recipe in RECIPES.items()}
     rows = [
         Row(
             recipe,

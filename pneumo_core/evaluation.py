@@ -1,5 +1,6 @@
 """What a bundle is worth on a set of films, as files: `metrics.json` and `predictions.csv`."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,13 @@ def write_evaluation(
     description: Description,
     split: str,
     params: EvaluateParams,
+    suspects: Collection[str] = (),
 ) -> dict[str, Any]:
     """Writes both files and returns the content of `metrics.json`.
+
+    Args:
+        suspects: `image_id` of films that may be known from training; the figures are given
+            without them too, or as null where that leaves one class only.
 
     Raises:
         EvaluationError: one class only, or the bundle has no such operating point.
@@ -52,17 +58,27 @@ def write_evaluation(
             f"{', '.join(points)}: see evaluate.operating_point."
         )
     threshold = points[params.operating_point].threshold
-    scores = as_scores(predictions)
-    found = figures(scores, threshold, params.num_draws, params.seed)
-    metrics = {name: asdict(figure) for name, figure in found.items()} | {
-        "n": len(scores.labels),
-        "n_positive": int(scores.labels.sum()),
+    metrics = _measure(predictions, threshold, params) | {
         "threshold": threshold,
         "operating_point": params.operating_point,
-        "confusion": asdict(confusion(scores, threshold)),
         "split": split,
     }
+    if suspects:
+        trusted = predictions[~predictions["image_id"].isin(suspects)]
+        metrics["without_suspects"] = (
+            _measure(trusted, threshold, params) if trusted["label"].nunique() > 1 else None
+        )
     write_json(folder / "metrics.json", metrics)
     with replacing_file(folder / "predictions.csv") as draft:
         predictions.to_csv(draft, index=False)
     return metrics
+
+
+def _measure(predictions: pd.DataFrame, threshold: float, params: EvaluateParams) -> dict[str, Any]:
+    scores = as_scores(predictions)
+    found = figures(scores, threshold, params.num_draws, params.seed)
+    return {name: asdict(figure) for name, figure in found.items()} | {
+        "n": len(scores.labels),
+        "n_positive": int(scores.labels.sum()),
+        "confusion": asdict(confusion(scores, threshold)),
+    }

@@ -61,7 +61,7 @@ def metadata_baseline(table: pd.DataFrame, limits: ShortcutLimits) -> list[Check
             Check(
                 f"{name}_auroc",
                 "data",
-                f"How well the {name} of the files alone tell the classes apart (AUROC)",
+                f"AUROC of the {name} of the files, without a look at the picture",
                 _auroc_figure(scores, draws),
                 limits.max_metadata_auroc,
                 detail={"columns": list(used), "num_films": len(kept)},

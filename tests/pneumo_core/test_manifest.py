@@ -46,13 +46,13 @@ def test_column_that_the_schema_does_not_know_is_not_written(
     assert "extra" not in manifest.read(tmp_path / "manifest.parquet")
 
 
-@pytest.mark.parametrize("version", ["0", "2", None])
+@pytest.mark.parametrize("version", ["1", "3", None])
 def test_other_version_is_refused(tmp_path: Path, table: pd.DataFrame, version: str | None) -> None:
     path = tmp_path / "manifest.parquet"
     manifest.write(table, path)
     metadata = {"pneumo_manifest_version": version} if version else None
     pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
-    with pytest.raises(DataError, match=f"manifest version {version or 'none'}, this code reads 1"):
+    with pytest.raises(DataError, match=f"manifest version {version or 'none'}, this code reads 2"):
         manifest.read(path)
 
 

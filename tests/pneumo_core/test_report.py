@@ -38,7 +38,14 @@ PARAMS = ReportParams(num_saliency_films=4, seed=0)
 
 def _film(number: int, split: str, label: str, **differing: Any) -> dict[str, Any]:
     name = f"{split}/{label}/{number}.jpeg"
-    row = {"image_id": name, "path": name, "source_split": split, "split": split, "label": label}
+    row = {
+        "image_id": name,
+        "path": name,
+        "origin": "zip",
+        "source_split": split,
+        "split": split,
+        "label": label,
+    }
     subtype = "virus" if label == "PNEUMONIA" else None
     place = {"subtype": subtype, "patient_key": str(number), "packed_row": number}
     return row | place | {"state": KEPT, "reason": None} | differing
@@ -247,7 +254,8 @@ def test_drawn_films_are_said_to_be_drawn(
     page: str, found: Findings, figures: list[Captioned], scorer: Scorer
 ) -> None:
     note = "These films are drawn by a program"
-    phantom = replace(found, data=replace(found.data, source="sources/phantom.yaml"))
+    drawn = found.data.table.assign(origin="phantom")
+    phantom = replace(found, data=replace(found.data, table=drawn))
     assert note not in page
     assert note in render(phantom, figures, scorer, PARAMS)
 

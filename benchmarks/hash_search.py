@@ -1,6 +1,6 @@
 """All pairs within 10 bits among random 256-bit hashes in which copies were planted.
 
-    python benchmarks/hash_search.py [--hashes 1000000] [--planted 1000]
+python benchmarks/hash_search.py [--hashes 1000000] [--planted 1000]
 """
 
 import argparse

@@ -52,7 +52,7 @@ def plan(table: pd.DataFrame, params: AugmentParams) -> pd.DataFrame:
             ["image_id", "label", "pixel_sha256", "packed_row"]
         ].assign(copy=turn // len(films))
         rows.append(copies)
-    return pd.concat(rows).sort_values(["image_id", "copy"], ignore_index=True)
+    return pd.concat(rows).sort_values(["label", "copy", "image_id"], ignore_index=True)
 
 
 def copy_rows(copies: pd.DataFrame) -> list[Copy]:
@@ -92,12 +92,11 @@ def pack_augmented(
     values = params.model_dump_json(exclude={"size_per_class"})
     rows = copy_rows(copies)
 
-    def make(start: int) -> list[tuple[str, Gray]]:
+    def make(start: int) -> list[tuple[str, Gray | None]]:
         block = []
         for copy in rows[start : start + CHUNK]:
             key = _digest(copy.label, copy.pixel_sha256, copy.number)
-            known = packer.get(key)
-            block.append((key, known[0] if known else make_copy(images, copy, params)))
+            block.append((key, None if packer.knows(key) else make_copy(images, copy, params)))
         return block
 
     with (

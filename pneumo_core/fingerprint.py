@@ -8,11 +8,16 @@ from scipy.fft import dct
 
 from pneumo_core.images import Gray, resize
 
-HASH_SIDE = 16  # 16 x 16 = 256 bits
+HASH_SIDE = 16
+NUM_BITS = HASH_SIDE**2
 THUMBNAIL_SIDE_PX = 64
 
 # Rows 1 to 16 of the DCT-II: the constant row 0 would only measure brightness.
-_DCT_ROWS = dct(np.eye(THUMBNAIL_SIDE_PX), axis=0, norm="ortho")[1 : HASH_SIDE + 1]
+_DCT_ROWS = dct(np.eye(THUMBNAIL_SIDE_PX), axis=0, norm="ortho")[1 : HASH_SIDE + 1].astype(
+    np.float32
+)
+
+Spectra = npt.NDArray[np.float32]  # [N, 16, 16]: waves down the film, waves across it
 
 
 def pixel_sha256(pixels: Gray) -> str:
@@ -32,5 +37,21 @@ def perceptual_hashes(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8
 
     After Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010).
     """
-    spectra = (_DCT_ROWS @ thumbnails.astype(np.float64) @ _DCT_ROWS.T).reshape(len(thumbnails), -1)
-    return np.packbits(spectra > np.median(spectra, axis=1, keepdims=True), axis=1)
+    return bits_of_spectra(spectra(thumbnails))
+
+
+def spectra(thumbnails: npt.NDArray[np.uint8]) -> Spectra:
+    found: Spectra = _DCT_ROWS @ thumbnails.astype(np.float32) @ _DCT_ROWS.T
+    return found
+
+
+def mirrored(spectra_N: Spectra) -> Spectra:
+    """Of the films mirrored left to right: every other wave across them turns round."""
+    signs = np.where(np.arange(1, HASH_SIDE + 1) % 2, -1, 1).astype(np.float32)
+    return spectra_N * signs
+
+
+def bits_of_spectra(spectra_N: Spectra) -> npt.NDArray[np.uint8]:
+    flat = spectra_N.reshape(len(spectra_N), -1)
+    middle = np.partition(flat, NUM_BITS // 2, axis=1)[:, NUM_BITS // 2, None]
+    return np.packbits(flat >= middle, axis=1)

@@ -1,31 +1,35 @@
-"""The guises in which a copy of a film may come: tilted, mirrored, cropped, framed.
+"""The guises in which a copy of a film may come: tilted, mirrored, cropped, framed,
+inverted.
 
 Each film is hashed as it is and without its margin; those hashes are the base. It is looked for in
 the base under every guise, so that of two copies one finds the other whichever was altered.
 """
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pneumo_core.fingerprint import THUMBNAIL_SIDE_PX, perceptual_hashes
+from pneumo_core.fingerprint import THUMBNAIL_SIDE_PX, bits_of_spectra, mirrored, spectra
 from pneumo_core.images import Gray, Images
 
 MARGIN_PX = 6  # of a thumbnail: where a border or a caption would be
 DETAIL_SIGMA_PX = 3  # what is coarser than this all chest films have in common
 BLOCK_FILMS = 256
 
+Floats = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Guise:
     angle_deg: float = 0.0
-    zoom: float = 1.0  # above 1: only the centre is seen
+    cut: tuple[float, float, float, float] = (0, 0, 0, 0)  # left, top, right, bottom: parts lost
     mirrored: bool = False
+    inverted: bool = False  # as MONOCHROME1 is, read by who does not know it
 
     def __call__(self, thumbnail: Gray, aspect: float) -> Gray:
         """
@@ -34,41 +38,70 @@ class Guise:
         """
         if self == Guise():
             return thumbnail
+        left, top, right, bottom = self.cut
         angle, centre = np.deg2rad(self.angle_deg), (THUMBNAIL_SIDE_PX - 1) / 2
-        cos, sin = self.zoom * np.cos(angle), self.zoom * np.sin(angle)
-        turn = np.array([[cos, sin / aspect], [-sin * aspect, cos]])
-        turn = turn @ np.diag([-1.0 if self.mirrored else 1.0, 1.0])
-        shift = centre - turn.sum(1) * centre
-        matrix = np.column_stack([turn, shift])
-        return np.asarray(cv2.warpAffine(thumbnail, matrix, thumbnail.shape), np.uint8)
+        cos, sin = np.cos(angle), np.sin(angle)
+        turn = np.array([[cos, -sin / aspect], [sin * aspect, cos]])  # from what is shown to film
+        flip = np.diag([-1.0 if self.mirrored else 1.0, 1.0])
+        matrix = flip @ turn @ np.diag([1 - left - right, 1 - top - bottom])
+        middle = centre + flip @ turn @ np.array([left - right, top - bottom]) * centre
+        shift = middle - matrix.sum(1) * centre
+        film = cv2.warpAffine(
+            thumbnail,
+            np.column_stack([matrix, shift]),
+            thumbnail.shape,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        )
+        return np.asarray(255 - film if self.inverted else film, np.uint8)
 
 
-# Angles and zooms in steps that a hash bridges: half a step off it changes some 24 of 256 bits.
-BASE = (Guise(), Guise(zoom=1 / 0.9))
+def _around(part: float) -> tuple[float, float, float, float]:
+    return (part / 2,) * 4
+
+
+# Angles and cuts in steps that a hash bridges: half a step off it changes some 24 of 256 bits.
+_TILTED = tuple(Guise(angle_deg=angle) for angle in range(-10, 11, 2))
+_CROPPED = tuple(Guise(cut=_around(part)) for part in (0.025, 0.05, 0.075, 0.1))
+_CUT_AT_EDGES = tuple(
+    Guise(cut=(0.05 * left, 0.05 * top, 0.05 * right, 0.05 * bottom))
+    for left, right in ((0, 0), (0, 1), (1, 0))
+    for top, bottom in ((0, 0), (0, 1), (1, 0))
+    if left or top or right or bottom
+)
+BASE = (Guise(), Guise(cut=_around(0.1)))
 GUISES = (
-    *(Guise(angle_deg=a, mirrored=m) for a, m in product(range(-10, 11, 2), (False, True))),
-    *(
-        Guise(zoom=1 / share, mirrored=m)
-        for share, m in product((0.975, 0.95, 0.925, 0.9), (False, True))
-    ),
+    *_TILTED,
+    *_CROPPED,
+    *_CUT_AT_EDGES,
+    Guise(inverted=True),
+    *(replace(guise, mirrored=True) for guise in _TILTED + _CROPPED),
 )
 
 
-def hashes(
-    thumbnails: Images, aspects: npt.NDArray[np.float64], guises: tuple[Guise, ...]
-) -> npt.NDArray[np.uint8]:
+def hashes(thumbnails: Images, aspects: Floats, guises: tuple[Guise, ...]) -> npt.NDArray[np.uint8]:
     """Packed perceptual hashes [G, N, 32] of thumbnails [N, 64, 64]."""
 
     def of_block(start: int) -> npt.NDArray[np.uint8]:
         block = slice(start, start + BLOCK_FILMS)
         films = list(zip(thumbnails[block], aspects[block].tolist(), strict=True))
-        return np.stack(
-            [perceptual_hashes(np.stack([guise(*film) for film in films])) for guise in guises]
-        )
+        return np.stack(list(_hashes(films, guises)))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         blocks = list(pool.map(of_block, range(0, len(thumbnails), BLOCK_FILMS)))
     return np.concatenate([np.empty((len(guises), 0, 32), np.uint8), *blocks], axis=1)
+
+
+def _hashes(
+    films: list[tuple[Gray, float]], guises: tuple[Guise, ...]
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """A mirrored film's spectrum follows from that of the film, and need not be computed."""
+    seen: dict[Guise, npt.NDArray[np.float32]] = {}
+    for guise in guises:
+        twin = replace(guise, mirrored=False)
+        turned = replace(twin, angle_deg=-twin.angle_deg) if guise.mirrored else twin
+        if turned not in seen:
+            seen[turned] = spectra(np.stack([turned(*film) for film in films]))
+        yield bits_of_spectra(mirrored(seen[turned]) if guise.mirrored else seen[turned])
 
 
 def likeness(first: Gray, second: Gray) -> float:

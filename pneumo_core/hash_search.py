@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-NUM_BITS = 256
+from pneumo_core.fingerprint import NUM_BITS
+
 MAX_MISS = 1e-3
 MIN_CHUNK_BITS, MAX_CHUNK_BITS = 12, 31
 SPARE_BITS = 3  # buckets hold an eighth of a chance collision each

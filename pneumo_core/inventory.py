@@ -53,7 +53,7 @@ def take_inventory(
         blocks = (files[start : start + BLOCK_FILMS] for start in range(0, len(files), BLOCK_FILMS))
         looks = (found for block in blocks for found in pool.map(look, block))
         for finding, pixels in track(looks, "validate", total=len(files)):
-            if pixels is not None:
+            if "state" not in finding:
                 packer.add(finding["sha256"], pixels, finding)
                 finding = finding | {"packed_row": num_packed}
                 num_packed += 1
@@ -77,9 +77,8 @@ def _look(
     params: ValidateParams,
     packer: Packer,
 ) -> tuple[Finding, Gray | None]:
-    if isinstance(sha256, str) and (known := packer.get(sha256)):
-        pixels, finding = known
-        return finding, pixels
+    if isinstance(sha256, str) and packer.knows(sha256):
+        return packer.note_of(sha256), None
     try:
         data = read(path)
         film = decode(data, params.max_pixels, params.min_side_px, params.image_size_px)

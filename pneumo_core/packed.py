@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,19 @@ class PackedImages:
             self._maps[shard] = np.load(self.folder / self.shards[shard][0], mmap_mode="r")
         return self._maps[shard]
 
-    def intact(self) -> dict[str, int]:
-        """Row by key, of the shards whose bytes are still those that were written."""
-        row_of: dict[str, int] = {}
+    def intact(self) -> "PackedImages":
+        """With the shards alone whose bytes are still those that were written."""
+        shards: list[tuple[str, int, str]] = []
+        rows: list[int] = []
         end = 0
-        for name, rows, sha in self.shards:
-            start, end = end, end + rows
+        for shard in self.shards:
+            name, num_rows, sha = shard
+            start, end = end, end + num_rows
             if (self.folder / name).is_file() and _sha256(self.folder / name) == sha:
-                row_of |= zip(self.keys[start:end], range(start, end), strict=True)
-        return row_of
+                shards.append(shard)
+                rows += range(start, end)
+        keys, notes = ([of_row[row] for row in rows] for of_row in (self.keys, self.notes))
+        return replace(self, keys=tuple(keys), notes=tuple(notes), shards=tuple(shards))
 
 
 @dataclass
@@ -100,41 +104,55 @@ class Packer:
     folder: Path
     rule: str
     size_px: int
-    _before: PackedImages | None
-    _row_of: dict[str, int]
+    _before: PackedImages  # what can be used again
+    _row_of: dict[str, int] = field(init=False)
+    _sha_of: dict[str, str] = field(init=False)
     _keys: list[str] = field(default_factory=list)
     _notes: list[Any] = field(default_factory=list)
     _shards: list[tuple[str, int, str]] = field(default_factory=list)
-    _open: list[Gray] = field(default_factory=list)
+    _open: list[Gray | None] = field(default_factory=list)
 
-    def get(self, key: str) -> tuple[Gray, Any] | None:
-        """The row and its note as the run before left them, if it followed the same rule."""
-        if self._before is None or key not in self._row_of:
-            return None
-        row = self._row_of[key]
-        return self._before[row], self._before.notes[row]
+    def __post_init__(self) -> None:
+        self._row_of = {key: row for row, key in enumerate(self._before.keys)}
+        self._sha_of = {name: sha for name, _, sha in self._before.shards}
 
-    def add(self, key: str, pixels: Gray, note: Any = None) -> None:
+    def knows(self, key: str) -> bool:
+        """Whether an earlier run left this row, made by the same rule."""
+        return key in self._row_of
+
+    def note_of(self, key: str) -> Any:
+        """Of a known row."""
+        return self._before.notes[self._row_of[key]]
+
+    def add(self, key: str, pixels: Gray | None, note: Any = None) -> None:
+        """
+        Args:
+            pixels: [size, size], or None for a row that is known.
+        """
         self._keys.append(key)
         self._notes.append(note)
         self._open.append(pixels)
         if int(key[:8], 16) % MEAN_SHARD_ROWS == 0 or len(self._open) == MAX_SHARD_ROWS:
-            self._write_shard()
+            self._close_shard()
 
-    def _write_shard(self) -> None:
+    def _close_shard(self) -> None:
         if not self._open:
             return
         keys = self._keys[-len(self._open) :]
         name = f"{hashlib.sha256(' '.join([self.rule, *keys]).encode()).hexdigest()[:32]}.npy"
-        path = self.folder / name
-        if any(key not in self._row_of for key in keys) or not path.is_file():
-            with replacing_file(path) as draft, draft.open("wb") as file:
-                np.save(file, np.stack(self._open))
-        self._shards.append((name, len(keys), _sha256(path)))
+        if name not in self._sha_of:
+            rows = [
+                self._before[self._row_of[key]] if pixels is None else pixels
+                for key, pixels in zip(keys, self._open, strict=True)
+            ]
+            with replacing_file(self.folder / name) as draft, draft.open("wb") as file:
+                np.save(file, np.stack(rows))
+            self._sha_of[name] = _sha256(self.folder / name)
+        self._shards.append((name, len(keys), self._sha_of[name]))
         self._open.clear()
 
     def finish(self) -> None:
-        self._write_shard()
+        self._close_shard()
         index = {"rule": self.rule, "size_px": self.size_px, "shards": self._shards}
         index |= {"keys": self._keys, "notes": self._notes}
         write_text(self.folder / INDEX, json.dumps(index, allow_nan=False))
@@ -148,10 +166,12 @@ class Packer:
 def packing(folder: Path, size_px: int, rule: str) -> Iterator[Packer]:
     """Packs rows into a folder in place; killed on the way it leaves what was there readable."""
     folder.mkdir(parents=True, exist_ok=True)
-    before = PackedImages.open(folder) if (folder / INDEX).is_file() else None
-    usable = before is not None and (before.rule, before.size_px) == (rule, size_px)
-    row_of = before.intact() if before is not None and usable else {}
-    packer = Packer(folder, rule, size_px, before, row_of)
+    before = PackedImages(folder, rule, (), (), (), size_px)
+    if (folder / INDEX).is_file():
+        found = PackedImages.open(folder)
+        if (found.rule, found.size_px) == (rule, size_px):
+            before = found.intact()
+    packer = Packer(folder, rule, size_px, before)
     yield packer
     packer.finish()
 

@@ -37,7 +37,7 @@ class ShortcutLimits(Section):
     max_slope: float = Field(default=0.5, ge=0)
     # Honest models up to 0.02, the study's 0.05 and 0.22 (AUROC), 0.10 and 0.25 (balanced accuracy)
     max_swap_gap: float = Field(default=0.05, ge=0, le=1)
-    # No model lost over 0.02, since brightness says nothing there; one taught by it lost 0.1.
+    # At most 0.01 there, where brightness tells little; where it tells, a phantom model lost 0.09.
     max_matched_drop: float = Field(default=0.05, ge=0, le=1)
     num_draws: int = Field(default=2000, ge=100)
     seed: int = Field(default=0, ge=0)

@@ -1,5 +1,7 @@
 """A validation set of whole patients, exactly balanced, and a test set that nobody touches."""
 
+from hashlib import sha256
+
 import numpy as np
 import pandas as pd
 
@@ -47,13 +49,17 @@ def enlarge_validation(table: pd.DataFrame, params: SplitParams) -> pd.DataFrame
 
 
 def _fill(sizes: pd.DataFrame, missing: np.ndarray, seed: int) -> list[str]:
-    """Groups in random order, each taken if it still fits, until all classes are exactly full."""
+    """Groups in random order, each taken if it still fits, until all classes are exactly full.
+
+    The order is by a hash of each group's name: when films are added, most patients stay where
+    they were, so that yesterday's validation is not today's training.
+    """
     counts = sizes.to_numpy()
-    rng = np.random.default_rng(seed)
-    for _ in range(MAX_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         left = missing.copy()
         chosen = []
-        for index in rng.permutation(len(counts)):
+        lot = [sha256(f"{seed}:{attempt}:{name}".encode()).digest() for name in sizes.index]
+        for index in sorted(range(len(lot)), key=lot.__getitem__):
             if (counts[index] <= left).all():
                 left -= counts[index]
                 chosen.append(str(sizes.index[index]))

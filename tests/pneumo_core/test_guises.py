@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pneumo_core import guises
-from pneumo_core.fingerprint import thumbnail
+from pneumo_core.fingerprint import perceptual_hashes, thumbnail
 from pneumo_core.guises import GUISES, Guise
 from pneumo_core.images import Gray
 
@@ -28,9 +28,10 @@ def test_a_guise_shows_the_thumbnail_of_a_film_that_was_altered_in_full(
     image = Image.fromarray(film(1, height, width))
     altered = ImageOps.mirror(image) if guise.mirrored else image
     altered = altered.rotate(guise.angle_deg, Image.Resampling.BICUBIC)
-    margin_x, margin_y = (side * (1 - 1 / guise.zoom) / 2 for side in size)
-    box = (margin_x, margin_y, width - margin_x, height - margin_y)
+    left, top, right, bottom = guise.cut
+    box = (left * width, top * height, (1 - right) * width, (1 - bottom) * height)
     altered = altered.resize(size, Image.Resampling.BICUBIC, box=box)
+    altered = ImageOps.invert(altered) if guise.inverted else altered
     shown = guise(thumbnail(np.array(image)), width / height)
     assert guises.likeness(shown, thumbnail(np.array(altered))) > 0.97
 
@@ -51,3 +52,14 @@ def test_likeness_ignores_brightness_contrast_and_the_margin(film: Film) -> None
 def test_blank_films_are_not_alike() -> None:
     blank = np.full((64, 64), 7, np.uint8)
     assert guises.likeness(blank, blank) == 0
+
+
+def test_hash_under_a_guise_is_that_of_the_thumbnail_in_it(film: Film) -> None:
+    """Those of mirrored films are derived, not computed."""
+    thumbnails = np.stack([film(seed) for seed in range(5)])
+    aspects = np.linspace(0.7, 1.4, 5)
+    found = guises.hashes(thumbnails, aspects, GUISES)
+    for guise, each in zip(GUISES, found, strict=True):
+        shown = np.stack([guise(t, a) for t, a in zip(thumbnails, aspects, strict=True)])
+        differing = np.bitwise_count(each ^ perceptual_hashes(shown)).sum(1)
+        assert differing.max() <= 6, guise

@@ -79,17 +79,19 @@ def test_unchanged_shards_are_not_written(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")} == stamps
 
 
-def test_known_rows_are_handed_out_if_the_rule_is_the_same(tmp_path: Path) -> None:
+def test_known_rows_need_no_pixels_if_the_rule_is_the_same(tmp_path: Path) -> None:
     _pack(tmp_path, [1, 2, 3])
     with packing(tmp_path, SIZE, "r") as packer:
-        assert packer.get(_key(4)) is None
-        known = packer.get(_key(2))
-        assert known is not None
-        np.testing.assert_array_equal(known[0], _picture(2))
-        assert known[1] == {"number": 2}
-    _pack(tmp_path, [1, 2, 3])
+        assert not packer.knows(_key(4))
+        assert packer.knows(_key(2))
+        assert packer.note_of(_key(2)) == {"number": 2}
+        packer.add(_key(9), _picture(9))
+        packer.add(_key(2), None, "again")
+    packed = PackedImages.open(tmp_path)
+    np.testing.assert_array_equal(packed[:], np.stack([_picture(9), _picture(2)]))
+    assert packed.notes == (None, "again")
     with packing(tmp_path, SIZE, "another") as packer:
-        assert packer.get(_key(2)) is None
+        assert not packer.knows(_key(2))
 
 
 def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
@@ -98,8 +100,8 @@ def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
     damaged = tmp_path / packed.shards[0][0]
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     with packing(tmp_path, SIZE, "r") as packer:
-        assert packer.get(_key(0)) is None
-        assert packer.get(_key(299)) is not None
+        assert not packer.knows(_key(0))
+        assert packer.knows(_key(299))
         for number in range(300):
             packer.add(_key(number), _picture(number), {"number": number})
     assert _bytes(tmp_path) == whole

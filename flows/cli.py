@@ -34,6 +34,7 @@ class Stage(StrEnum):
     AUGMENT = "augment"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    AUDIT = "audit"
     REPORT = "report"
     PROMOTE = "promote"
 

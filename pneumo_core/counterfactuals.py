@@ -13,7 +13,8 @@ import numpy.typing as npt
 from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Gray, Images
 from pneumo_core.metrics import Figure, Floats, Ints, Scores, auroc, balanced_accuracy
-from pneumo_core.shortcuts import Check, Cohort, ShortcutLimits, estimate
+from pneumo_core.params import AuditParams
+from pneumo_core.shortcuts import Check, Cohort, estimate
 
 SHIFTS = (-0.20, -0.15, -0.10, -0.05, 0.05, 0.10, 0.15, 0.20)  # parts of full scale
 STUDY_SHIFT = 0.10  # the middle of what the study adds to NORMAL and takes from PNEUMONIA
@@ -63,7 +64,7 @@ def _shift(pixels: Gray, by: float) -> Gray:
     return shifted
 
 
-def audit_model(readings: Readings, limits: ShortcutLimits) -> list[Check]:
+def audit_model(readings: Readings, limits: AuditParams) -> list[Check]:
     return [
         *brightness_sweep(readings, limits),
         *swapped_test(readings, limits),
@@ -71,7 +72,7 @@ def audit_model(readings: Readings, limits: ShortcutLimits) -> list[Check]:
     ]
 
 
-def brightness_sweep(readings: Readings, limits: ShortcutLimits) -> list[Check]:
+def brightness_sweep(readings: Readings, limits: AuditParams) -> list[Check]:
     """How often, and which way, a reading follows a shift of the whole film's brightness."""
     draws = readings.cohort.draws(limits)
     called = readings.unaltered >= readings.threshold
@@ -109,7 +110,7 @@ def brightness_sweep(readings: Readings, limits: ShortcutLimits) -> list[Check]:
     ]
 
 
-def swapped_test(readings: Readings, limits: ShortcutLimits) -> list[Check]:
+def swapped_test(readings: Readings, limits: AuditParams) -> list[Check]:
     """Each class under the study's shift for it, and under that of the other class.
 
     Either way every film is shifted equally far: who reads the lung loses equally by both.
@@ -149,7 +150,7 @@ def swapped_test(readings: Readings, limits: ShortcutLimits) -> list[Check]:
     ]
 
 
-def mean_matched(readings: Readings, limits: ShortcutLimits) -> list[Check]:
+def mean_matched(readings: Readings, limits: AuditParams) -> list[Check]:
     """What the AUROC loses where mean brightness says nothing of the label.
 
     Pairing finds who leans on a cue that the films themselves have, and finds nothing where they

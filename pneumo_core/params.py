@@ -111,6 +111,34 @@ class EvaluateParams(Section):
     seed: int = Field(default=0, ge=0)
 
 
+class AuditParams(Section):
+    """Each limit lies between what honest and leaking recipes gave on the archive at 128 px."""
+
+    num_copies: int = Field(default=2000, ge=100)  # of the training set, for the probes
+    num_films: int = Field(default=300, ge=20)  # of validation, read ten times by each model
+
+    # Above chance by the noise of a small source; 120 originals of the archive gave 1.00.
+    max_metadata_auroc: float = Field(default=0.60, ge=0.5, le=1)
+    # Honest recipes added up to 0.05 (CLAHE), the study's 0.30; with no originals kept, 0.47.
+    max_brightness_gain: float = Field(default=0.10, ge=0, le=0.5)
+    # Raw films have 0.93 already: honest recipes add nothing, the study's 0.04 to 0.07.
+    max_statistics_gain: float = Field(default=0.02, ge=0, le=0.5)
+    # Honest recipes gave 0.48 to 0.51, the study's 0.92; with no originals kept, 1.00.
+    max_exchange_auroc: float = Field(default=0.60, ge=0.5, le=1)
+    # Honest recipes gave up to 0.02, the study 0.40 where it balances the archive's classes.
+    max_altered_gap: float = Field(default=0.10, ge=0, le=1)
+    # Honest models flipped 2 to 3 %, the study's 5 and 13 %.
+    max_flip_rate: float = Field(default=0.05, ge=0, le=1)
+    # Of calibrated log odds: honest models moved by up to 0.19, the study's by 1.0 and 1.7.
+    max_slope: float = Field(default=0.5, ge=0)
+    # Honest models up to 0.02, the study's 0.05 and 0.22 (AUROC), 0.10 and 0.25 (balanced accuracy)
+    max_swap_gap: float = Field(default=0.05, ge=0, le=1)
+    # At most 0.01 there, where brightness tells little; where it tells, a phantom model lost 0.09.
+    max_matched_drop: float = Field(default=0.05, ge=0, le=1)
+    num_draws: int = Field(default=2000, ge=100)
+    seed: int = Field(default=0, ge=0)
+
+
 class ReportParams(Section):
     num_saliency_films: int = Field(default=8, ge=0)
     seed: int = Field(default=0, ge=0)
@@ -129,6 +157,7 @@ class Params(Section):
     augment: AugmentParams
     train: TrainParams
     evaluate: EvaluateParams
+    audit: AuditParams
     report: ReportParams
     promote: PromoteParams
 

@@ -52,9 +52,7 @@ class DataFindings:
     table: pd.DataFrame  # the manifest after the split
     images: Stack  # row `packed_row` of the manifest
     num_copies: Mapping[str, int]  # augmented training films by label
-    num_near_groups: int
-    num_shared_with_val: int  # patient groups of train
-    num_shared_with_test: int
+    certificate: Mapping[str, Any]
 
     @property
     def is_phantom(self) -> bool:
@@ -82,6 +80,7 @@ class Findings:
     data: DataFindings
     leaderboard: pd.DataFrame
     cells: tuple[CellFindings, ...]  # in the order of the leaderboard: the first one won
+    audit: Mapping[str, Any]  # the content of `audit.json`
     provenance: Mapping[str, str]  # what the winner's bundle does not say
 
     @property

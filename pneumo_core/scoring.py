@@ -13,6 +13,7 @@ from pneumo_core.compute import Normalisation, choose_device, to_batch
 from pneumo_core.images import Gray, Images, resize
 from pneumo_core.metrics import Floats
 from pneumo_core.operating_point import calibrated
+from pneumo_core.params import Precision
 from pneumo_core.progress import track
 
 BATCH_SIZE = 64
@@ -45,13 +46,19 @@ class Scorer:
         return resize(pixels, self.description.image_size_px)
 
 
-def score(model: nn.Module, images: Images, normalisation: Normalisation) -> Floats:
+def score(
+    model: nn.Module,
+    images: Images,
+    normalisation: Normalisation,
+    precision: Precision = "float32",
+) -> Floats:
     """Logit of PNEUMONIA minus that of NORMAL for films [N, H, W]; [N]."""
-    device = choose_device("float32")
+    device = choose_device(precision)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
     parts = []
-    with torch.inference_mode():
+    with torch.inference_mode(), device.autocast():
         for start in track(range(0, len(images), BATCH_SIZE), "score", unit="batch"):
             logits_BK = model(to_batch(images[start : start + BATCH_SIZE], normalisation, device))
-            parts.append((logits_BK[:, 1] - logits_BK[:, 0]).double().cpu().numpy())
+            logits_BK = logits_BK.double()
+            parts.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
     return np.concatenate(parts)

@@ -21,7 +21,8 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.film_statistics import NAMES, film_statistics
 from pneumo_core.images import Images
 from pneumo_core.metrics import Figure, Floats, Scores, auroc
-from pneumo_core.shortcuts import Check, Cohort, ShortcutLimits, estimate
+from pneumo_core.params import AuditParams
+from pneumo_core.shortcuts import Check, Cohort, estimate
 
 NUM_FOLDS = 5
 
@@ -29,7 +30,7 @@ GEOMETRY = ("width_px", "height_px", "aspect")
 METADATA = (*GEOMETRY, "colour_mode", "file_bytes", "bytes_per_pixel", "jpeg_quality")
 
 
-def metadata_baseline(table: pd.DataFrame, limits: ShortcutLimits) -> list[Check]:
+def metadata_baseline(table: pd.DataFrame, limits: AuditParams) -> list[Check]:
     """What the files tell without a look at the picture: all of it, and the geometry alone.
 
     Of the films kept in train and val; test is not read.
@@ -71,7 +72,7 @@ def metadata_baseline(table: pd.DataFrame, limits: ShortcutLimits) -> list[Check
 
 
 def augmented_gain(
-    before: Images, after: Images, cohort: Cohort, limits: ShortcutLimits
+    before: Images, after: Images, cohort: Cohort, limits: AuditParams
 ) -> list[Check]:
     """What augmentation adds to what crude statistics of a film tell of its label.
 
@@ -143,7 +144,7 @@ def exchange_probe(
     as_normal: Images,
     as_pneumonia: Images,
     patients: npt.NDArray[np.str_],
-    limits: ShortcutLimits,
+    limits: AuditParams,
 ) -> Check:
     """Whether the two classes are treated alike, told from the same films treated both ways.
 

@@ -84,11 +84,8 @@ def cut(model: nn.Module, example: torch.Tensor) -> tuple[Trunk, nn.Module] | No
     first, before = _first_trained(model, example)
     if not before:
         return None
-    tail = copy.deepcopy(model)
-    for name in before:
-        parent, _, child = name.rpartition(".")
-        setattr(tail.get_submodule(parent), child, nn.Identity())
-    trunk = Trunk(copy.deepcopy(model), first)
+    tail = _without(model, before)
+    trunk = Trunk(_without(model, [first, *_outside(model, [first, *before])]), first)
     with torch.no_grad():
         try:
             joined = tail(trunk(example))
@@ -96,6 +93,29 @@ def cut(model: nn.Module, example: torch.Tensor) -> tuple[Trunk, nn.Module] | No
             return None
         same = torch.allclose(joined, model(example), rtol=1e-4, atol=1e-5)
     return (trunk, tail) if same else None
+
+
+def _without(model: nn.Module, names: list[str]) -> nn.Module:
+    """A copy in which these modules pass on what they get."""
+    copied = copy.deepcopy(model)
+    for name in names:
+        parent, _, child = name.rpartition(".")
+        setattr(copied.get_submodule(parent), child, nn.Identity())
+    return copied
+
+
+def _outside(model: nn.Module, names: list[str]) -> list[str]:
+    """The outermost modules that neither are these, nor hold one, nor are held by one."""
+
+    def holds(outer: str, inner: str) -> bool:
+        return not outer or inner == outer or inner.startswith(f"{outer}.")
+
+    others = [
+        other
+        for other, _ in model.named_modules()
+        if not any(holds(other, name) or holds(name, other) for name in names)
+    ]
+    return [other for other in others if other.rpartition(".")[0] not in others]
 
 
 def _first_trained(model: nn.Module, example: torch.Tensor) -> tuple[str, list[str]]:

@@ -123,8 +123,8 @@ def _conclusion(comparison: Comparison, study: Row, on_validation: Outcome) -> s
     if falls and all(fall.value > 0 and fall.p < ALPHA for fall in falls):
         return (
             f"So {study.recipe} has taught the model to read brightness as the label: exchanging "
-            "it costs more than with any recipe that does the same to both classes. What it gains "
-            "on films shifted as in training does not carry over. Not recommended."
+            "it costs more than with each counterpart that does the same to both classes. What it "
+            "gains on films shifted as in training does not carry over. Not recommended."
         )
     if on_validation is Outcome.HOLDS:
         return "So the study's finding is borne out by these figures."

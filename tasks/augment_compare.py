@@ -9,6 +9,7 @@ from pneumo_core.comparison_page import as_json, as_table, draw_pictures, render
 from pneumo_core.packed import PackedImages
 from pneumo_core.params import Params, Strategy
 from pneumo_core.training import Cell
+from pneumo_core.trial_audit import audit_trial
 from pneumo_core.trials import Setting
 from pneumo_core.verdict import decide
 from tasks import places
@@ -37,7 +38,13 @@ def run(
         tuple(range(params.train.seed, params.train.seed + num_seeds)),
     )
     with own_device():
-        comparison = compare(images, table, setting, places.SCRATCH / "augment_compare")
+        comparison = compare(
+            images,
+            table,
+            setting,
+            places.SCRATCH / "augment_compare",
+            audit=lambda trial: audit_trial(trial, table, images, params.audit),
+        )
     write_json(out / "comparison.json", as_json(comparison, setting))
     with replacing_file(out / "comparison.csv") as draft:
         as_table(comparison).to_csv(draft, index=False)

@@ -32,6 +32,8 @@ BUNDLE = "bundle"
 LEADERBOARD = Path("results/evaluate/leaderboard.csv")
 METRICS = Path("results/evaluate/metrics.json")
 
+AUDIT = Path("results/audit/audit.json")
+
 REPORT = Path("reports")
 PAGE, FIGURES = "index.html", "figures"
 DECISION = Path("results/promote/decision.json")

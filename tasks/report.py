@@ -25,6 +25,7 @@ def run(params: ReportParams) -> None:
         data=_data(settings.ingest.source),
         leaderboard=leaderboard,
         cells=tuple(map(_cell, leaderboard["cell"])),
+        audit=json.loads(places.AUDIT.read_text()),
         provenance=_provenance(settings),
     )
     figures = draw_data_figures(count_films(found.data), _training_films(found.data), params.seed)
@@ -40,15 +41,12 @@ def run(params: ReportParams) -> None:
 
 
 def _data(source: str) -> DataFindings:
-    summary = json.loads(places.SPLIT_SUMMARY.read_text())
     return DataFindings(
         source=source,
         table=manifest.read(places.SPLIT),
         images=PackedImages.open(places.IMAGES),
         num_copies=manifest.count(pd.read_parquet(places.TRAIN_COPIES), "label"),
-        num_near_groups=len(json.loads(places.DUPLICATES.read_text())["near"]),
-        num_shared_with_val=summary["patient_groups_in_train_and_val"],
-        num_shared_with_test=summary["patient_groups_possibly_in_train_and_test"],
+        certificate=json.loads(places.CERTIFICATE.read_text()),
     )
 
 

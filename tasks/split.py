@@ -16,7 +16,6 @@ def run(params: SplitParams) -> None:
     found = Duplicates(**json.loads(places.DUPLICATES.read_text("utf-8")))
     certificate = certify(table, found, params.pinned_test_hash)
     films = manifest.kept(table)
-    groups = {split: set(rows["patient_group"]) for split, rows in films.groupby("split")}
     write_json(places.CERTIFICATE, certificate)
     write_text(places.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))
     write_json(
@@ -24,8 +23,8 @@ def run(params: SplitParams) -> None:
         {
             "films": manifest.count(films, "split", "label"),
             "states": manifest.count(table, "state"),
-            "patient_groups_in_train_and_val": len(groups["train"] & groups["val"]),
-            "patient_groups_possibly_in_train_and_test": len(groups["train"] & groups["test"]),
+            "certificate_valid": certificate["valid"],
+            **certificate["patients"],
         },
     )
     manifest.write(table, places.SPLIT)

@@ -17,6 +17,8 @@ from pneumo_core.images import Gray
 Field = npt.NDArray[np.floating]  # [H, W], float32
 
 WIDTH_PX, HEIGHT_PX = (200, 300), (180, 260)  # the upper end left out
+BENT = (0.04, 0.12)  # how far a turn, and a breath, bend the picture
+LIFT = (-0.12, 0.12)  # of the ribs, by a breath
 EXPOSURE_MEAN, EXPOSURE_STD = (95.0, 150.0), (42.0, 60.0)  # gray levels
 
 
@@ -34,7 +36,7 @@ def draw_film(body: np.random.Generator, film: np.random.Generator, subtype: str
     torso = _draw_torso(x, y, body, wall)
     air = _draw_lungs(x, y, body)
     chest = _inside(wall - abs(x), 0.05)
-    bones = _draw_bones(x, y, body, chest)
+    bones = _draw_bones(x, y + film.uniform(*LIFT), body, chest)
     heart = _draw_heart(x, y, body)
     if subtype is not None:
         air *= 1 - _draw_opacities(x, y, film, subtype)
@@ -52,7 +54,8 @@ def _place_body(width: int, height: int, film: np.random.Generator) -> tuple[Fie
     zoom, tilt = film.uniform(0.92, 1.12), film.uniform(-0.07, 0.07)
     x = zoom * (across - film.uniform(-0.09, 0.09)) + tilt * down
     y = zoom * (down - film.uniform(-0.08, 0.08)) - tilt * across
-    return x, y
+    turned, breath = film.choice([-1, 1], 2) * film.uniform(*BENT, 2)
+    return x + turned * (1 - x * x), y + breath * (y * y - 0.4)
 
 
 def _draw_torso(x: Field, y: Field, body: np.random.Generator, wall: Field) -> Field:

@@ -11,12 +11,15 @@ import timm
 import torch
 
 from pneumo_core.bundle import Blueprint, Description, Origin
+from pneumo_core.certificate import certify
 from pneumo_core.charts import Captioned
 from pneumo_core.compute import Normalisation
 from pneumo_core.data_figures import draw_data_figures
+from pneumo_core.duplicates import Duplicates
 from pneumo_core.evaluation import predict, write_evaluation
 from pneumo_core.film_figures import TrainingFilms
 from pneumo_core.manifest import DUPLICATE, KEPT, LABELS, QUARANTINED, kept
+from pneumo_core.metrics import Figure
 from pneumo_core.operating_point import OperatingPoint
 from pneumo_core.params import EvaluateParams, ReportParams
 from pneumo_core.report import (
@@ -29,6 +32,7 @@ from pneumo_core.report import (
     render,
 )
 from pneumo_core.scoring import Scorer
+from pneumo_core.shortcuts import Check
 from pneumo_core.weights import Provenance
 
 SIDE_PX = 64
@@ -48,6 +52,7 @@ def _film(number: int, split: str, label: str, **differing: Any) -> dict[str, An
     }
     subtype = "virus" if label == "PNEUMONIA" else None
     place = {"subtype": subtype, "patient_key": str(number), "packed_row": number}
+    place |= {"patient_group": str(number % 7 or number), "sha256": f"{number:064x}"}
     return row | place | {"state": KEPT, "reason": None} | differing
 
 
@@ -125,8 +130,13 @@ def found(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Findings:
         }
         for cell in cells
     )
-    data = DataFindings("films.zip", table, images, {"NORMAL": 777, "PNEUMONIA": 778}, 31, 0, 37)
-    return Findings(data, leaderboard, cells, {"git commit": "abc123"})
+    certificate = certify(table, Duplicates([], [], [], []))
+    data = DataFindings("films.zip", table, images, {"NORMAL": 777, "PNEUMONIA": 778}, certificate)
+    beyond = Check("x", "model", "how it leans", Figure(0.31, 0.21, 0.41), limit=0.1, unit="%")
+    audit = {"lint": {"warnings": ["brightness depends on the label."]}}
+    audit |= dict.fromkeys(("data", "augmentation", "second"), [])
+    audit |= {cells[0].name: [beyond.as_dict()]}
+    return Findings(data, leaderboard, cells, audit, {"git commit": "abc123"})
 
 
 @pytest.fixture(scope="module")
@@ -230,9 +240,17 @@ def test_counts_obey_the_counting_law(found: Findings) -> None:
     assert counts["files"].sum() == len(found.data.table)
 
 
-def test_data_and_provenance_are_those_that_came_in(page: str) -> None:
+def test_data_and_provenance_are_those_that_came_in(page: str, found: Findings) -> None:
     text = _Reader(page).text
-    for fact in ("films.zip", "777", "778", "31 groups", ": 37.", "abc123", "9.8.7", "d" * 64):
+    for fact in (
+        "films.zip",
+        "777",
+        "778",
+        found.data.certificate["test_split_hash"][:16],
+        "abc123",
+        "9.8.7",
+        "d" * 64,
+    ):
         assert fact in text
     assert "lr = 0.00125, class_weights = [1.0, 1.5]" in text
     assert "timm hub: https://example.org/weights" in text
@@ -300,3 +318,10 @@ def test_chosen_films_follow_from_the_seed_alone() -> None:
     first, again, other = (choose_films(predictions, 0.5, 8, seed) for seed in (1, 1, 2))
     assert first.equals(again)
     assert set(first["image_id"]) != set(other["image_id"])
+
+
+def test_certificate_and_audit_stand_with_their_verdicts(page: str) -> None:
+    text = _Reader(page).text
+    assert "leakage certificate is valid" in text
+    assert re.search(r"how it leans\s*31\.0%\s*21\.0%.41\.0%\s*10\.0%\s*BEYOND", text)
+    assert "The recipe of augmentation: brightness depends on the label." in text

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from pneumo_core.metrics import Figure, auroc, figures
-from pneumo_core.shortcuts import Check, Cohort, ShortcutLimits, estimate, lint_recipe
+from pneumo_core.params import AuditParams
+from pneumo_core.shortcuts import Check, Cohort, estimate, lint_recipe
 
 
 def _check(low: float, high: float, two_sided: bool = False) -> Check:
@@ -47,7 +48,7 @@ def test_estimate_gives_the_figures_of_the_evaluation() -> None:
     labels = np.arange(60) % 2
     cohort = Cohort(labels, rng.integers(0, 40, 60).astype(np.str_))
     scores = cohort.scores(rng.uniform(size=60) * 0.5 + 0.3 * labels)
-    draws = cohort.draws(ShortcutLimits(num_draws=300, seed=5))
+    draws = cohort.draws(AuditParams(num_draws=300, seed=5))
     assert estimate(lambda w: auroc(scores, 0, w), draws) == figures(scores, 0.5, 300, 5)["auroc"]
 
 

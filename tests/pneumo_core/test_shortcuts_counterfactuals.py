@@ -29,10 +29,11 @@ from pneumo_core.counterfactuals import (
 from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Images, resize
 from pneumo_core.metrics import Floats
-from pneumo_core.shortcuts import Check, Cohort, ShortcutLimits
+from pneumo_core.params import AuditParams
+from pneumo_core.shortcuts import Check, Cohort
 from pneumo_core.sources.phantom_film import draw_film
 
-LIMITS = ShortcutLimits(num_draws=500)
+LIMITS = AuditParams(num_draws=500)
 SIZE_PX, CELL_PX = 64, 4
 
 

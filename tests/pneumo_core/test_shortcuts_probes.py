@@ -11,10 +11,11 @@ from pneumo_core import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.film_statistics import NAMES, film_statistics
 from pneumo_core.images import Gray, Images
+from pneumo_core.params import AuditParams
 from pneumo_core.shortcut_probes import augmented_gain, exchange_probe, metadata_baseline
-from pneumo_core.shortcuts import Check, Cohort, ShortcutLimits
+from pneumo_core.shortcuts import Check, Cohort
 
-LIMITS = ShortcutLimits(num_draws=300)
+LIMITS = AuditParams(num_draws=300)
 NUM_FILMS = 240
 
 Alter = Callable[[Gray, int, np.random.Generator], Gray]  # a film of a label
@@ -140,7 +141,7 @@ def test_metadata_tell_what_they_tell(make_table: Any) -> None:
         (_table(make_table, heights, np.where(labels, "RGB", "L")), False, True),
         (_table(make_table, np.full(300, 200), gray), True, True),  # nothing varies
     ):
-        found = _by_name(metadata_baseline(given, ShortcutLimits(num_draws=300)))
+        found = _by_name(metadata_baseline(given, AuditParams(num_draws=300)))
         assert found["metadata_auroc"].passed is metadata_passed
         assert found["geometry_auroc"].passed in (geometry_passed, None)
     assert found["geometry_auroc"].figure.value == 0.5

@@ -7,7 +7,7 @@ from torch import nn
 from pneumo_core.errors import TrainingError
 from pneumo_core.params import Strategy
 from pneumo_core.strategies import Trunk, cut, freeze, set_train_mode, trainable_names
-from pneumo_core.weights import create_model
+from pneumo_core.weights import create_model, state_sha256
 
 # Trained parameters of frozen, partial, full; what the partial strategy trains first.
 COUNTS = {
@@ -63,6 +63,18 @@ def test_trunk_and_tail_are_the_model(model: Any, strategy: Strategy) -> None:
     assert sum(p.numel() for p in tail.parameters()) < sum(p.numel() for p in model.parameters())
     if strategy is Strategy.PARTIAL:
         assert trunk.cut_name == COUNTS[_architecture(model)][1]
+
+
+def test_trunk_holds_nothing_that_trains(model: Any) -> None:
+    """So that cells that differ in what trains share their features."""
+    hashes = set()
+    for _ in range(2):
+        model.reset_classifier(2)  # another random one each time
+        freeze(model, Strategy.FROZEN)
+        parts = cut(model, _films())
+        assert parts is not None
+        hashes.add(state_sha256(parts[0]))
+    assert len(hashes) == 1
 
 
 def test_model_is_whole_after_a_cut(model: Any) -> None:

@@ -1,0 +1,34 @@
+"""The shortcut audit beside each recipe of a comparison."""
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core import manifest
+from pneumo_core.audit import cohort_of
+from pneumo_core.comparison import THRESHOLD
+from pneumo_core.counterfactuals import audit_model, read_altered
+from pneumo_core.images import Stack
+from pneumo_core.params import AuditParams
+from pneumo_core.shortcut_probes import augmented_gain
+from pneumo_core.shortcuts import Cohort
+from pneumo_core.trials import Trial
+
+
+def audit_trial(
+    trial: Trial, table: pd.DataFrame, images: Stack, params: AuditParams
+) -> dict[str, float]:
+    """Figures of the checks by name, and how many lie beyond their limit."""
+    rows = np.random.default_rng(params.seed).permutation(len(trial.films.labels))
+    rows = np.sort(rows[: params.num_copies])
+    cohort = Cohort(trial.films.labels[rows], trial.patients[rows])
+    augmented = np.asarray(trial.films.images[rows])
+    checks = augmented_gain(trial.before[rows], augmented, cohort, params)
+    val = manifest.kept(table, "val")
+    val = val.sample(min(params.num_films, len(val)), random_state=params.seed)
+    films = images[val["packed_row"].to_numpy(np.int64)]
+    readings = read_altered(
+        trial.score, films, cohort_of(val, val["patient_group"].to_numpy(np.str_)), THRESHOLD
+    )
+    checks += audit_model(readings, params)
+    found = {check.name: check.figure.value for check in checks}
+    return found | {"checks_beyond": float(sum(check.passed is False for check in checks))}

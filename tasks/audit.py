@@ -1,0 +1,40 @@
+"""What tells the label without the disease: in the data, the augmentation and the models."""
+
+import json
+from dataclasses import asdict
+
+import pandas as pd
+
+from pneumo_core import manifest
+from pneumo_core import params as all_params
+from pneumo_core.atomic import write_json
+from pneumo_core.audit import audit_augmentation, audit_cell, lint
+from pneumo_core.packed import PackedImages
+from pneumo_core.params import AuditParams
+from pneumo_core.scoring import Scorer
+from pneumo_core.shortcut_probes import metadata_baseline
+from tasks import places
+
+
+def run(params: AuditParams) -> None:
+    augment = all_params.load(places.PARAMS).augment
+    table, images = manifest.read(places.SPLIT), PackedImages.open(places.IMAGES)
+    copies = pd.read_parquet(places.TRAIN_COPIES)
+    augmented = PackedImages.open(places.TRAIN_IMAGES)
+    checks = {
+        "data": metadata_baseline(table, params),
+        "augmentation": audit_augmentation(table, images, copies, augmented, augment, params),
+    }
+    val = manifest.kept(table, "val")
+    for folder in sorted(places.EVALUATED.iterdir()):
+        scorer = Scorer.load(folder / places.BUNDLE)
+        threshold = json.loads((folder / "val" / "metrics.json").read_text())["threshold"]
+        checks[folder.name] = audit_cell(scorer, val, images, threshold, params)
+    found = {"lint": asdict(lint(copies, augment))}
+    found |= {subject: [check.as_dict() for check in each] for subject, each in checks.items()}
+    write_json(places.AUDIT, found)
+    for subject, each in checks.items():
+        beyond = [check.explain() for check in each if check.passed is False]
+        print(f"audit: {subject}: {len(beyond)} of {len(each)} checks beyond their limit")
+        for sentence in beyond:
+            print(f"  {sentence}")

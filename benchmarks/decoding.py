@@ -25,7 +25,7 @@ from PIL import Image
 
 from pneumo_core import manifest
 from pneumo_core.fingerprint import THUMBNAIL_SIDE_PX, perceptual_hashes, thumbnail
-from pneumo_core.images import decode, resize
+from pneumo_core.images import decode
 from pneumo_core.inventory import take_inventory
 from pneumo_core.params import ValidateParams
 
@@ -111,7 +111,7 @@ def main() -> None:
 
         def pack(row: int, path: Path) -> None:
             film = decode(path.read_bytes(), MAX_PIXELS, size_px=SIZE_PX)
-            packed[row] = resize(film.pixels, SIZE_PX)
+            packed[row] = film.squared(SIZE_PX)
 
         seconds = {
             f"libjpeg-turbo decodes for {SIZE_PX} px": best(on_all_cores(only_decode, paths)),

@@ -11,6 +11,7 @@ import io
 import struct
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,11 +52,21 @@ _QUALITY_50 = np.array(
 
 @dataclass(frozen=True)
 class Film:
-    pixels: Gray  # of a JPEG perhaps at a reduced scale
+    gray: Image.Image  # mode L; of a JPEG perhaps at a reduced scale
     width_px: int  # of the file
     height_px: int
     colour_mode: str
     jpeg_quality: int | None  # 1..100 on libjpeg's scale; None: no JPEG
+
+    @cached_property
+    def pixels(self) -> Gray:
+        return np.asarray(self.gray)
+
+    def squared(self, size_px: int) -> Gray:
+        """[size_px, size_px] by the project's rule."""
+        if self.gray.size == (size_px, size_px):
+            return self.pixels
+        return np.asarray(_resize(self.gray, size_px))
 
 
 # What Pillow's readers raise on damaged bytes of one format or another.
@@ -104,12 +115,14 @@ def decode(data: bytes, max_pixels: int, min_side_px: int = 1, size_px: int | No
         raise ImageError(f"cannot be decoded: {error}") from error
 
 
-def _to_gray(image: Image.Image) -> Gray:
+def _to_gray(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        return (np.asarray(image, dtype=np.uint32) // 257).astype(np.uint8)
+        levels = np.asarray(image, dtype=np.uint32) // 257
+        return Image.fromarray(levels.astype(np.uint8))
     if image.mode in {"I", "F"}:
         raise ImageError(f"unknown pixel type {image.mode}")
-    return np.array(image if image.mode == "L" else image.convert("L"))
+    image.load()
+    return image if image.mode == "L" else image.convert("L")
 
 
 def _jpeg_quality(image: Image.Image) -> int | None:
@@ -133,6 +146,10 @@ def resize(pixels: Gray, size_px: int) -> Gray:
     """[H, W] to [size_px, size_px] by the project's rule."""
     if pixels.shape == (size_px, size_px):
         return pixels
-    shrinks = min(pixels.shape) > size_px
+    return np.asarray(_resize(Image.fromarray(pixels), size_px))
+
+
+def _resize(image: Image.Image, size_px: int) -> Image.Image:
+    shrinks = min(image.size) > size_px
     rule = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(pixels).resize((size_px, size_px), rule))
+    return image.resize((size_px, size_px), rule)

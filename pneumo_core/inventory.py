@@ -17,7 +17,7 @@ import pandas as pd
 from pneumo_core import manifest
 from pneumo_core.errors import ImageError
 from pneumo_core.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
-from pneumo_core.images import Gray, decode, resize
+from pneumo_core.images import Gray, decode
 from pneumo_core.packed import PackedImages, Packer, code_sha256, packing
 from pneumo_core.params import ValidateParams
 from pneumo_core.progress import track
@@ -85,7 +85,7 @@ def _look(
     except (ImageError, OSError) as error:
         return {"state": manifest.QUARANTINED, "reason": str(error)}, None
     mean, std = cv2.meanStdDev(film.pixels)
-    packed = resize(film.pixels, params.image_size_px)
+    packed = film.squared(params.image_size_px)
     finding = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "pixel_sha256": pixel_sha256(film.pixels),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pneumo_core import inventory, manifest
-from pneumo_core.images import Gray, resize
+from pneumo_core.images import Gray
 from pneumo_core.inventory import take_inventory
 from pneumo_core.params import ValidateParams
 
@@ -57,7 +57,7 @@ def test_films_are_measured_packed_and_bad_ones_quarantined(shelf: Shelf, tmp_pa
     assert kept.loc["11.png", ["jpeg_quality", "colour_mode", "width_px"]].tolist() == [90, "L", 64]
     assert kept["jpeg_quality"].isna().sum() == 18
     np.testing.assert_array_equal(
-        images[2], resize(inventory.decode(shelf.files["02.png"], 10**6).pixels, 32)
+        images[2], inventory.decode(shelf.files["02.png"], 10**6).squared(32)
     )
 
 

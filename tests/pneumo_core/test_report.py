@@ -134,7 +134,7 @@ def found(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Findings:
     data = DataFindings("films.zip", table, images, {"NORMAL": 777, "PNEUMONIA": 778}, certificate)
     beyond = Check("x", "model", "how it leans", Figure(0.31, 0.21, 0.41), limit=0.1, unit="%")
     audit = {"lint": {"warnings": ["brightness depends on the label."]}}
-    audit |= dict.fromkeys(("data", "augmentation", "second"), [])
+    audit |= {subject: [] for subject in ("data", "augmentation", "second")}
     audit |= {cells[0].name: [beyond.as_dict()]}
     return Findings(data, leaderboard, cells, audit, {"git commit": "abc123"})
 

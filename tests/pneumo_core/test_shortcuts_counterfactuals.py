@@ -118,7 +118,6 @@ def test_model_taught_without_the_leak_trips_none(train_films: Images, val_films
     found = _by_name(audit_model(readings, LIMITS))
     assert found["swap_gap_auroc"].detail["unaltered"].value > 0.9
     assert [check.explain() for check in found.values() if check.passed is False] == []
-    assert found["flip_rate"].passed
     assert found["brightness_slope"].passed
 
 

@@ -16,6 +16,7 @@ def table() -> pd.DataFrame:
         {
             "image_id": f"{split}/{label}/{number}.jpeg",
             "path": f"{split}/{label}/{number}.jpeg",
+            "origin": "test",
             "source_split": split,
             "split": split,
             "label": label,

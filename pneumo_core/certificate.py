@@ -9,13 +9,13 @@ import hashlib
 from importlib.metadata import version
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from pneumo_core import manifest
 from pneumo_core.duplicates import Duplicates
 from pneumo_core.errors import CertificateError
 from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.templating import environment
 
 CERTIFICATE_VERSION = 1
 LOST = (manifest.QUARANTINED, manifest.DUPLICATE)
@@ -141,14 +141,7 @@ def count_steps(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def describe(certificate: Certificate, source: str) -> str:
     """The readable document, Markdown."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pneumo_core"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("certificate.md.j2").render(c=certificate, source=source)
+    return environment().get_template("certificate.md.j2").render(c=certificate, source=source)
 
 
 def _linked_images(films: pd.DataFrame, column: str) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -16,6 +15,7 @@ from pneumo_core.images import Gray, Images, Stack
 from pneumo_core.manifest import LABELS
 from pneumo_core.params import AugmentParams
 from pneumo_core.recipes import LIMITS, RECIPES
+from pneumo_core.templating import environment
 from pneumo_core.trials import Setting, choose_films
 from pneumo_core.verdict import decide
 
@@ -110,21 +110,18 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def render(comparison: Comparison, setting: Setting, pictures: Pictures) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pneumo_core"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("augmentation.html.j2").render(
-        comparison=comparison,
-        setting=setting,
-        verdict=decide(comparison),
-        recipes=RECIPES,
-        limits=vars(LIMITS),
-        pictures=pictures,
-        shift=SHIFT,
-        validation=VALIDATION,
-        shortcuts=sorted({name for row in comparison.rows for name in row.shortcuts}),
+    return (
+        environment()
+        .get_template("augmentation.html.j2")
+        .render(
+            comparison=comparison,
+            setting=setting,
+            verdict=decide(comparison),
+            recipes=RECIPES,
+            limits=vars(LIMITS),
+            pictures=pictures,
+            shift=SHIFT,
+            validation=VALIDATION,
+            shortcuts=sorted({name for row in comparison.rows for name in row.shortcuts}),
+        )
     )

@@ -27,6 +27,7 @@ from pneumo_core.metrics import Confusion
 from pneumo_core.params import ReportParams
 from pneumo_core.saliency import saliency
 from pneumo_core.scoring import Scorer
+from pneumo_core.templating import environment
 
 MAX_SIDE_PX = 256  # of a film on the page
 TITLES = {  # of the figures in `metrics.json`, in the order in which they are shown
@@ -228,12 +229,6 @@ def show_interval(figure: Mapping[str, float], name: str) -> str:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pneumo_core"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"show": show, "interval": show_interval, "thousands": "{:,}".format}
-    return environment.get_template("report.html.j2")
+    pages = environment()
+    pages.filters |= {"show": show, "interval": show_interval, "thousands": "{:,}".format}
+    return pages.get_template("report.html.j2")

@@ -122,13 +122,13 @@ def _conclusion(comparison: Comparison, study: Row, on_validation: Outcome) -> s
     falls = [pair.difference for pair in _pairs(comparison, study.recipe, FALL)]
     if falls and all(fall.value > 0 and fall.p < ALPHA for fall in falls):
         return (
-            f"So {study.recipe} has taught the model to read brightness as the label: exchanging "
+            f"{study.recipe} has taught the model to read brightness as the label: exchanging "
             "it costs more than with each counterpart that does the same to both classes. What it "
             "gains on films shifted as in training does not carry over. Not recommended."
         )
     if on_validation is Outcome.HOLDS:
-        return "So the study's finding is borne out by these figures."
-    return "So these figures neither bear the study's finding out nor show harm from it."
+        return "The study's finding is borne out by these figures."
+    return "These figures neither bear the study's finding out nor show harm from it."
 
 
 def _pairs(comparison: Comparison, recipe: str, of: str) -> list[Pair]:

@@ -1,0 +1,77 @@
+"""Leaks in a user's folder: named by the certificate, and never trained on."""
+
+import json
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pneumo_core.patients import identify
+from pneumo_core.sources.phantom import PhantomSource
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The phantom as a folder, with one film of a training patient moved to test."""
+    folder = tmp_path_factory.mktemp("leaking") / "films"
+    source = PhantomSource.from_description(ROOT / "sources" / "phantom.yaml")
+    truth = source.truth()
+    for file in source.files():
+        path = folder / file.image_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.read())
+    copied = {image_id for pair in truth.exact_duplicates for image_id in pair} | set(truth.broken)
+    films = defaultdict(list)
+    for path in sorted((folder / "train" / "PNEUMONIA").iterdir()):
+        if f"train/PNEUMONIA/{path.name}" not in copied:
+            films[identify(path.name).key].append(path)
+    moved = next(paths[0] for paths in films.values() if len(paths) > 2)
+    moved.rename(folder / "test" / "PNEUMONIA" / moved.name)
+    return folder
+
+
+def test_certificate_of_a_folder_names_the_leak(leaking: Path, run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "found" / "certificate.json"
+    result = run("pneumo", "certificate", "--source", leaking, "--out", out, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(out.read_text())
+    assert "NOT valid" in result.stdout
+    assert found["patients"]["confirmed_across_splits"] == 1
+    (name,) = found["lists"]["confirmed_across_splits"]
+    assert name.startswith("test/PNEUMONIA/person")
+    assert name in out.with_suffix(".md").read_text()
+    assert len(found["lists"]["quarantined"]) == 3
+
+
+def test_training_does_not_start_on_a_leak(
+    leaking: Path, make_project: Callable[[], Path], run: Run
+) -> None:
+    project = make_project()
+    params = project / "params.yaml"
+    params.write_text(
+        params.read_text()
+        .replace("sources/phantom.yaml", str(leaking))
+        .replace("image_size_px: 128", "image_size_px: 64")
+    )
+    result = run("dvc", "repro", "train@tf_efficientnet_lite0-frozen", cwd=project)
+    assert result.returncode != 0
+    assert "certificate is not valid: 1 images of patients confirmed" in result.stderr
+    assert (project / "results" / "split" / "certificate.json").is_file()
+    assert not (project / "results" / "train" / "tf_efficientnet_lite0-frozen").exists()
+
+
+@pytest.mark.parametrize(("source", "said"), [("nothing", "Nothing at"), (".", "No images in")])
+def test_certificate_of_no_source_is_one_sentence(
+    run: Run, tmp_path: Path, source: str, said: str
+) -> None:
+    out = tmp_path / "c.json"
+    result = run("pneumo", "certificate", "--source", source, "--out", out, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("pneumo: ")
+    assert said in result.stderr
+    assert not out.exists()

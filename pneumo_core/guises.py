@@ -36,23 +36,31 @@ class Guise:
         Args:
             aspect: width to height of the film, which its thumbnail no longer has.
         """
+        one: Gray = self.of_all(thumbnail[None], np.array([aspect]))[0]
+        return one
+
+    def of_all(self, thumbnails: Images, aspects: Floats) -> Images:
         if self == Guise():
-            return thumbnail
+            return thumbnails
+        size = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
+        shown = [
+            cv2.warpAffine(thumbnail, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+            for thumbnail, matrix in zip(thumbnails, self._matrices(aspects), strict=True)
+        ]
+        return np.stack([255 - film for film in shown] if self.inverted else shown)
+
+    def _matrices(self, aspects: Floats) -> Floats:
+        """From a place in what is shown to the place in the film, [N, 2, 3]."""
         left, top, right, bottom = self.cut
         angle, centre = np.deg2rad(self.angle_deg), (THUMBNAIL_SIDE_PX - 1) / 2
-        cos, sin = np.cos(angle), np.sin(angle)
-        turn = np.array([[cos, -sin / aspect], [sin * aspect, cos]])  # from what is shown to film
-        flip = np.diag([-1.0 if self.mirrored else 1.0, 1.0])
-        matrix = flip @ turn @ np.diag([1 - left - right, 1 - top - bottom])
-        middle = centre + flip @ turn @ np.array([left - right, top - bottom]) * centre
-        shift = middle - matrix.sum(1) * centre
-        film = cv2.warpAffine(
-            thumbnail,
-            np.column_stack([matrix, shift]),
-            thumbnail.shape,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        )
-        return np.asarray(255 - film if self.inverted else film, np.uint8)
+        turn = np.empty((len(aspects), 2, 2))
+        turn[:, 0, 0] = turn[:, 1, 1] = np.cos(angle)
+        turn[:, 0, 1], turn[:, 1, 0] = -np.sin(angle) / aspects, np.sin(angle) * aspects
+        turn = np.diag([-1.0 if self.mirrored else 1.0, 1.0]) @ turn
+        matrices = turn @ np.diag([1 - left - right, 1 - top - bottom])
+        middles = centre + turn @ np.array([left - right, top - bottom]) * centre
+        shifts = middles - matrices.sum(2) * centre
+        return np.concatenate([matrices, shifts[:, :, None]], axis=2)
 
 
 def _around(part: float) -> tuple[float, float, float, float]:
@@ -83,8 +91,7 @@ def hashes(thumbnails: Images, aspects: Floats, guises: tuple[Guise, ...]) -> np
 
     def of_block(start: int) -> npt.NDArray[np.uint8]:
         block = slice(start, start + BLOCK_FILMS)
-        films = list(zip(thumbnails[block], aspects[block].tolist(), strict=True))
-        return np.stack(list(_hashes(films, guises)))
+        return np.stack(list(_hashes(thumbnails[block], aspects[block], guises)))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         blocks = list(pool.map(of_block, range(0, len(thumbnails), BLOCK_FILMS)))
@@ -92,7 +99,7 @@ def hashes(thumbnails: Images, aspects: Floats, guises: tuple[Guise, ...]) -> np
 
 
 def _hashes(
-    films: list[tuple[Gray, float]], guises: tuple[Guise, ...]
+    thumbnails: Images, aspects: Floats, guises: tuple[Guise, ...]
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """A mirrored film's spectrum follows from that of the film, and need not be computed."""
     seen: dict[Guise, npt.NDArray[np.float32]] = {}
@@ -100,7 +107,7 @@ def _hashes(
         twin = replace(guise, mirrored=False)
         turned = replace(twin, angle_deg=-twin.angle_deg) if guise.mirrored else twin
         if turned not in seen:
-            seen[turned] = spectra(np.stack([turned(*film) for film in films]))
+            seen[turned] = spectra(turned.of_all(thumbnails, aspects))
         yield bits_of_spectra(mirrored(seen[turned]) if guise.mirrored else seen[turned])
 
 

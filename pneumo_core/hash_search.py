@@ -8,7 +8,9 @@ is repeated until a pair at the very limit is missed with a probability under `M
 """
 
 import math
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +18,13 @@ import numpy.typing as npt
 from pneumo_core.fingerprint import NUM_BITS
 
 MAX_MISS = 1e-3
-MIN_CHUNK_BITS, MAX_CHUNK_BITS = 12, 31
+MIN_CHUNK_BITS, MAX_CHUNK_BITS = 12, 24
 SPARE_BITS = 3  # buckets hold an eighth of a chance collision each
 BLOCK_CANDIDATES = 1 << 22  # compared at once
 SEED = 0
 
 Hashes = npt.NDArray[np.uint8]  # [N, 32], packed
+Bytes = npt.NDArray[np.uint8]  # [32, N]: a byte of all hashes lies together
 Rows = npt.NDArray[np.int64]
 
 
@@ -39,21 +42,32 @@ def close_pairs(
     query_owners = np.arange(len(queries)) if query_owners is None else query_owners
     base_owners = np.arange(len(base)) if base_owners is None else base_owners
     query_words, base_words = _words(queries), _words(base)
-    found = [np.empty(0, np.int64)]
-    for positions in _chunks(len(base), max_distance):
-        close = []
-        for query_rows, base_rows in _agreeing(queries, base, positions):
+    query_bytes, base_bytes = _bytes(queries), _bytes(base)
+
+    def in_chunk(positions: Rows) -> Rows:
+        """Pairs that agree in the chunk, as numbers that stand for both rows."""
+        close = [np.empty(0, np.int64)]
+        for query_rows, base_rows in _agreeing(query_bytes, base_bytes, positions):
             apart = query_owners[query_rows] != base_owners[base_rows]
             query_rows, base_rows = query_rows[apart], base_rows[apart]
             differing = query_words[query_rows] ^ base_words[base_rows]
             near = np.bitwise_count(differing).sum(1, dtype=np.int64) <= max_distance
             close.append(query_rows[near] * len(base) + base_rows[near])
-        found = [np.unique(np.concatenate([*found, *close]))]  # most chunks find the same pairs
-    return np.divmod(found[0], max(len(base), 1))
+        return np.unique(np.concatenate(close))
+
+    found = np.empty(0, np.int64)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy works without the GIL
+        for close in pool.map(in_chunk, _chunks(len(base), max_distance)):
+            found = np.union1d(found, close)  # most chunks find the same pairs
+    return np.divmod(found, max(len(base), 1))
 
 
 def _words(hashes: Hashes) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(hashes).view(np.uint64)
+
+
+def _bytes(hashes: Hashes) -> Bytes:
+    return np.ascontiguousarray(hashes.T)
 
 
 def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
@@ -73,34 +87,35 @@ def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
         yield from rng.permutation(NUM_BITS)[: num_chunks * width].reshape(num_chunks, width)
 
 
-def _agreeing(queries: Hashes, base: Hashes, positions: Rows) -> Iterator[tuple[Rows, Rows]]:
+def _agreeing(queries: Bytes, base: Bytes, positions: Rows) -> Iterator[tuple[Rows, Rows]]:
     """Rows of queries and base with equal bits at the positions, in blocks."""
     base_keys = _keys(base, positions)
-    base_order = np.argsort(base_keys)
-    sorted_keys = base_keys[base_order]
+    order = np.argsort(base_keys)
+    sizes_of_keys = np.bincount(base_keys, minlength=1 << len(positions))
+    starts_of_keys = np.cumsum(sizes_of_keys) - sizes_of_keys
     query_keys = _keys(queries, positions)
-    query_order = np.argsort(query_keys)  # neighbours in the order share cache lines
-    sorted_queries = query_keys[query_order]
-    starts = np.searchsorted(sorted_keys, sorted_queries, "left")
-    counts = np.searchsorted(sorted_keys, sorted_queries, "right") - starts
-    ends = np.cumsum(counts)
+    query_rows = np.flatnonzero(sizes_of_keys[query_keys])
+    starts = starts_of_keys[query_keys[query_rows]]
+    sizes = sizes_of_keys[query_keys[query_rows]]
+    ends = np.cumsum(sizes)
     first = 0
-    while first < len(counts):
+    while first < len(sizes):
         done = ends[first - 1] if first else 0
         last = max(first + 1, int(np.searchsorted(ends, done + BLOCK_CANDIDATES, "right")))
         block = slice(first, last)
-        sizes = counts[block]
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        within = np.arange(ends[last - 1] - done) - np.repeat(
+            ends[block] - sizes[block] - done, sizes[block]
+        )
         yield (
-            np.repeat(query_order[block], sizes),
-            base_order[np.repeat(starts[block], sizes) + within],
+            np.repeat(query_rows[block], sizes[block]),
+            order[np.repeat(starts[block], sizes[block]) + within],
         )
         first = last
 
 
-def _keys(hashes: Hashes, positions: Rows) -> npt.NDArray[np.uint32]:
-    keys = np.zeros(len(hashes), np.uint32)
+def _keys(hashes: Bytes, positions: Rows) -> npt.NDArray[np.uint32]:
+    keys = np.zeros(hashes.shape[1], np.uint32)
     for position in positions:
-        bit = (hashes[:, position >> 3] >> np.uint8(7 - (position & 7))) & np.uint8(1)
-        keys = (keys << np.uint32(1)) | bit
+        keys <<= np.uint32(1)
+        keys |= (hashes[position >> 3] >> np.uint8(7 - (position & 7))) & np.uint8(1)
     return keys

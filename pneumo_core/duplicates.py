@@ -7,7 +7,7 @@ together. Where one picture carries both labels, no copy outside test can be tru
 those are quarantined.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pneumo_core import guises, manifest
 from pneumo_core.fingerprint import THUMBNAIL_SIDE_PX, pixel_sha256, thumbnail
-from pneumo_core.guises import BASE, GUISES
+from pneumo_core.guises import BASE, PARTIAL, WHOLE
 from pneumo_core.hash_search import close_pairs
 from pneumo_core.images import Stack, decode
 from pneumo_core.params import DedupParams
@@ -109,24 +109,39 @@ def _near_pairs(
     )[1:]
     aspects = (distinct["width_px"] / distinct["height_px"]).to_numpy(np.float64)
     base = guises.hashes(thumbnails, aspects, BASE)
-    queries = guises.hashes(thumbnails, aspects, GUISES)
-    found_query, found_base = close_pairs(
+    pairs = [
+        owners[[i, j]]
+        for within, max_distance in (
+            (WHOLE, params.max_hash_distance_bits),
+            (PARTIAL, params.max_partial_distance_bits),
+        )
+        for guise, i, base_guise, j in _candidates(
+            guises.hashes(thumbnails, aspects, within), base, max_distance
+        )
+        if guises.likeness(
+            within[guise](thumbnails[i], aspects[i]), BASE[base_guise](thumbnails[j], aspects[j])
+        )
+        >= params.min_likeness
+    ]
+    found = np.sort(np.array(pairs, np.int64).reshape(-1, 2), axis=1)
+    first, second = np.unique(found, axis=0).T
+    return first, second
+
+
+def _candidates(
+    queries: npt.NDArray[np.uint8], base: npt.NDArray[np.uint8], max_distance: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """(guise, film, base guise, film) of hashes [guises, films, 32] that are close."""
+    num_films = base.shape[1]
+    found = close_pairs(
         queries.reshape(-1, queries.shape[-1]),
         base.reshape(-1, base.shape[-1]),
-        params.max_hash_distance_bits,
-        np.tile(owners, len(GUISES)),
-        np.tile(owners, len(BASE)),
+        max_distance,
+        np.tile(np.arange(num_films), len(queries)),
+        np.tile(np.arange(num_films), len(base)),
     )
-    guise, first = np.divmod(found_query, max(len(owners), 1))
-    base_guise, second = np.divmod(found_base, max(len(owners), 1))
-    alike = [
-        guises.likeness(GUISES[g](thumbnails[i], aspects[i]), BASE[b](thumbnails[j], aspects[j]))
-        >= params.min_likeness
-        for g, i, b, j in zip(guise, first, base_guise, second, strict=True)
-    ]
-    pairs = np.sort(np.stack([owners[first], owners[second]]), axis=0)[:, np.array(alike, bool)]
-    first, second = np.unique(pairs, axis=1)
-    return first, second
+    for query_row, base_row in zip(*(rows.tolist() for rows in found), strict=True):
+        yield *divmod(query_row, num_films), *divmod(base_row, num_films)
 
 
 def _same_in_full(films: pd.DataFrame, i: int, j: int, read: Read) -> bool:

@@ -68,7 +68,7 @@ def _around(part: float) -> tuple[float, float, float, float]:
 
 
 # Angles and cuts in steps that a hash bridges: half a step off it changes some 24 of 256 bits.
-_TILTED = tuple(Guise(angle_deg=angle) for angle in range(-10, 11, 2))
+_TILTED = tuple(Guise(angle_deg=angle) for angle in range(-10, 11, 2) if angle)
 _CROPPED = tuple(Guise(cut=_around(part)) for part in (0.025, 0.05, 0.075, 0.1))
 _CUT_AT_EDGES = tuple(
     Guise(cut=(0.05 * left, 0.05 * top, 0.05 * right, 0.05 * bottom))
@@ -77,11 +77,12 @@ _CUT_AT_EDGES = tuple(
     if left or top or right or bottom
 )
 BASE = (Guise(), Guise(cut=_around(0.1)))
-GUISES = (
+# What leaves the film whole, and what is only met half a step off: the second is searched closer.
+WHOLE = (Guise(), Guise(mirrored=True), Guise(inverted=True))
+PARTIAL = (
     *_TILTED,
     *_CROPPED,
     *_CUT_AT_EDGES,
-    Guise(inverted=True),
     *(replace(guise, mirrored=True) for guise in _TILTED + _CROPPED),
 )
 

@@ -20,7 +20,8 @@ from pneumo_core.fingerprint import NUM_BITS
 MAX_MISS = 1e-3
 MIN_CHUNK_BITS, MAX_CHUNK_BITS = 12, 24
 SPARE_BITS = 3  # buckets hold an eighth of a chance collision each
-BLOCK_CANDIDATES = 1 << 22  # compared at once
+BLOCK_QUERIES = 1 << 16  # looked up at once: they fit the cache
+BLOCK_CANDIDATES = 1 << 20  # compared at once
 SEED = 0
 
 Hashes = npt.NDArray[np.uint8]  # [N, 32], packed
@@ -93,29 +94,28 @@ def _agreeing(queries: Bytes, base: Bytes, positions: Rows) -> Iterator[tuple[Ro
     order = np.argsort(base_keys)
     sizes_of_keys = np.bincount(base_keys, minlength=1 << len(positions))
     starts_of_keys = np.cumsum(sizes_of_keys) - sizes_of_keys
-    query_keys = _keys(queries, positions)
-    query_rows = np.flatnonzero(sizes_of_keys[query_keys])
-    starts = starts_of_keys[query_keys[query_rows]]
-    sizes = sizes_of_keys[query_keys[query_rows]]
-    ends = np.cumsum(sizes)
-    first = 0
-    while first < len(sizes):
-        done = ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, done + BLOCK_CANDIDATES, "right")))
-        block = slice(first, last)
-        within = np.arange(ends[last - 1] - done) - np.repeat(
-            ends[block] - sizes[block] - done, sizes[block]
-        )
-        yield (
-            np.repeat(query_rows[block], sizes[block]),
-            order[np.repeat(starts[block], sizes[block]) + within],
-        )
-        first = last
+    for block in range(0, queries.shape[1], BLOCK_QUERIES):
+        keys = _keys(queries[:, block : block + BLOCK_QUERIES], positions)
+        rows = np.flatnonzero(sizes_of_keys[keys])
+        starts, sizes = starts_of_keys[keys[rows]], sizes_of_keys[keys[rows]]
+        ends = np.cumsum(sizes)
+        first = 0
+        while first < len(rows):
+            done = ends[first - 1] if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, done + BLOCK_CANDIDATES, "right")))
+            part = slice(first, last)
+            within = np.arange(ends[last - 1] - done) - np.repeat(
+                ends[part] - sizes[part] - done, sizes[part]
+            )
+            found = order[np.repeat(starts[part], sizes[part]) + within]
+            yield block + np.repeat(rows[part], sizes[part]), found
+            first = last
 
 
 def _keys(hashes: Bytes, positions: Rows) -> npt.NDArray[np.uint32]:
+    shifts = (7 - (positions & 7)).astype(np.uint8)[:, None]
+    packed = np.packbits((hashes[positions >> 3] >> shifts) & np.uint8(1), axis=0)
     keys = np.zeros(hashes.shape[1], np.uint32)
-    for position in positions:
-        keys <<= np.uint32(1)
-        keys |= (hashes[position >> 3] >> np.uint8(7 - (position & 7))) & np.uint8(1)
-    return keys
+    for byte in packed:
+        keys = (keys << np.uint32(8)) | byte
+    return keys >> np.uint32(-len(positions) % 8)

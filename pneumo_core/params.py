@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from pneumo_core.errors import ParamsError
 
@@ -39,7 +39,8 @@ class ValidateParams(Section):
 
 
 class DedupParams(Section):
-    max_hash_distance_bits: int = Field(default=40, ge=0, le=64)
+    max_hash_distance_bits: int = Field(default=40, ge=0, le=64)  # between whole films
+    max_partial_distance_bits: int = Field(default=32, ge=0, le=64)  # tilted or cut ones
     min_likeness: float = Field(default=0.85, gt=0, le=1)  # correlation of fine detail
 
 
@@ -88,11 +89,12 @@ class TrainParams(Section):
     weights: str
     seed: int = Field(ge=0)
     precision: Precision
+    deterministic: bool = False  # on a GPU; the CPU always is
     batch_size: int = Field(ge=2)
     optimizer: Literal["adam", "adamw"]
     weight_decay: float = Field(ge=0)
     schedule: Literal["step", "one_cycle"]
-    class_weights: tuple[float, float]  # NORMAL, PNEUMONIA
+    class_weights: tuple[PositiveFloat, PositiveFloat]  # NORMAL, PNEUMONIA
     label_smoothing: float = Field(ge=0, lt=1)
     feature_cache_gb: float = Field(gt=0)
     frozen: StrategyParams
@@ -102,6 +104,12 @@ class TrainParams(Section):
     def of(self, strategy: Strategy) -> StrategyParams:
         chosen: StrategyParams = getattr(self, strategy.value)
         return chosen
+
+    def of_cell(self, strategy: Strategy) -> dict[str, Any]:
+        """All that a cell of this strategy depends on, beside its model, as JSON has it."""
+        others = {"models", "strategies", "feature_cache_gb", *map(str, Strategy)}
+        shared = self.model_dump(mode="json", exclude=others)
+        return shared | self.of(strategy).model_dump(mode="json")
 
 
 class EvaluateParams(Section):

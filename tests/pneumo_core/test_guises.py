@@ -6,8 +6,10 @@ from PIL import Image, ImageOps
 
 from pneumo_core import guises
 from pneumo_core.fingerprint import perceptual_hashes, thumbnail
-from pneumo_core.guises import GUISES, Guise
+from pneumo_core.guises import PARTIAL, WHOLE, Guise
 from pneumo_core.images import Gray
+
+GUISES = WHOLE + PARTIAL
 
 Film = Callable[..., Gray]
 

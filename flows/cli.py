@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flows import weights_commands
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
 app.add_typer(augment_app, name="augment")
+app.add_typer(weights_commands.app, name="weights")
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
 Alias = Annotated[str, typer.Option(help="Role in the registry.")]
@@ -167,6 +169,26 @@ def augment_compare(
     from tasks import places
 
     body.run(params.load(places.PARAMS), out, size_per_class, seeds, model, strategy)
+
+
+@app.command()
+def benchmark(
+    out: Annotated[Path, typer.Option(help="Folder for benchmark.json and benchmark.svg.")],
+    models: Annotated[str | None, typer.Option(help="timm names: A,B", metavar="A,B")] = None,
+    strategies: Annotated[
+        str | None, typer.Option(help="frozen, partial, full", metavar="A,B")
+    ] = None,
+    image_size: Annotated[int, typer.Option(help="Pixels a side.")] = 224,
+    batch: Annotated[int | None, typer.Option(help="Films a step.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Of each measurement.")] = 8,
+) -> None:
+    """Measure how fast models train here, beside a plain loop. No data needed."""
+    from pneumo_core import params
+    from tasks import benchmark as body
+    from tasks import places
+
+    chosen = params.load(places.PARAMS)
+    body.run(chosen, out, models, strategies, image_size, batch, seconds)
 
 
 @app.command()

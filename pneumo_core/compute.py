@@ -13,6 +13,8 @@ import torch
 from pneumo_core.images import Images
 from pneumo_core.params import Precision
 
+RESIDENT_SHARE = 0.4  # of the free GPU memory, for inputs kept there; steps need the rest
+
 
 @dataclass(frozen=True)
 class Device:
@@ -26,12 +28,26 @@ class Device:
     bfloat16: bool
 
     def autocast(self, training: bool = False) -> AbstractContextManager[None]:
-        enabled = self.bfloat16 and not (training and self.torch_device.type == "cpu")
+        enabled = self.bfloat16 and (self.is_cuda or not training)
         return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=enabled)
 
     @property
     def precision(self) -> str:
         return "bfloat16" if self.bfloat16 else "float32"
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.torch_device.type == "cuda"
+
+    def has_room_for(self, num_bytes: int) -> bool:
+        """Whether inputs of this size can stay on the GPU; never true of the CPU, that has them."""
+        return self.is_cuda and num_bytes <= RESIDENT_SHARE * torch.cuda.mem_get_info()[0]
+
+    def send(self, tensor: torch.Tensor) -> torch.Tensor:
+        """To this device, without waiting until it is there."""
+        if not self.is_cuda:
+            return tensor
+        return tensor.pin_memory().to(self.torch_device, non_blocking=True)
 
 
 def choose_device(precision: Precision) -> Device:
@@ -60,6 +76,10 @@ class Normalisation:
 
 def to_batch(images: Images, normalisation: Normalisation, device: Device) -> torch.Tensor:
     """Gray bytes [B, H, W] to a float32 tensor [B, 3, H, W], channels last."""
-    x_BHW = torch.from_numpy(np.array(images)).to(device.torch_device)
-    x_BHW = (x_BHW.float() / 255 - normalisation.mean) / normalisation.std
+    return to_input(torch.from_numpy(np.array(images)).to(device.torch_device), normalisation)
+
+
+def to_input(gray_BHW: torch.Tensor, normalisation: Normalisation) -> torch.Tensor:
+    """As `to_batch`, of bytes that are on the device."""
+    x_BHW = (gray_BHW.float() / 255 - normalisation.mean) / normalisation.std
     return x_BHW.unsqueeze(1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)

@@ -16,9 +16,10 @@ from tqdm import tqdm
 class Started:
     cell: str
     num_epochs: int
-    num_steps_per_epoch: int
+    num_images: int  # of an epoch
     num_trainable: int
-    from_epoch: int  # above 0: resumed from a checkpoint
+    from_epoch: int  # epochs done before: above 0, or with images, resumed from a checkpoint
+    from_image: int  # images done of the next one
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,21 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class MicroBatchHalved:
+    """Memory ran out: each batch is now computed in parts of this size, to the same effect."""
+
+    micro_batch_size: int
+
+
+@dataclass(frozen=True)
+class Stalled:
+    """A wait for data that has not ended yet."""
+
+    since_unix_time_s: float
+    seconds: float  # until now
+
+
+@dataclass(frozen=True)
 class EpochEnded:
     epoch: int  # from 1
     learning_rate: float
@@ -49,33 +65,67 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class Finished:
+    """Where the time went; the parts do not overlap, what they leave of the whole is the rest."""
+
     seconds: float
+    cache_s: float
+    steps_s: float
+    waiting_s: float  # for data
+    validation_s: float
 
 
-Event = Started | Cached | Stepped | EpochEnded | Finished
+Event = Started | Cached | Stepped | MicroBatchHalved | Stalled | EpochEnded | Finished
 Sink = Callable[[Event], None]
 
 
 class ProgressBar:
-    """One bar for the whole cell, with images a second and the time left."""
+    """One bar for the whole cell, with images a second and the time left.
+
+    What needs a look, and where the time went, are lines of their own, in a log file too.
+    """
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Started):
-            total = event.num_epochs * event.num_steps_per_epoch
-            done = event.from_epoch * event.num_steps_per_epoch
-            self._bar = tqdm(total=total, initial=done, desc=event.cell, disable=None, unit="batch")
-        elif self._bar is not None and isinstance(event, Stepped):
-            self._bar.update()
-        elif self._bar is not None and isinstance(event, EpochEnded):
-            self._bar.set_postfix_str(
-                f"epoch {event.epoch}, {event.images_per_second:.0f} img/s, "
-                f"val AUROC {event.val_auroc:.4f}"
+        match event:
+            case MicroBatchHalved() | Stalled():
+                tqdm.write(_sentence(event))
+            case Started():
+                self._bar = tqdm(
+                    total=event.num_epochs * event.num_images,
+                    initial=event.from_epoch * event.num_images + event.from_image,
+                    desc=event.cell,
+                    disable=None,
+                    unit="img",
+                )
+            case Stepped() if self._bar is not None:
+                self._bar.update(event.num_images)
+            case EpochEnded() if self._bar is not None:
+                self._bar.set_postfix_str(
+                    f"epoch {event.epoch}, val AUROC {event.val_auroc:.4f}, "
+                    f"{event.data_wait_share:.0%} waiting for data"
+                )
+            case Finished() if self._bar is not None:
+                self._bar.close()
+                tqdm.write(_sentence(event))
+
+
+def _sentence(event: MicroBatchHalved | Stalled | Finished) -> str:
+    match event:
+        case MicroBatchHalved():
+            return (
+                f"Out of memory: batches are computed in parts of {event.micro_batch_size}; "
+                "what is learnt from each stays the same."
             )
-        elif self._bar is not None and isinstance(event, Finished):
-            self._bar.close()
+        case Stalled():
+            since = time.strftime("%H:%M:%S", time.localtime(event.since_unix_time_s))
+            return f"Waiting for data since {since} ({event.seconds:.0f} s): is the disk stuck?"
+        case Finished():
+            return (
+                f"{event.seconds:.0f} s: cache {event.cache_s:.0f}, steps {event.steps_s:.0f}, "
+                f"waiting for data {event.waiting_s:.0f}, validation {event.validation_s:.0f}"
+            )
 
 
 class JsonLines:

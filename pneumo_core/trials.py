@@ -84,6 +84,7 @@ def run_trials(
                 augment(images, copies, how, after)
             films = LabelledFilms(after, _labels(copies))
             trained = train(setting.cell, films, val_films, params, scratch, lambda _: None)
+            trained.checkpoint.forget()
             yield Trial(
                 recipe or BASELINE,
                 seed,

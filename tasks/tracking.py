@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from pneumo_core.events import EpochEnded, Event, Finished, Sink, Started
+from pneumo_core.events import EpochEnded, Event, Finished, MicroBatchHalved, Sink, Stalled, Started
 from tasks import places
 
 if TYPE_CHECKING:
@@ -99,8 +99,10 @@ class _MlflowSink:
             case EpochEnded():
                 curve = {k: v for k, v in vars(event).items() if k != "epoch"}
                 self._log(curve, event.epoch)
-            case Finished():
-                self._log({"seconds": event.seconds}, 0)
+            case MicroBatchHalved() | Finished():
+                self._log(vars(event), 0)
+            case Stalled():
+                self._log({"stalled_s": event.seconds}, 0)
 
     def _log(self, metrics: dict[str, float], step: int) -> None:
         for name, value in metrics.items():

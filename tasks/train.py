@@ -15,6 +15,7 @@ from pneumo_core.certificate import require_valid
 from pneumo_core.events import Event, JsonLines, ProgressBar
 from pneumo_core.packed import PackedImages
 from pneumo_core.params import TrainParams
+from pneumo_core.processes import joined
 from pneumo_core.training import Cell, LabelledFilms, TrainedModel, train
 from tasks import places, provenance, tracking
 from tasks.device_lock import own_device
@@ -35,32 +36,42 @@ def run(params: TrainParams, cell: Cell) -> None:
     }
     certificate = json.loads(places.CERTIFICATE.read_text("utf-8"))
     require_valid(certificate, table, copies["image_id"])
-    used = _used(params, cell)
+    used = params.of_cell(cell.strategy)
     tags = origin_of_data | provenance.tags()
-    with own_device(), tracking.training_run(cell.name, used, tags) as mlflow_sink:
-        sinks = (ProgressBar(), JsonLines(places.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
+    with own_device(), joined() as processes:
+        if processes.rank > 0:
+            train(cell, train_films, val_films, params, places.SCRATCH, lambda _: None)
+            return
+        with tracking.training_run(cell.name, used, tags) as mlflow_sink:
+            sinks = (ProgressBar(), JsonLines(places.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
 
-        def tell(event: Event) -> None:
-            for sink in sinks:
-                sink(event)
+            def tell(event: Event) -> None:
+                for sink in sinks:
+                    sink(event)
 
-        trained = train(cell, train_films, val_films, params, places.SCRATCH, tell)
-    blueprint = Blueprint(
+            trained = train(cell, train_films, val_films, params, places.SCRATCH, tell)
+            origin = Origin(
+                **origin_of_data,
+                code_version=version("pneumo"),
+                params=used,
+                pretrained=trained.provenance,
+            )
+            size_px = train_films.images.shape[1]
+            _write(places.TRAINED / cell.name, trained, _blueprint(cell, trained, size_px, origin))
+            trained.checkpoint.forget()
+    last = trained.history[-1]
+    print(f"train: {cell.name} ends with validation AUROC {last['val_auroc']:.4f}")
+
+
+def _blueprint(cell: Cell, trained: TrainedModel, image_size_px: int, origin: Origin) -> Blueprint:
+    return Blueprint(
         name=cell.name,
         architecture=cell.architecture,
         strategy=cell.strategy.value,
-        image_size_px=train_films.images.shape[1],
+        image_size_px=image_size_px,
         normalisation=trained.normalisation,
-        origin=Origin(
-            **origin_of_data,
-            code_version=version("pneumo"),
-            params=used,
-            pretrained=trained.provenance,
-        ),
+        origin=origin,
     )
-    _write(places.TRAINED / cell.name, trained, blueprint)
-    last = trained.history[-1]
-    print(f"train: {cell.name} ends with validation AUROC {last['val_auroc']:.4f}")
 
 
 def _write(folder: Path, trained: TrainedModel, blueprint: Blueprint) -> None:
@@ -68,14 +79,6 @@ def _write(folder: Path, trained: TrainedModel, blueprint: Blueprint) -> None:
         bundle.write_weights(trained.model, draft / places.WEIGHTS)
         write_json(draft / places.BLUEPRINT, blueprint.model_dump(mode="json"))
         pd.DataFrame(trained.history).to_csv(draft / places.HISTORY, index=False)
-
-
-def _used(params: TrainParams, cell: Cell) -> dict[str, object]:
-    """The parameters that this cell depends on."""
-    shared = params.model_dump(
-        mode="json", exclude={"models", "strategies", "frozen", "partial", "full"}
-    )
-    return shared | params.of(cell.strategy).model_dump(mode="json")
 
 
 def _sha256(path: Path) -> str:

@@ -55,7 +55,7 @@ def test_the_default_parameters_are_the_phantom_profile() -> None:
 
 def test_readme_keys_are_parameters() -> None:
     known = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for section, key in re.findall(r"\b(\w+)\.(\w+)(?==|`)", README):
+    for section, key in re.findall(r"(?<![/\w])(\w+)\.(\w+)(?==|`)", README):
         if section in known:
             assert key in known[section]
 

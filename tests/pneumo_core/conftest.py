@@ -14,8 +14,9 @@ from PIL import Image
 
 from pneumo_core import manifest
 from pneumo_core.images import Gray
-from pneumo_core.params import Params, load, parse
+from pneumo_core.params import Params, Strategy, TrainParams, load, parse
 from pneumo_core.patients import identify
+from pneumo_core.training import LabelledFilms
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,3 +126,31 @@ def params_with() -> Callable[..., Params]:
         return parse(content, "a test")
 
     return change
+
+
+@pytest.fixture(scope="session")
+def films(film: Callable[..., Gray]) -> LabelledFilms:
+    """24 films of 64 px; the ill ones have a bright patch."""
+    labels = np.arange(24) % 2
+    images = np.stack([film(seed) // 2 for seed in range(24)])
+    images[labels == 1, 20:44, 20:44] += 100
+    return LabelledFilms(images, labels)
+
+
+@pytest.fixture(scope="session")
+def val_films(film: Callable[..., Gray]) -> LabelledFilms:
+    images = np.stack([film(seed) for seed in range(100, 108)])
+    return LabelledFilms(images, np.arange(8) % 2)
+
+
+@pytest.fixture(scope="session")
+def settings(params_with: Callable[..., Params]) -> Callable[..., TrainParams]:
+    """Of a training of seconds, each strategy with the same rate and number of epochs."""
+
+    def choose(lr: float = 1e-3, epochs: int = 4, **others: object) -> TrainParams:
+        each = {"lr": lr, "epochs": epochs}
+        small = {"weights": "none", "precision": "float32", "batch_size": 8}
+        strategies = {strategy.value: each for strategy in Strategy}
+        return params_with(train=strategies | small | others).train
+
+    return choose

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pneumo_core import features, training
+from pneumo_core import batches, epochs, features, training
 from pneumo_core.compute import Normalisation, choose_device
 from pneumo_core.errors import TrainingError
 from pneumo_core.events import Cached, EpochEnded, Event, Finished, Started, Stepped
 from pneumo_core.features import FeatureCache
 from pneumo_core.images import Gray, Images
-from pneumo_core.params import Params, Strategy, TrainParams
+from pneumo_core.params import Strategy, TrainParams
 from pneumo_core.strategies import Trunk, cut, freeze
 from pneumo_core.training import Cell, LabelledFilms, TrainedModel, train
 from pneumo_core.weights import create_model
@@ -25,43 +25,20 @@ class KilledError(Exception):
     pass
 
 
-@pytest.fixture(scope="module")
-def films(film: Callable[..., Gray]) -> LabelledFilms:
-    """24 films of 64 px; the ill ones have a bright patch."""
-    labels = np.arange(24) % 2
-    images = np.stack([film(seed) // 2 for seed in range(24)])
-    images[labels == 1, 20:44, 20:44] += 100
-    return LabelledFilms(images, labels)
-
-
-@pytest.fixture(scope="module")
-def val_films(film: Callable[..., Gray]) -> LabelledFilms:
-    images = np.stack([film(seed) for seed in range(100, 108)])
-    return LabelledFilms(images, np.arange(8) % 2)
-
-
-@pytest.fixture(scope="module")
-def settings(params_with: Callable[..., Params]) -> Callable[..., TrainParams]:
-    def choose(lr: float = 1e-3, epochs: int = NUM_EPOCHS, **others: object) -> TrainParams:
-        each = {"lr": lr, "epochs": epochs}
-        small = {"weights": "none", "precision": "float32", "batch_size": 8}
-        strategies = {strategy.value: each for strategy in Strategy}
-        return params_with(train=strategies | small | others).train
-
-    return choose
-
-
 @pytest.fixture
 def run(
     tmp_path: Path, films: LabelledFilms, val_films: LabelledFilms
 ) -> Callable[..., tuple[TrainedModel, list[Event]]]:
-    """Trains the small model; each `scratch` is a fresh machine, `kill_after` an epoch."""
+    """Trains the small model; each `scratch` is a fresh machine.
+
+    `kill_after`: an epoch, or an epoch and a step of it.
+    """
 
     def run_cell(
         params: TrainParams,
         strategy: Strategy = Strategy.FULL,
         scratch: str = "scratch",
-        kill_after: int | None = None,
+        kill_after: int | tuple[int, int] | None = None,
         train_films: LabelledFilms = films,
     ) -> tuple[TrainedModel, list[Event]]:
         events: list[Event] = []
@@ -70,9 +47,12 @@ def run(
             events.append(event)
             if isinstance(event, EpochEnded) and event.epoch == kill_after:
                 raise KilledError
+            if isinstance(event, Stepped) and (event.epoch, event.step) == kill_after:
+                raise KilledError
 
         cell = Cell(SMALL, strategy)
         trained = train(cell, train_films, val_films, params, tmp_path / scratch, sink)
+        trained.checkpoint.forget()
         return trained, events
 
     return run_cell
@@ -117,6 +97,46 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     _assert_same(resumed, undisturbed)
 
 
+@pytest.fixture
+def dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small model with something to draw in each step."""
+
+    def create(*arguments: Any) -> Any:
+        model, provenance = create_model(*arguments)
+        model.drop_rate = 0.5
+        return model, provenance
+
+    monkeypatch.setattr(training, "create_model", create)
+
+
+@pytest.mark.usefixtures("dropout")
+@pytest.mark.parametrize("kill_after", [(1, 1), (3, 2)])
+def test_killed_within_an_epoch_it_goes_on_within_it(
+    monkeypatch: pytest.MonkeyPatch, run: Any, settings: Any, kill_after: tuple[int, int]
+) -> None:
+    undisturbed, _ = run(settings(), scratch="a")
+    monkeypatch.setattr(epochs, "SAVE_EVERY_S", 0)
+    with pytest.raises(KilledError):
+        run(settings(), scratch="b", kill_after=kill_after)
+    resumed, events = run(settings(), scratch="b")
+    (started,) = _of(events, Started)
+    epoch, step = kill_after
+    assert (started.from_epoch, started.from_image) == (epoch - 1, step * 8)  # that step is lost
+    assert (_of(events, Stepped)[0].epoch, _of(events, Stepped)[0].step) == kill_after
+    _assert_same(resumed, undisturbed)
+
+
+def test_finished_training_that_was_not_forgotten_is_only_told_again(
+    settings: Any, films: LabelledFilms, val_films: LabelledFilms, tmp_path: Path
+) -> None:
+    """So it is killed between its end and the writing of its weights."""
+    cell, events = Cell(SMALL, Strategy.FULL), list[Event]()
+    first = train(cell, films, val_films, settings(), tmp_path, lambda _: None)
+    again = train(cell, films, val_films, settings(), tmp_path, events.append)
+    _assert_same(again, first)
+    assert not _of(events, Stepped)
+
+
 def test_training_repeats_and_follows_its_seed(run: Any, settings: Any) -> None:
     first, _ = run(settings(), scratch="a")
     again, _ = run(settings(), scratch="b")
@@ -130,16 +150,15 @@ def test_each_epoch_has_all_films_in_an_order_of_its_own(
 ) -> None:
     seen: list[bytes] = []
     known = [pixels.tobytes() for pixels in films.images]
-    convert = training.to_batch
+    convert = batches.to_input
 
-    def watching(images: Images, *rest: Any) -> torch.Tensor:
-        seen.extend(pixels.tobytes() for pixels in images)
-        return convert(images, *rest)
+    def watching(gray_BHW: torch.Tensor, *rest: Any) -> torch.Tensor:
+        seen.extend(pixels.numpy().tobytes() for pixels in gray_BHW)
+        return convert(gray_BHW, *rest)
 
-    monkeypatch.setattr(training, "to_batch", watching)
-    monkeypatch.setattr(training, "cut", lambda *_: None)
+    monkeypatch.setattr(batches, "to_input", watching)
     run(settings(epochs=2))
-    order = [known.index(pixels) for pixels in seen if pixels in known][2:]  # 2: cut's example
+    order = [known.index(pixels) for pixels in seen if pixels in known]
     assert sorted(order[:24]) == sorted(order[24:]) == list(range(24))
     assert order[:24] != order[24:]
 
@@ -155,10 +174,21 @@ def test_checkpoint_of_another_run_is_not_resumed(
         assert _of(events, Started)[0].from_epoch == 0
 
 
-def test_finished_training_leaves_no_checkpoint(run: Any, settings: Any, tmp_path: Path) -> None:
+def test_what_the_cell_does_not_depend_on_leaves_its_checkpoint_good(
+    run: Any, settings: Any
+) -> None:
+    with pytest.raises(KilledError):
+        run(settings(), kill_after=2)
+    others = {"models": ["resnet50", SMALL], "frozen": {"lr": 1, "epochs": 9}}
+    _, events = run(settings(feature_cache_gb=3, strategies=["full"], **others))
+    assert _of(events, Started)[0].from_epoch == 2
+
+
+def test_forgotten_training_leaves_no_checkpoint(run: Any, settings: Any, tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         run(settings(), kill_after=1)
-    assert len(list((tmp_path / "scratch/checkpoints").iterdir())) == 1
+    (saved,) = (tmp_path / "scratch/checkpoints").iterdir()
+    saved.with_name(f".{saved.name}.half").touch()  # of a kill while it was written
     run(settings())
     assert list((tmp_path / "scratch/checkpoints").iterdir()) == []
 
@@ -168,7 +198,7 @@ def test_cached_features_give_the_result_of_whole_films(
     monkeypatch: pytest.MonkeyPatch, run: Any, settings: Any, strategy: Strategy
 ) -> None:
     cached, cached_events = run(settings(), strategy, scratch="a")
-    monkeypatch.setattr(training, "cut", lambda *_: None)
+    monkeypatch.setattr(batches, "cut", lambda *_: None)
     whole, whole_events = run(settings(), strategy, scratch="b")
     assert len(_of(cached_events, Cached)) == 1
     assert not _of(whole_events, Cached)
@@ -211,12 +241,16 @@ def test_events_tell_the_whole_story_in_order(run: Any, settings: Any) -> None:
     kinds = [type(event) for event in events if not isinstance(event, Stepped)]
     assert kinds == [Cached, Started, *[EpochEnded] * NUM_EPOCHS, Finished]
     (started,) = _of(events, Started)
-    assert started == Started(f"{SMALL}-frozen", NUM_EPOCHS, 3, 514, 0)
+    assert started == Started(f"{SMALL}-frozen", NUM_EPOCHS, 24, 514, 0, 0)
     assert sum(step.num_images for step in _of(events, Stepped)) == 24 * NUM_EPOCHS
     for event, entry in zip(_of(events, EpochEnded), trained.history, strict=True):
         assert {name: getattr(event, name) for name in entry} == entry
         assert event.images_per_second > 0
-        assert 0 <= event.data_wait_share <= 1
+        assert 0 < event.data_wait_share < 1
+    (end,) = _of(events, Finished)
+    parts = (end.cache_s, end.steps_s, end.waiting_s, end.validation_s)
+    assert min(parts) > 0
+    assert sum(parts) < end.seconds
 
 
 def test_step_schedule_is_a_tenth_every_seven_epochs(run: Any, settings: Any) -> None:
@@ -231,6 +265,12 @@ def test_one_cycle_warms_up_and_comes_down(run: Any, settings: Any) -> None:
     assert max(rates) <= 1e-3
     assert rates[1:] == sorted(rates[1:], reverse=True)
     assert 0 <= rates[-1] < 2e-5
+
+
+def test_deterministic_training_is_the_same_on_the_cpu(run: Any, settings: Any) -> None:
+    usual, _ = run(settings(), scratch="a")
+    exact, _ = run(settings(deterministic=True), scratch="b")
+    _assert_same(exact, usual)
 
 
 def test_class_weights_and_label_smoothing_reach_the_loss(run: Any, settings: Any) -> None:

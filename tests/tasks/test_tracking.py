@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core.events import EpochEnded
+from pneumo_core.events import EpochEnded, Finished
 from tasks import tracking
 
 
@@ -49,6 +49,16 @@ def test_other_parameters_are_another_run() -> None:
         train_for(range(1, 3), {"lr": 0.1}, killed=True)
     train_for(range(1, 2), {"lr": 0.2})
     assert runs() == [[1, 2], [1]]
+
+
+def test_where_the_time_went_is_logged() -> None:
+    with tracking.training_run("net-full", {}, {}) as sink:
+        sink(Finished(9.0, 1.0, 5.0, 2.0, 0.5))
+    client = tracking.connect()
+    (experiment,) = client.search_experiments(filter_string="name = 'pneumo'")
+    (run,) = client.search_runs([experiment.experiment_id])
+    spent = {"cache_s": 1.0, "steps_s": 5.0, "waiting_s": 2.0, "validation_s": 0.5}
+    assert run.data.metrics == spent | {"seconds": 9.0}
 
 
 def test_a_tracker_out_of_reach_stops_no_training(

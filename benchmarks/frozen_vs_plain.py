@@ -1,0 +1,143 @@
+"""Training what is frozen once, against a plain loop that runs it in every epoch.
+
+    python benchmarks/frozen_vs_plain.py SOURCE [--films N] [--model NAME]
+
+SOURCE is a folder or zip in the Kaggle layout; films of train are shuffled, a tenth is validation.
+The first table is of time: pneumo's whole training with validation, beside the plain loop (JPEGs,
+DataLoader, float32), of which one epoch is timed and multiplied. The second is of truth: the same
+training in float32 with and without the cache, and how far apart its validation probabilities are.
+"""
+
+import argparse
+import tempfile
+import time
+from contextlib import AbstractContextManager, nullcontext
+from itertools import accumulate, takewhile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from scipy.special import expit
+
+from pneumo_core import batches
+from pneumo_core.compute import choose_device
+from pneumo_core.events import Cached, Event
+from pneumo_core.images import decode
+from pneumo_core.manifest import LABELS
+from pneumo_core.packed import PackedImages, packing
+from pneumo_core.params import IngestParams, Strategy, StrategyParams, TrainParams
+from pneumo_core.plain_loop import Job, plain_steps
+from pneumo_core.scoring import score
+from pneumo_core.sources import SourceFile
+from pneumo_core.training import Cell, LabelledFilms, train
+from tasks.sources import open_source
+
+SIZE_PX, BATCH_SIZE, MAX_PIXELS, VAL_SHARE = 224, 32, 10**8, 0.1
+CELLS = {Strategy.FROZEN: (1e-3, 10), Strategy.PARTIAL: (3e-4, 3)}  # rate and epochs
+PARAMS = TrainParams(
+    models=("tf_efficientnet_lite0",),
+    strategies=tuple(CELLS),
+    weights="packaged",
+    seed=0,
+    precision="auto",
+    batch_size=BATCH_SIZE,
+    optimizer="adamw",
+    weight_decay=0.01,
+    schedule="one_cycle",
+    class_weights=(1.0, 1.0),
+    label_smoothing=0.1,
+    feature_cache_gb=50,
+    **{strategy.value: StrategyParams(lr=lr, epochs=n) for strategy, (lr, n) in CELLS.items()},
+    full=StrategyParams(lr=3e-4, epochs=3),
+)
+
+
+def choose(source: str, count: int) -> list[SourceFile]:
+    files = [f for f in open_source(IngestParams(source=source)).files() if f.split == "train"]
+    order = np.random.default_rng(0).permutation(len(files))
+    return [files[row] for row in order[:count]]
+
+
+def pack(files: list[SourceFile], folder: Path) -> LabelledFilms:
+    with packing(folder, SIZE_PX, "benchmark") as packer:
+        for number, file in enumerate(files):
+            film = decode(file.read(), MAX_PIXELS, size_px=SIZE_PX)
+            packer.add(f"{number:064x}"[::-1], film.squared(SIZE_PX))
+    labels = np.array([LABELS.index(file.label) for file in files])
+    return LabelledFilms(PackedImages.open(folder), labels)
+
+
+def write_jpegs(files: list[SourceFile], folder: Path) -> None:
+    for number, file in enumerate(files):
+        path = folder / file.label / f"{number}.jpeg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.read())
+
+
+def seconds_of_plain_epoch(job: Job, num_films: int) -> float:
+    steps = plain_steps(job, choose_device("auto").torch_device)
+    begun = time.perf_counter()
+    for _ in takewhile(lambda done: done < num_films, accumulate(steps)):
+        pass
+    return time.perf_counter() - begun
+
+
+def trained(
+    strategy: Strategy,
+    films: LabelledFilms,
+    val: LabelledFilms,
+    params: TrainParams,
+    cached: bool,
+) -> tuple[float, np.ndarray]:
+    """(seconds from weights to the last epoch, validation probabilities in float32)."""
+    events: list[Event] = []
+    uncut: AbstractContextManager[object] = mock.patch.object(batches, "cut", return_value=None)
+    with tempfile.TemporaryDirectory() as scratch, nullcontext() if cached else uncut:
+        begun = time.perf_counter()
+        cell = Cell(params.models[0], strategy)
+        found = train(cell, films, val, params, Path(scratch), events.append)
+        seconds = time.perf_counter() - begun
+    assert cached == any(isinstance(event, Cached) for event in events)
+    return seconds, expit(score(found.model, val.images, found.normalisation))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("source")
+    parser.add_argument("--films", type=int, default=10**9)
+    parser.add_argument("--model", default=PARAMS.models[0])
+    asked = parser.parse_args()
+    params = PARAMS.model_copy(update={"models": (asked.model,)})
+    if asked.model != PARAMS.models[0]:
+        params = params.model_copy(update={"weights": "none"})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = choose(asked.source, asked.films)
+        of_val = round(VAL_SHARE * len(files))
+        begun = time.perf_counter()
+        films = pack(files[of_val:], folder / "train")
+        packing_s = time.perf_counter() - begun
+        val = pack(files[:of_val], folder / "val")
+        write_jpegs(files[of_val:], folder / "jpeg")
+        num_films = len(films.labels)
+        print(f"{asked.model}, {num_films} films at {SIZE_PX} px, {of_val} for validation")
+        print(f"packing, once for all trainings: {packing_s:.1f} s")
+        print(f"{'strategy':9} {'epochs':>6} {'pneumo s':>9} {'plain s':>8} {'ratio':>6}", end="")
+        print(f" {'with packing':>13} {'float32 s':>10} {'uncached s':>11} {'apart by':>9}")
+        for strategy, (lr, epochs) in CELLS.items():
+            job = Job(folder / "jpeg", asked.model, strategy, SIZE_PX, BATCH_SIZE, lr)
+            ours, _ = trained(strategy, films, val, params, cached=True)
+            plain = epochs * seconds_of_plain_epoch(job, num_films)
+            exact = params.model_copy(update={"precision": "float32"})
+            cached_s, first = trained(strategy, films, val, exact, cached=True)
+            uncached_s, second = trained(strategy, films, val, exact, cached=False)
+            print(
+                f"{strategy:9} {epochs:6} {ours:9.1f} {plain:8.1f} {plain / ours:6.1f}"
+                f" {plain / (ours + packing_s):13.1f} {cached_s:10.1f} {uncached_s:11.1f}"
+                f" {np.abs(first - second).max():9.1e}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

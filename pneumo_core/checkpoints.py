@@ -1,0 +1,42 @@
+"""Where a training stands, on disk: whole or not there, and of no other training."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pneumo_core.atomic import replacing_file
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file; what another training (`key`) left there counts as nothing."""
+
+    path: Path
+    key: str
+
+    def load(self) -> dict[str, Any] | None:
+        if not self.path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        return state if state["key"] == self.key else None
+
+    def save(self, **state: Any) -> None:
+        with replacing_file(self.path) as draft:
+            torch.save({"key": self.key} | state, draft)
+
+    def forget(self) -> None:
+        """To be called once the result is safely written; takes along what a kill left half."""
+        self.path.unlink(missing_ok=True)
+        for draft in self.path.parent.glob(f".{self.path.name}.*"):
+            draft.unlink()
+
+
+def key_of(*parts: object) -> str:
+    """Of everything that the end of a training depends on."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode())
+    return digest.hexdigest()

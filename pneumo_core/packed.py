@@ -6,6 +6,7 @@ other. Rows that are there already are not made again.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -145,9 +146,11 @@ class Packer:
                 self._before[self._row_of[key]] if pixels is None else pixels
                 for key, pixels in zip(keys, self._open, strict=True)
             ]
-            with replacing_file(self.folder / name) as draft, draft.open("wb") as file:
-                np.save(file, np.stack(rows))
-            self._sha_of[name] = _sha256(self.folder / name)
+            shard = io.BytesIO()
+            np.save(shard, np.stack(rows))
+            with replacing_file(self.folder / name) as draft:
+                draft.write_bytes(shard.getbuffer())
+            self._sha_of[name] = hashlib.sha256(shard.getbuffer()).hexdigest()
         self._shards.append((name, len(keys), self._sha_of[name]))
         self._open.clear()
 

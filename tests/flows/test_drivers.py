@@ -95,7 +95,7 @@ def test_phantom_findings_equal_its_truth(by_dvc: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "sign_of_life"),
     [
-        ("augment", "results/augment/.train.npy.*"),
+        ("validate", "results/validate/images/.*.npy.*"),
         ("train@tf_efficientnet_lite0-partial", "var/checkpoints/*partial.pt"),
     ],
 )

@@ -7,6 +7,7 @@ from pneumo_core import manifest
 from pneumo_core.audit import cohort_of
 from pneumo_core.comparison import THRESHOLD
 from pneumo_core.counterfactuals import audit_model, read_altered
+from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Stack
 from pneumo_core.params import AuditParams
 from pneumo_core.shortcut_probes import augmented_gain
@@ -17,12 +18,18 @@ from pneumo_core.trials import Trial
 def audit_trial(
     trial: Trial, table: pd.DataFrame, images: Stack, params: AuditParams
 ) -> dict[str, float]:
-    """Figures of the checks by name, and how many lie beyond their limit."""
+    """Figures of the checks by name, and how many lie beyond their limit.
+
+    Without the probes of the augmentation where the trial has too few patients for them.
+    """
     rows = np.random.default_rng(params.seed).permutation(len(trial.films.labels))
     rows = np.sort(rows[: params.num_copies])
     cohort = Cohort(trial.films.labels[rows], trial.patients[rows])
     augmented = np.asarray(trial.films.images[rows])
-    checks = augmented_gain(trial.before[rows], augmented, cohort, params)
+    try:
+        checks = augmented_gain(trial.before[rows], augmented, cohort, params)
+    except EvaluationError:
+        checks = []
     val = manifest.kept(table, "val")
     val = val.sample(min(params.num_films, len(val)), random_state=params.seed)
     films = images[val["packed_row"].to_numpy(np.int64)]

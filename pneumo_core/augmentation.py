@@ -19,6 +19,7 @@ from pneumo_core.recipes import RECIPES
 from pneumo_core.transforms import transform
 
 CHUNK = 64  # copies that a worker makes at a time
+CHUNKS_AHEAD = 8  # of the packing at most: a slow disk must not fill the memory
 
 
 class Copy(NamedTuple):
@@ -104,7 +105,11 @@ def pack_augmented(
         ThreadPoolExecutor(os.cpu_count()) as pool,  # OpenCV works without the GIL
     ):
         starts = range(0, len(rows), CHUNK)
-        for block in track(pool.map(make, starts), "augment", len(starts), f"x{CHUNK} img"):
+        turns = (
+            starts[first : first + CHUNKS_AHEAD] for first in range(0, len(starts), CHUNKS_AHEAD)
+        )
+        blocks = (block for turn in turns for block in pool.map(make, turn))
+        for block in track(blocks, "augment", len(starts), f"x{CHUNK} img"):
             for key, pixels in block:
                 packer.add(key, pixels)
 

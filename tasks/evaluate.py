@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import bundle, manifest
+from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.evaluation import as_scores, predict, write_evaluation
@@ -18,7 +19,7 @@ from pneumo_core.operating_point import calibrated, choose_operating_points, fit
 from pneumo_core.packed import PackedImages
 from pneumo_core.params import EvaluateParams
 from pneumo_core.scoring import Scorer
-from tasks import ledger, places
+from tasks import ledger, places, runs, tracking
 
 
 def run(params: EvaluateParams) -> None:
@@ -37,6 +38,8 @@ def run(params: EvaluateParams) -> None:
         leaderboard.to_csv(draft_file, index=False)
     best = leaderboard.iloc[0].to_dict()
     write_json(places.METRICS, best)
+    with tracking.copying("the evaluation"):
+        runs.record_evaluation(all_params.load(places.PARAMS).train)
     print(
         f"evaluate: best on validation is {best['cell']} (AUROC {best['val_auroc']:.4f}; "
         f"on test AUROC {best['test_auroc']:.4f}, accuracy {best['test_accuracy']:.4f})"

@@ -15,7 +15,17 @@ NO_SAY_IN_RESULTS = {
     f"pneumo_core.{name}" for name in ("atomic", "errors", "events", "params", "progress")
 } | {
     f"tasks.{name}"
-    for name in ("device_lock", "dvc_graph", "ledger", "places", "provenance", "tracking")
+    for name in (
+        "device_lock",
+        "dvc_graph",
+        "ledger",
+        "places",
+        "provenance",
+        "registration",
+        "runs",
+        "tracking",
+        "training_run",
+    )
 }
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

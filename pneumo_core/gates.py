@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pneumo_core.metrics import Scores
+from pneumo_core.paired import Reading
 from pneumo_core.policy import Policy
 
 MAX_DEVIATION = 1e-3  # of a probability that was computed again, perhaps on another device
@@ -30,14 +30,6 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a model says of the test films, and its threshold at the role's operating point."""
-
-    scores: Scores
-    threshold: float
-
-
-@dataclass(frozen=True)
 class Data:
     """The films as they stand now."""
 
@@ -54,7 +46,8 @@ class Challenger:
     bundle_sha256: str
     manifest_sha256: str  # of the file that it was trained on
     metrics: Mapping[str, Any] | None  # the content of `metrics.json` on test
-    reading: Reading | None  # of the films of `predictions.csv`
+    reading: Reading | None  # of the films of `predictions.csv`, at the role's operating point
+    worst_groups: Mapping[str, Any]  # of this reading, as `subgroups.py` has them
     test_split_hash: str | None  # of these films, as a certificate has it
     deviation: float | None  # of some of these probabilities from what the bundle now says
     checks: Sequence[Mapping[str, Any]]  # of the shortcut audit, about augmentation and model
@@ -103,6 +96,16 @@ def figure_gates(metrics: Mapping[str, Any], policy: Policy) -> list[Gate]:
     ]
 
 
+def subgroup_gates(worst_groups: Mapping[str, Any], policy: Policy) -> list[Gate]:
+    """The same for the group of films that the model serves worst."""
+    gates = []
+    for name, floor in policy.worst_group_min_ci_low.items():
+        worst = worst_groups.get(name, {})
+        group = f"{worst['dimension']} {worst['group']}" if worst else "no group is large enough"
+        gates.append(_at_least(f"{name} of the worst group ({group})", worst.get("ci_low"), floor))
+    return gates
+
+
 def audit_gates(checks: Sequence[Mapping[str, Any]], policy: Policy) -> list[Gate]:
     """Every check of the subjects that the policy names, of which there must be some."""
     gates = []
@@ -119,8 +122,6 @@ def audit_gates(checks: Sequence[Mapping[str, Any]], policy: Policy) -> list[Gat
 
 def at_operating_point(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The part of a `metrics.json` that follows from a threshold; empty where it is missing."""
-    if metrics.get("operating_point") == name:
-        return metrics
     points = metrics.get("operating_points")
     found = points.get(name) if isinstance(points, Mapping) else None
     return found if isinstance(found, Mapping) else {}

@@ -10,6 +10,7 @@ from pneumo_core.errors import PromotionError
 from pneumo_core.params import Section
 
 FigureName = Literal["auroc", "balanced_accuracy", "sensitivity", "specificity"]
+Proportion = Literal["sensitivity", "specificity"]
 Subject = Literal["augmentation", "model"]  # of the shortcut audit; data inform, they do not gate
 
 
@@ -38,6 +39,7 @@ class Policy(Section):
     margins: dict[FigureName, PositiveFloat]  # on test: below the champion's by less than this
     min_ci_low: Floors
     max_ci_high: Ceilings
+    worst_group_min_ci_low: dict[Proportion, PositiveFloat] = Field(min_length=1)
     audited: tuple[Subject, ...]
     min_test_films: int = Field(gt=0)
     num_draws: int = Field(ge=100)

@@ -4,24 +4,22 @@ Of challengers that are just as good as the champion at most one in twenty is pr
 comparison would take half (`benchmarks/promotion_rate.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-
+from pneumo_core.errors import EvaluationError
 from pneumo_core.gates import (
     Challenger,
     Data,
     Gate,
-    Reading,
     at_operating_point,
     audit_gates,
     evidence_gates,
     figure_gates,
+    subgroup_gates,
 )
-from pneumo_core.metrics import Floats, Scores, auroc, balanced_accuracy, patient_weights
-from pneumo_core.paired import Difference
+from pneumo_core.paired import Reading, compare
 from pneumo_core.policy import FigureName, Policy
 
 Outcome = Literal["promoted", "refused", "already champion"]
@@ -74,6 +72,7 @@ def decide(
     gates = evidence_gates(challenger, data, policy)
     if challenger.metrics is not None:
         gates += figure_gates(challenger.metrics, policy)
+    gates += subgroup_gates(challenger.worst_groups, policy)
     gates += audit_gates(challenger.checks, policy)
     if champion is not None and all(gate.passed for gate in gates):
         if champion.bundle_sha256 == challenger.bundle_sha256:
@@ -85,57 +84,22 @@ def decide(
 
 def comparison_gates(new: Reading | None, champion: Champion, policy: Policy) -> list[Gate]:
     """Not inferior by the policy's margins, and better beyond chance on its figure: each by the
-    lower bound of the paired bootstrap's 95 % interval over patients."""
-    old = champion.reading
+    lower bound of the 95 % interval of the paired difference (`paired.py`)."""
+    name, old = "champion on the same films", champion.reading
     if new is None or old is None:
-        return [Gate("champion on the same films", champion.obstacle, "scored", False)]
-    if not _same_films(new.scores, old.scores):
-        return [Gate("champion on the same films", "scored on others", "scored", False)]
-    draws = patient_weights(new.scores, policy.num_draws, policy.seed)
-    gates = []
-    for name, margin in policy.margins.items():
-        low = gain(name, new, old, draws).ci_low
-        gates.append(
-            Gate(f"gain in {name}, lower bound", low, f"at least {-margin:g}", low >= -margin)
-        )
-    low = gain(policy.improve, new, old, draws).ci_low
-    return [*gates, Gate(f"gain in {policy.improve}, lower bound", low, "above 0", low > 0)]
+        return [Gate(name, champion.obstacle, "scored", False)]
+    try:
+        found = compare({"challenger": new, "champion": old}, policy.num_draws, policy.seed)
+    except EvaluationError as error:
+        return [Gate(name, str(error), "scored", False)]
+    (gains,) = found["pairs"]
 
+    def gate(figure: FigureName, bound: float, asked: str, strictly: bool = False) -> Gate:
+        low = gains[figure]["ci_low"]
+        passed = low > bound if strictly else low >= bound
+        return Gate(f"gain in {figure}, lower bound", low, asked, passed)
 
-def gain(name: FigureName, new: Reading, old: Reading, draws_DN: Floats) -> Difference:
-    """Of a figure of the same films, new less old, in the same bootstrap draws."""
-    statistic = STATISTICS[name]
-
-    def difference(weights_DN: Floats) -> Floats:
-        return statistic(new.scores, new.threshold, weights_DN) - statistic(
-            old.scores, old.threshold, weights_DN
-        )
-
-    whole = np.ones((1, draws_DN.shape[1]))
-    return Difference.of(float(difference(whole)[0]), difference(draws_DN))
-
-
-def _same_films(new: Scores, old: Scores) -> bool:
-    return np.array_equal(new.labels, old.labels) and np.array_equal(
-        new.patient_keys, old.patient_keys
-    )
-
-
-def sensitivity(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
-    ill = scores.labels == 1
-    share: Floats = weights_DN @ (ill & (scores.probabilities >= threshold)) / (weights_DN @ ill)
-    return share
-
-
-def specificity(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
-    well = scores.labels == 0
-    share: Floats = weights_DN @ (well & (scores.probabilities < threshold)) / (weights_DN @ well)
-    return share
-
-
-STATISTICS: dict[FigureName, Callable[[Scores, float, Floats], Floats]] = {
-    "auroc": auroc,
-    "balanced_accuracy": balanced_accuracy,
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-}
+    return [
+        *(gate(figure, -m, f"at least {-m:g}") for figure, m in policy.margins.items()),
+        gate(policy.improve, 0, "above 0", strictly=True),
+    ]

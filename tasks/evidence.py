@@ -12,12 +12,14 @@ import pandas as pd
 from pneumo_core import bundle, certificate, manifest, pinned_sample
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation import as_scores, predict
-from pneumo_core.gates import Challenger, Data, Reading
+from pneumo_core.gates import Challenger, Data
 from pneumo_core.inventory import take_inventory
+from pneumo_core.paired import Reading
 from pneumo_core.params import ValidateParams
 from pneumo_core.pinned_sample import Sample
 from pneumo_core.promotion import Champion
 from pneumo_core.scoring import Scorer
+from pneumo_core.subgroups import subgroups, worst_groups
 from tasks import places
 
 
@@ -50,8 +52,11 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
     identity = bundle.identity(folder / places.BUNDLE)
     table, predictions = manifest.read(places.SPLIT), _predictions(folder)
     reading = films = deviation = None
+    worst: dict[str, Any] = {}
     if predictions is not None:
         reading = _reading(predictions, scorer, operating_point)
+        if reading is not None:
+            worst = worst_groups(subgroups(predictions, reading.scores, reading.threshold))
         known = predictions[["image_id", "label"]].merge(table[["image_id", "sha256"]], how="left")
         films = certificate.test_split_hash(known)
         deviation = round(pinned_sample.deviation(sample_of(cell), scorer, read_film), 4)
@@ -61,6 +66,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
         manifest_sha256=scorer.description.origin.data_sha256,
         metrics=_json(folder / "test" / "metrics.json"),
         reading=reading,
+        worst_groups=worst,
         test_split_hash=films,
         deviation=deviation,
         checks=[*audit.get("augmentation", ()), *audit.get(cell, ())],
@@ -114,7 +120,7 @@ def _predictions(cell: Path) -> pd.DataFrame | None:
     """Those on test; None: there are none, or what is there is none."""
     try:
         found = pd.read_csv(cell / "test" / "predictions.csv")
-        return found[["image_id", "path", "patient_key", "label", "probability"]]
+        found[["image_id", "path", "patient_key", "label", "probability"]]
     except (FileNotFoundError, ValueError, KeyError):
         return None
 

@@ -31,6 +31,7 @@ EVALUATED = Path("results/evaluate/cells")  # a folder a cell
 BUNDLE = "bundle"
 SAMPLE = "pinned_sample.json"  # beside the bundle in the registry
 LEADERBOARD = Path("results/evaluate/leaderboard.csv")
+COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
 
 AUDIT = Path("results/audit/audit.json")

@@ -32,7 +32,12 @@ class PneumoModel(PythonModel):
         self._scorer = Scorer.load(bundle)
         self._limits = ValidateParams(image_size_px=self._scorer.description.image_size_px)
         meta = bundle.parents[1] / META
-        self._registered = yaml.safe_load(meta.read_text()) if meta.is_file() else {}
+        registered = yaml.safe_load(meta.read_text()) if meta.is_file() else {}
+        # A number or a text, as the registry is embedded or a server.
+        self._name, self._version = (
+            str(registered[key]) if registered.get(key) else None
+            for key in ("model_name", "model_version")
+        )
 
     def predict(
         self,
@@ -56,8 +61,8 @@ class PneumoModel(PythonModel):
                 "decision": np.where(probabilities >= threshold, LABELS[1], LABELS[0]),
                 "operating_point": name,
                 "threshold": threshold,
-                "model": self._registered.get("model_name"),
-                "version": self._registered.get("model_version"),
+                "model": self._name,
+                "version": self._version,
             }
         )
 

@@ -16,8 +16,6 @@ from pneumo_core.operating_point import calibrated
 from pneumo_core.params import Precision
 from pneumo_core.progress import track
 
-BATCH_SIZE = 64
-
 
 @dataclass(frozen=True)
 class Scorer:
@@ -55,10 +53,10 @@ def score(
     """Logit of PNEUMONIA minus that of NORMAL for films [N, H, W]; [N]."""
     device = choose_device(precision)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
-    parts = []
+    size, parts = device.read_batch_size(images.shape[-1]), []
     with torch.inference_mode(), device.autocast():
-        for start in track(range(0, len(images), BATCH_SIZE), "score", unit="batch"):
-            logits_BK = model(to_batch(images[start : start + BATCH_SIZE], normalisation, device))
+        for start in track(range(0, len(images), size), "score", unit="batch"):
+            logits_BK = model(to_batch(images[start : start + size], normalisation, device))
             logits_BK = logits_BK.double()
             parts.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
     return np.concatenate(parts)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pneumo_core import bundle
+from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.compute import Normalisation, choose_device, to_batch
 from pneumo_core.images import Gray, Images, resize
@@ -54,7 +55,7 @@ def score(
     device = choose_device(precision)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
     size, parts = device.read_batch_size(images.shape[-1]), []
-    with torch.inference_mode(), device.autocast():
+    with torch.inference_mode(), device.autocast(), freed_memory_kept():
         for start in track(range(0, len(images), size), "score", unit="batch"):
             logits_BK = model(to_batch(images[start : start + size], normalisation, device))
             logits_BK = logits_BK.double()

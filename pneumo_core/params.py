@@ -96,6 +96,7 @@ class TrainParams(Section):
     schedule: Literal["step", "one_cycle"]
     class_weights: tuple[PositiveFloat, PositiveFloat]  # NORMAL, PNEUMONIA
     label_smoothing: float = Field(ge=0, lt=1)
+    patience_epochs: int | None = Field(default=None, ge=1)
     feature_cache_gb: float = Field(gt=0)
     frozen: StrategyParams
     partial: StrategyParams

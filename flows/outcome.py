@@ -4,21 +4,30 @@ import json
 
 from tasks import places
 
+SHOWN = ("auroc", "accuracy", "sensitivity", "specificity")
+
 
 def describe() -> str:
-    """The best cell with its figures, what the registry decided, and where the report is."""
-    decision = json.loads(places.DECISION.read_text("utf-8"))
-    cell = decision["cell"]
-    lines = [
-        f"Best by validation: {cell}, {decision['outcome']} ({'; '.join(decision['reasons'])})"
-    ]
+    """For each role the cell with its figures and the decision; and where the report is."""
+    decided = json.loads(places.DECISION.read_text("utf-8"))
+    lines = []
+    for role, decision in decided.items():
+        cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
+        lines.append(f"{role}: {cell}, {decision['outcome']} ({why})")
+    for cell in sorted({decision["cell"] for decision in decided.values()} - {None}):
+        lines += [cell, *_figures(cell)]
+    lines.append(f"Report: {(places.REPORT / 'index.html').resolve()}")
+    return "\n".join(lines)
+
+
+def _figures(cell: str) -> list[str]:
+    lines = []
     for split, name in (("val", "validation"), ("test", "test")):
         metrics = json.loads((places.EVALUATED / cell / split / "metrics.json").read_text("utf-8"))
         shown = ", ".join(
             f"{figure} {metrics[figure]['value']:.3f} "
             f"[{metrics[figure]['ci_low']:.3f}, {metrics[figure]['ci_high']:.3f}]"
-            for figure in ("auroc", "accuracy", "sensitivity", "specificity")
+            for figure in SHOWN
         )
         lines.append(f"  {name:10} n = {metrics['n']}: {shown}")
-    lines.append(f"Report: {(places.REPORT / 'index.html').resolve()}")
-    return "\n".join(lines)
+    return lines

@@ -14,7 +14,8 @@ PneumoError
 ├── WeightsError       pretrained weights are missing or are not what they should be
 ├── BundleError        a model bundle is incomplete, altered or of another version
 ├── EvaluationError    figures that these predictions cannot give
-├── PromotionError     the registry or the policy cannot be read
+├── PromotionError     the registry or a policy cannot be used as asked
+├── LedgerError        an append-only file is damaged
 └── PipelineError      a stage failed, or this is no pneumo project
 """
 
@@ -68,6 +69,10 @@ class EvaluationError(PneumoError):
 
 
 class PromotionError(PneumoError):
+    pass
+
+
+class LedgerError(PneumoError):
     pass
 
 

@@ -159,7 +159,8 @@ class ReportParams(Section):
 
 
 class PromoteParams(Section):
-    policy: str
+    policies: str  # the folder
+    roles: tuple[str, ...] = Field(min_length=1)  # each an alias, and a file of that folder
     registered_model: str
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import bundle, manifest
+from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.evaluation import as_scores, predict, read_evaluation, write_evaluation
@@ -22,7 +23,7 @@ from pneumo_core.paired import compare, tied_with
 from pneumo_core.params import EvaluateParams
 from pneumo_core.scoring import Scorer
 from pneumo_core.shifted import shifted
-from tasks import ledger, places
+from tasks import ledger, places, runs, tracking
 
 SHIFTED = "val_shifted"
 
@@ -47,6 +48,8 @@ def run(params: EvaluateParams) -> None:
         leaderboard.to_csv(draft_file, index=False)
     best = leaderboard.iloc[0].to_dict()
     write_json(places.METRICS, best)
+    with tracking.copying("the evaluation"):
+        runs.record_evaluation(all_params.load(places.PARAMS).train)
     print(
         f"evaluate: best on validation is {best['cell']} (AUROC {best['val_auroc']:.4f}, "
         f"shifted {best['val_shifted_auroc']:.4f}; on test AUROC {best['test_auroc']:.4f}, "

@@ -16,7 +16,17 @@ NO_SAY_IN_RESULTS = {
     for name in ("allocation", "atomic", "errors", "events", "params", "progress")
 } | {
     f"tasks.{name}"
-    for name in ("device_lock", "dvc_graph", "ledger", "places", "provenance", "tracking")
+    for name in (
+        "device_lock",
+        "dvc_graph",
+        "ledger",
+        "places",
+        "provenance",
+        "registration",
+        "runs",
+        "tracking",
+        "training_run",
+    )
 }
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

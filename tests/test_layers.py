@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 
 # What carries, shows or reports results without having a say in them.
 NO_SAY_IN_RESULTS = {
-    f"pneumo_core.{name}" for name in ("atomic", "errors", "events", "params", "progress")
+    f"pneumo_core.{name}"
+    for name in ("allocation", "atomic", "errors", "events", "params", "progress")
 } | {
     f"tasks.{name}"
     for name in ("device_lock", "dvc_graph", "ledger", "places", "provenance", "tracking")

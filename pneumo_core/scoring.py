@@ -1,5 +1,6 @@
 """A bundle at work: films in, logits and probabilities out. Always float32, the same everywhere."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def see(
         features.append(inputs[0].flatten(1).float().cpu().numpy())
 
     handle = model.get_classifier().register_forward_pre_hook(keep)
-    with handle, torch.inference_mode(), device.autocast(), freed_memory_kept():
+    memory = freed_memory_kept() if len(images) > size else nullcontext()
+    with handle, torch.inference_mode(), device.autocast(), memory:
         for start in track(range(0, len(images), size), "score", unit="batch"):
             logits_BK = model(to_batch(images[start : start + size], normalisation, device))
             logits_BK = logits_BK.double()

@@ -52,6 +52,22 @@ def load_model(bundle: Path | None, alias: str) -> Model:
     return Model(Reader.load(folder, operating_point_of(alias)), name, version, alias)
 
 
+def successor(model: Model) -> Model | None:
+    """The model that bears the alias now, or None where it is still this one.
+
+    Raises:
+        BundleError, PromotionError: as `load_model`.
+    """
+    if model.alias is None:
+        return None
+    from tasks import registry
+
+    in_use = registry.find_champion(model.name, model.alias)
+    if in_use is not None and str(in_use.version) == model.version:
+        return None
+    return load_model(None, model.alias)
+
+
 def operating_point_of(alias: str) -> str:
     """That of the role's policy, or `OPERATING_POINT` where it has none."""
     policy = places.POLICIES / f"{alias}.yaml"

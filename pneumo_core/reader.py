@@ -1,6 +1,7 @@
 """A bundle that reads films as they come, at one of its operating points."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,7 @@ class Reader:
             for pixels, map_HW in zip(images, maps_BHW, strict=True)
         ]
 
+    @cached_property
     def meaning(self) -> str:
         """What the operating point stands for, by the validation films that it was chosen on."""
         called = self.reference.val_probabilities >= self.threshold

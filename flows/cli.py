@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import registry_commands, weights_commands
+from flows import registry_commands, serve_commands, weights_commands
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -25,6 +25,7 @@ app.add_typer(augment_app, name="augment")
 app.add_typer(weights_commands.app, name="weights")
 app.add_typer(registry_commands.app, name="registry")
 app.command()(registry_commands.promote)
+app.command()(serve_commands.serve)
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
 Alias = Annotated[str, typer.Option(help="Role in the registry.")]

@@ -7,6 +7,7 @@ PneumoError
 ├── SourceError        the images asked for are not there, or not in a known layout
 │   └── ArchiveError   an archive that is broken or would do harm when opened
 ├── ImageError         one file cannot be decoded; the caller quarantines it
+│   └── NoFilmError    it can, but it is no chest film
 ├── DataError          the images cannot be used as asked (counts, classes, expectations)
 │   ├── SplitError     no split of whole patients has the sizes asked for
 │   └── CertificateError  the data are not shown to be free of leaks
@@ -37,6 +38,10 @@ class ArchiveError(SourceError):
 
 
 class ImageError(PneumoError):
+    pass
+
+
+class NoFilmError(ImageError):
     pass
 
 

@@ -36,6 +36,8 @@ METRICS = Path("results/evaluate/metrics.json")
 
 AUDIT = Path("results/audit/audit.json")
 
+POLICIES = Path("mlflow")  # a file a role
+
 REPORT = Path("reports")
 PAGE, FIGURES = "index.html", "figures"
 DECISION = Path("results/promote/decision.json")

@@ -69,7 +69,7 @@ def test_core_runs_where_only_the_base_dependencies_are() -> None:
     """Every module of the core imports with the optional packages made impossible to import."""
     code = f"""
 import importlib, pkgutil, sys
-for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3"):
+for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3", "fastapi"):
     sys.modules[name] = None
 sys.path.insert(0, {str(ROOT)!r})
 import pneumo_core

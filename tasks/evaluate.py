@@ -31,6 +31,7 @@ from pneumo_core.params import EvaluateParams
 from pneumo_core.reference import Reference, describe, drawn
 from pneumo_core.scoring import Features, Scorer
 from pneumo_core.shifted import shifted
+from pneumo_core.views import VIEWS
 from tasks import ledger, places, runs, tracking
 
 SHIFTED = "val_shifted"
@@ -71,7 +72,8 @@ def _make_bundle(
     """Temperature and thresholds from validation complete what was trained."""
     blueprint = Blueprint.model_validate(json.loads((trained / places.BLUEPRINT).read_text()))
     val, val_images = _films(table, images, "val")
-    scorer = Scorer.untempered(blueprint, trained / places.WEIGHTS)
+    views = VIEWS[: params.num_views]
+    scorer = Scorer.untempered(blueprint, trained / places.WEIGHTS, views)
     logits, features = scorer.see(val_images)
     predictions = as_predictions(scorer, val, logits)
     on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
@@ -81,6 +83,7 @@ def _make_bundle(
     description = Description(
         **dict(blueprint),
         temperature=temperature,
+        views=views,
         calibration_prevalence=float(as_scores(predictions).labels.mean()),
         operating_points=choose_operating_points(as_scores(predictions), params),
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import weights_commands
+from flows import retraining_commands, weights_commands
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -23,6 +23,7 @@ app = typer.Typer(
 augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
 app.add_typer(augment_app, name="augment")
 app.add_typer(weights_commands.app, name="weights")
+app.command()(retraining_commands.diff)
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
 Alias = Annotated[str, typer.Option(help="Role in the registry.")]
@@ -55,6 +56,7 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one value of params.yaml."),
     ] = None,
+    promote: Annotated[bool, typer.Option(help="Or stop before the registry is asked.")] = True,
 ) -> None:
     """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
     from flows import outcome, params_file
@@ -64,13 +66,13 @@ def run(
     if profile or values:
         params_file.rewrite(profile, values or [])
     params.load(places.PARAMS)  # a bad value is an error now, not in the middle
-    if dvc_graph.stale_stages():
+    if dvc_graph.stale_stages(promote):
         from flows import pipeline
 
-        pipeline.run()
+        pipeline.run(promote)
     else:
         print("Nothing to do: every result is newer than what it depends on.")
-    print(outcome.describe())
+    print(outcome.describe(promote))
 
 
 @app.command()

@@ -5,13 +5,13 @@ import json
 from tasks import places
 
 
-def describe() -> str:
-    """The best cell with its figures, what the registry decided, and where the report is."""
-    decision = json.loads(places.DECISION.read_text("utf-8"))
-    cell = decision["cell"]
-    lines = [
-        f"Best by validation: {cell}, {decision['outcome']} ({'; '.join(decision['reasons'])})"
-    ]
+def describe(promote: bool) -> str:
+    """The best cell with its figures, what the registry decided if it was asked, and the report."""
+    cell = json.loads(places.METRICS.read_text("utf-8"))["cell"]
+    lines = [f"Best by validation: {cell}"]
+    if promote:
+        decision = json.loads(places.DECISION.read_text("utf-8"))
+        lines[0] += f", {decision['outcome']} ({'; '.join(decision['reasons'])})"
     for split, name in (("val", "validation"), ("test", "test")):
         metrics = json.loads((places.EVALUATED / cell / split / "metrics.json").read_text("utf-8"))
         shown = ", ".join(

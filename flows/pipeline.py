@@ -26,10 +26,14 @@ def run_one(stage: str) -> State[None]:
 
 
 @flow(name="pneumo")
-def pipeline() -> State[None]:
-    """Runs what DVC finds stale, each stage as soon as what it needs is there."""
+def pipeline(promote: bool = True) -> State[None]:
+    """Runs what DVC finds stale, each stage as soon as what it needs is there.
+
+    Args:
+        promote: False stops before the registry is asked.
+    """
     futures: dict[str, PrefectFuture[Any]] = {}
-    for stage, needs in dvc_graph.stale_stages().items():
+    for stage, needs in dvc_graph.stale_stages(promote).items():
         before = [futures[need] for need in sorted(needs)]
         futures[stage] = run_one.submit(stage, wait_for=before)
     for future in futures.values():
@@ -40,13 +44,13 @@ def pipeline() -> State[None]:
     return Completed(message=f"{len(futures)} stages run")
 
 
-def run() -> None:
+def run(promote: bool = True) -> None:
     """Runs the flow on the Prefect server that is configured, or on one of its own.
 
     Raises:
         PipelineError: a stage failed.
     """
     by_device = pipeline.with_options(task_runner=ThreadPoolTaskRunner(max_workers=num_slots()))
-    state = by_device(return_state=True)
+    state = by_device(promote, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 LOCK = Path("dvc.lock")
+PROMOTE = "promote"
 
 
 def locked_hashes(*stages: str) -> dict[str, str]:
@@ -17,10 +18,13 @@ def locked_hashes(*stages: str) -> dict[str, str]:
     }
 
 
-def stale_stages() -> dict[str, set[str]]:
+def stale_stages(promote: bool = True) -> dict[str, set[str]]:
     """What DVC would run and all that stands behind it, each with the stale stages it waits for.
 
     In the order of `dvc.yaml`, in which a stage stands behind what it needs.
+
+    Args:
+        promote: False leaves out the stage of that name, the only one that changes the registry.
     """
     from dvc.repo import Repo
 
@@ -32,4 +36,6 @@ def stale_stages() -> dict[str, set[str]]:
             needs = {need.addressing for need in graph[stage]} & stale.keys()
             if needs or stage.addressing in changed:
                 stale[stage.addressing] = needs
+        if not promote:
+            stale.pop(PROMOTE, None)  # no stage stands behind it
         return stale

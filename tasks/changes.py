@@ -37,7 +37,7 @@ def describe(revision: str) -> str:
     if there is None:
         parts.append(f"No results of {revision} are in the DVC store: nothing to compare with.")
     else:
-        parts[-1] += f", there {there.cell}"
+        parts[-1] += f", in {revision} {there.cell}"
     parts += [_plot(here, there, revision), "### Promotion", _promotion()]
     for title, table in (
         ("Parameters that differ", parameters),
@@ -100,4 +100,5 @@ def _dvc_diff(what: str, revision: str) -> str:
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise PipelineError(f"DVC cannot compare with {revision}: {done.stderr.strip()}")
-    return done.stdout.strip()
+    table = done.stdout.strip()
+    return table if table.count("\n") > 1 else ""  # more than its head

@@ -249,17 +249,30 @@ def test_promotion_adds_the_decision_to_the_branch(
     assert re.search(r"as champion: \*\*(promoted|refused)\*\*", promoted.summary)
 
 
-@pytest.mark.usefixtures("promoted")
-def test_merged_branch_leaves_nothing_to_do(actions: Actions) -> None:
-    git("update-ref", "refs/heads/main", "retrain-1-1", cwd=actions.origin)
+def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(
+    retrained: Ran, promoted: Ran, actions: Actions
+) -> None:
+    """As after the branch was merged; what that commit has comes from the store."""
+    git("branch", "merged", retrained.outputs["commit"], cwd=promoted.clone)
+    (described,) = re.findall(r"Best by.*", retrained.summary)
+    said = subprocess.run(
+        ["pneumo", "diff", "merged"],
+        cwd=promoted.clone,
+        env=actions.environment | actions.settings["vars"] | actions.settings["secrets"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"{described}, in merged tf_efficientnet_lite0-frozen" in said
+    drawn = {side: re.findall(rf"test auroc +{side} +(.*)", said) for side in ("here", "merged")}
+    assert drawn["here"] == drawn["merged"] != []
+    assert said.count("None.") == 2  # neither parameters nor metrics differ
+
+
+def test_where_nothing_is_new_there_is_no_branch(actions: Actions, promoted: Ran) -> None:
     before = branches(actions.origin)
-    github = on_main(actions, 2)
-    ran = actions.run("retrain", github=github)
-    assert "Nothing to do" in ran.said
-    assert ran.outputs["commit"] == github["sha"]
+    subprocess.run(["make", "--old-file=install", "branch"], cwd=promoted.clone, check=True)
     assert branches(actions.origin) == before
-    assert re.search(r"test auroc +origin/main .*●", ran.summary)
-    assert ran.summary.count("None.") == 2  # neither parameters nor metrics differ
 
 
 MAIN = {"event_name": "push", "ref": "refs/heads/main", "sha": "old"}

@@ -40,9 +40,9 @@ test: check ## Everything that must hold
 
 # What .github/workflows/retrain.yml does, step by step.
 retrain: install ## Fetch what was computed before, run what is stale, store it; nobody is promoted
-	dvc pull --quiet --run-cache --allow-missing
+	dvc pull --quiet --allow-missing # nothing is there without a committed dvc.lock
 	pneumo run --no-promote
-	dvc push --run-cache
+	dvc push
 
 summary: install ## Figures, parameters and promotion against BASE (origin/main), in Markdown
 	@pneumo diff $(BASE)
@@ -54,7 +54,7 @@ branch: install ## Commit dvc.lock and ledger/, if they changed, to a branch and
 
 promote: retrain ## The same, then ask the registry: the best cell becomes champion if it may
 	dvc repro --single-item --force promote
-	dvc push --run-cache
+	dvc push
 
 lock: install ## Choose the newest versions that pyproject.toml allows
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \

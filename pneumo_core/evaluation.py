@@ -13,7 +13,7 @@ from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.bundle import Description
 from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Images
-from pneumo_core.metrics import Scores, confusion, figures
+from pneumo_core.metrics import Floats, Scores, confusion, figures
 from pneumo_core.params import EvaluateParams
 from pneumo_core.scoring import Scorer
 
@@ -22,7 +22,10 @@ PREDICTION_COLUMNS = ["image_id", "path", "patient_key", "label", "subtype"]
 
 def predict(scorer: Scorer, films: pd.DataFrame, images: Images) -> pd.DataFrame:
     """The rows of `predictions.csv`; images [N, H, W] in the order of the films."""
-    logits = scorer.logits(images)
+    return as_predictions(scorer, films, scorer.logits(images))
+
+
+def as_predictions(scorer: Scorer, films: pd.DataFrame, logits: Floats) -> pd.DataFrame:
     return films[PREDICTION_COLUMNS].assign(logit=logits, probability=scorer.probabilities(logits))
 
 

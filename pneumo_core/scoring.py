@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -17,6 +19,8 @@ from pneumo_core.params import Precision
 from pneumo_core.progress import track
 
 BATCH_SIZE = 64
+
+Features = npt.NDArray[np.float32]  # [N, F], before the classifier
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,11 @@ class Scorer:
 
     def logits(self, images: Images) -> Floats:
         """Log odds of PNEUMONIA, before temperature; images [N, H, W] of the bundle's size."""
-        return score(self.model, images, self.description.normalisation)
+        return self.see(images)[0]
+
+    def see(self, images: Images) -> tuple[Floats, Features]:
+        """Logits [N] and what the classifier makes them of, [N, F]."""
+        return see(self.model, images, self.description.normalisation)
 
     def probabilities(self, logits: Floats) -> Floats:
         return calibrated(logits, self.description.temperature)
@@ -47,18 +55,33 @@ class Scorer:
 
 
 def score(
-    model: nn.Module,
+    model: Any,
     images: Images,
     normalisation: Normalisation,
     precision: Precision = "float32",
 ) -> Floats:
     """Logit of PNEUMONIA minus that of NORMAL for films [N, H, W]; [N]."""
+    return see(model, images, normalisation, precision)[0]
+
+
+def see(
+    model: Any,
+    images: Images,
+    normalisation: Normalisation,
+    precision: Precision = "float32",
+) -> tuple[Floats, Features]:
+    """As `score`, and what the classifier of the timm model was given, [N, F]."""
     device = choose_device(precision)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
-    parts = []
-    with torch.inference_mode(), device.autocast():
+    logits, features = [], []
+
+    def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        features.append(inputs[0].flatten(1).float().cpu().numpy())
+
+    handle = model.get_classifier().register_forward_pre_hook(keep)
+    with handle, torch.inference_mode(), device.autocast():
         for start in track(range(0, len(images), BATCH_SIZE), "score", unit="batch"):
             logits_BK = model(to_batch(images[start : start + BATCH_SIZE], normalisation, device))
             logits_BK = logits_BK.double()
-            parts.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
-    return np.concatenate(parts)
+            logits.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
+    return np.concatenate(logits), np.concatenate(features)

@@ -12,12 +12,14 @@ import pandas as pd
 from pneumo_core import bundle, manifest
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Description
-from pneumo_core.evaluation import as_scores, predict, write_evaluation
+from pneumo_core.evaluation import as_predictions, as_scores, predict, write_evaluation
 from pneumo_core.images import Images, Stack
+from pneumo_core.metrics import Scores
 from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
 from pneumo_core.packed import PackedImages
 from pneumo_core.params import EvaluateParams
-from pneumo_core.scoring import Scorer
+from pneumo_core.reference import Reference, describe, drawn
+from pneumo_core.scoring import Features, Scorer
 from tasks import ledger, places
 
 
@@ -50,8 +52,8 @@ def _make_bundle(
     blueprint = Blueprint.model_validate(json.loads((trained / places.BLUEPRINT).read_text()))
     val, val_images = _films(table, images, "val")
     scorer = Scorer.untempered(blueprint, trained / places.WEIGHTS)
-    predictions = predict(scorer, val, val_images)
-    logits = predictions["logit"].to_numpy(np.float64)
+    logits, features = scorer.see(val_images)
+    predictions = as_predictions(scorer, val, logits)
     temperature = fit_temperature(as_scores(predictions).labels, logits)
     predictions["probability"] = calibrated(logits, temperature)
     description = Description(
@@ -59,8 +61,19 @@ def _make_bundle(
         temperature=temperature,
         operating_points=choose_operating_points(as_scores(predictions), params),
     )
-    bundle.save(folder, description, trained / places.WEIGHTS)
+    reference = _make_reference(scorer, table, images, features, as_scores(predictions))
+    bundle.save(folder, description, trained / places.WEIGHTS, reference.write)
     write_evaluation(folder.parent / "val", predictions, description, "val", params)
+
+
+def _make_reference(
+    scorer: Scorer, table: pd.DataFrame, images: Stack, val_features: Features, val: Scores
+) -> Reference:
+    films = drawn(manifest.kept(table, "train"))
+    pixels = images[films["packed_row"].to_numpy(np.int64)]
+    statistics = describe(pixels, films["width_px"], films["height_px"])
+    _, features = scorer.see(pixels)
+    return Reference.of(statistics, features, val_features, val.probabilities, val.labels)
 
 
 def _evaluate(

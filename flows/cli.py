@@ -23,6 +23,7 @@ app = typer.Typer(
 augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
 app.add_typer(augment_app, name="augment")
 app.add_typer(weights_commands.app, name="weights")
+app.command()(retraining_commands.monitor)
 app.command()(retraining_commands.diff)
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]

@@ -39,13 +39,23 @@ def load_model(bundle: Path | None, alias: str) -> Model:
         BundleError: the bundle is incomplete or was altered.
         PromotionError: nobody bears the alias.
     """
+    folder, where_from = find_bundle(bundle, alias)
+    return Model(Scorer.load(folder), where_from)
+
+
+def find_bundle(bundle: Path | None, alias: str) -> tuple[Path, str]:
+    """The folder given, or the registry's behind an alias; and where it is from, in words.
+
+    Raises:
+        PromotionError: nobody bears the alias.
+    """
     if bundle is not None:
-        return Model(Scorer.load(bundle), str(bundle))
+        return bundle, str(bundle)
     from tasks import registry
 
     name = all_params.load(places.PARAMS).promote.registered_model
     folder, version = registry.champion_bundle(name, alias)
-    return Model(Scorer.load(folder), f"{name}@{alias}, version {version}")
+    return folder, f"{name}@{alias}, version {version}"
 
 
 def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:

@@ -21,14 +21,18 @@ HINTS = (  # what DVC says after every stage
 )
 
 
-def run_stage(stage: str, log: Callable[[str], None] | None = None) -> None:
+def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool = False) -> None:
     """Runs one stage; its output goes to `log` by line, or straight to the terminal.
+
+    Args:
+        force: even where DVC would find nothing to do.
 
     Raises:
         PipelineError: the stage failed; what it printed last is in the message.
     """
     # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    command += ["--force"] * force
     process = subprocess.Popen(
         command,
         env=environment(),

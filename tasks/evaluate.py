@@ -18,7 +18,7 @@ from pneumo_core.metrics import Scores
 from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
 from pneumo_core.packed import PackedImages
 from pneumo_core.params import EvaluateParams
-from pneumo_core.reference import Reference, describe, drawn
+from pneumo_core.reference import Reference, describe, drawn, peers
 from pneumo_core.scoring import Features, Scorer
 from tasks import ledger, places
 
@@ -69,11 +69,14 @@ def _make_bundle(
 def _make_reference(
     scorer: Scorer, table: pd.DataFrame, images: Stack, val_features: Features, val: Scores
 ) -> Reference:
-    films = drawn(manifest.kept(table, "train"))
-    pixels = images[films["packed_row"].to_numpy(np.int64)]
-    statistics = describe(pixels, films["width_px"], films["height_px"])
-    _, features = scorer.see(pixels)
-    return Reference.of(statistics, features, val_features, val.probabilities, val.labels)
+    learned = drawn(manifest.kept(table, "train"))
+    _, features = scorer.see(images[learned["packed_row"].to_numpy(np.int64)])
+    films = manifest.kept(table, "val")
+    rows = films.index.get_indexer(peers(manifest.kept(table).query("split != 'test'")))
+    compared = films.iloc[rows]
+    pixels = images[compared["packed_row"].to_numpy(np.int64)]
+    statistics = describe(pixels, compared["width_px"], compared["height_px"])
+    return Reference.of(features, val_features, val.probabilities, val.labels, rows, statistics)
 
 
 def _evaluate(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow
@@ -55,7 +54,7 @@ def call_for_training(findings: Findings) -> str:
     """
     if get_current_settings().api.url is None:
         return f"No Prefect server is configured; to train: {BY_HAND}"
-    found = json.dumps(asdict(findings), sort_keys=True).encode()
+    found = json.dumps(findings.as_json()).encode()
     try:
         run = run_deployment(
             RETRAIN,

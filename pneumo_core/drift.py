@@ -8,15 +8,19 @@ at most at `max_false_alarm_rate`; sure but small differences, which every re-en
 left out by `min_distance`.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
+from pneumo_core.images import Images
+from pneumo_core.metrics import Floats
 from pneumo_core.paired import holm
 from pneumo_core.params import MonitorParams
-from pneumo_core.reference import STATISTICS, Numbers, Reference
+from pneumo_core.reference import STATISTICS, Numbers, Reference, describe
+from pneumo_core.scoring import Scorer
 
 NUM_DIRECTIONS = 4
 MIN_PATIENTS = 10  # fewer cannot show any drift that matters
@@ -44,7 +48,10 @@ class Comparison:
 
 
 def figures_of(
-    statistics: Numbers, features: Numbers, strangeness: Numbers, probabilities: Numbers
+    statistics: Numbers,
+    features: Numbers,
+    strangeness: Numbers | Floats,
+    probabilities: Numbers | Floats,
 ) -> pd.DataFrame:
     """A row a film, a column for each of `KINDS`.
 
@@ -57,6 +64,19 @@ def figures_of(
     others = {"probability": probabilities, "strangeness": strangeness} | directions
     columns = described | others
     return pd.DataFrame({name: columns[name] for name in KINDS if name in columns})
+
+
+def measure(
+    scorer: Scorer, reference: Reference, films: pd.DataFrame, pixels: Images
+) -> pd.DataFrame:
+    """The figures of films of a manifest, whose pixels [N, H, W] are at the bundle's size."""
+    logits, features = scorer.see(pixels)
+    return figures_of(
+        describe(pixels, films["width_px"], films["height_px"]),
+        reference.project(features),
+        reference.strangeness(features),
+        scorer.probabilities(logits),
+    )
 
 
 def figures_of_peers(reference: Reference) -> pd.DataFrame:
@@ -82,7 +102,8 @@ def compare(
             p=p,
             reference_median=float(np.median(reference[name])),
             median=float(np.median(later[name])),
-            drifted=p <= params.max_false_alarm_rate and test.statistic >= params.min_distance,
+            drifted=bool(p <= params.max_false_alarm_rate)
+            and bool(test.statistic >= params.min_distance),
         )
         for (name, test), p in zip(tests.items(), p_values, strict=True)
     ]
@@ -118,3 +139,7 @@ class Findings:
         if self.num_labelled >= self.params.min_new_films:
             found.append(f"{self.num_labelled} new films with labels")
         return found
+
+    def as_json(self) -> dict[str, Any]:
+        params = self.params.model_dump(mode="json")
+        return asdict(self) | {"params": params, "reasons": self.reasons}

@@ -5,7 +5,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from pneumo_core.charts import BLUE, GRAY, ORANGE, svg
+from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, svg
 from pneumo_core.drift import Comparison, Findings
 from pneumo_core.metrics import Floats
 from pneumo_core.templating import environment
@@ -37,7 +37,7 @@ def chart(
             axes.step(*_cumulated(reference[each.figure]), color=BLUE, label="training data")
             axes.step(*_cumulated(later[each.figure]), color=colour, linestyle="--")
             verdict = "drifted" if each.drifted else "as before"
-            axes.set_title(f"{each.figure}: {verdict}", color=colour if each.drifted else None)
+            axes.set_title(f"{each.figure}: {verdict}", color=ORANGE if each.drifted else INK)
             axes.set(xlabel=f"{each.kind}, distance {each.distance:.2f}", ylim=(0, 1))
         figure.supylabel("share of films up to this value", fontsize=9)
         figure.legend(["training data", "new films"], loc="outside upper left", ncols=2)

@@ -2,21 +2,18 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pneumo_core import manifest, raw
 from pneumo_core.atomic import write_json, write_text
 from pneumo_core.charts import standalone
-from pneumo_core.drift import MIN_PATIENTS, Findings, compare, figures_of, figures_of_peers
+from pneumo_core.drift import MIN_PATIENTS, Findings, compare, figures_of_peers, measure
 from pneumo_core.drift_page import chart, render
 from pneumo_core.outside import inventory_of
-from pneumo_core.packed import PackedImages
 from pneumo_core.params import Params
-from pneumo_core.reference import Reference, describe, one_per_patient
+from pneumo_core.reference import Reference, one_per_patient
 from pneumo_core.scoring import Scorer
 from pneumo_core.sources import SourceFile
 from pneumo_core.sources.unlabelled import UnlabelledFolder, holds_labelled_films
@@ -43,7 +40,9 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
     with inventory_of(new, scorer.description.image_size_px) as (table, images):
         films = manifest.kept(table).drop_duplicates("pixel_sha256")
         compared = one_per_patient(films)
-        later = _figures(scorer, reference, compared, images)
+        pixels = images[compared["packed_row"].to_numpy(np.int64)]
+    enough = len(compared) >= MIN_PATIENTS
+    later = measure(scorer, reference, compared, pixels) if enough else None
     findings = Findings(
         source=source,
         model=model,
@@ -56,7 +55,7 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         comparisons=tuple(compare(peers, later, params.monitor)) if later is not None else (),
         params=params.monitor,
     )
-    write_json(out / FINDINGS, asdict(findings) | {"reasons": findings.reasons})
+    write_json(out / FINDINGS, findings.as_json())
     write_text(out / PAGE, render(findings, CHART))
     if later is not None:
         write_text(out / CHART, standalone(chart(peers, later, findings.comparisons)))
@@ -81,19 +80,3 @@ def _unseen(files: list[SourceFile], known: set[str]) -> list[SourceFile]:
 
     with ThreadPoolExecutor(raw.NUM_READERS) as pool:
         return [file for file, new in zip(files, pool.map(is_new, files), strict=True) if new]
-
-
-def _figures(
-    scorer: Scorer, reference: Reference, films: pd.DataFrame, images: PackedImages
-) -> pd.DataFrame | None:
-    """None where there are too few films to compare."""
-    if len(films) < MIN_PATIENTS:
-        return None
-    pixels = images[films["packed_row"].to_numpy(np.int64)]
-    logits, features = scorer.see(pixels)
-    return figures_of(
-        describe(pixels, films["width_px"], films["height_px"]),
-        reference.project(features),
-        reference.strangeness(features),
-        scorer.probabilities(logits),
-    )

@@ -53,7 +53,7 @@ branch: install ## Commit dvc.lock and ledger/, if they changed, to a branch and
 		&& git commit --quiet --message "Retrain" && git push origin HEAD; }
 
 promote: retrain ## The same, then ask the registry: the best cell becomes champion if it may
-	dvc repro --single-item --force promote
+	pneumo promote
 	dvc push
 
 lock: install ## Choose the newest versions that pyproject.toml allows

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import retraining_commands, weights_commands
+from flows import registry_commands, retraining_commands, serve_commands, weights_commands
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -23,6 +23,9 @@ app = typer.Typer(
 augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
 app.add_typer(augment_app, name="augment")
 app.add_typer(weights_commands.app, name="weights")
+app.add_typer(registry_commands.app, name="registry")
+app.command()(registry_commands.promote)
+app.command()(serve_commands.serve)
 app.command()(retraining_commands.monitor)
 app.command()(retraining_commands.diff)
 

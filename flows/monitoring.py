@@ -12,12 +12,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import Completed
 
-from flows.models import find_bundle
 from pneumo_core import params as all_params
 from pneumo_core.drift import Findings
 from pneumo_core.errors import PipelineError
 from tasks import monitor as body
-from tasks import places
+from tasks import places, registry
 
 RETRAIN = "pneumo/retrain"  # flow and deployment, as in prefect.yaml
 BY_HAND = "dvc repro --force --single-item ingest && pneumo run"
@@ -42,8 +41,12 @@ def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
 def look(source: str | None, bundle: Path | None, alias: str, out: Path) -> Findings:
     """Raises what `tasks.monitor.run` raises, and PromotionError where nobody bears the alias."""
     params = all_params.load(places.PARAMS)
-    folder, where_from = find_bundle(bundle, alias)
-    return body.run(source or params.ingest.source, folder, where_from, params, out)
+    where_from = str(bundle)
+    if bundle is None:
+        name = params.promote.registered_model
+        bundle, version = registry.champion_bundle(name, alias)
+        where_from = f"{name}@{alias}, version {version}"
+    return body.run(source or params.ingest.source, bundle, where_from, params, out)
 
 
 def call_for_training(findings: Findings) -> str:

@@ -7,6 +7,7 @@ PneumoError
 ├── SourceError        the images asked for are not there, or not in a known layout
 │   └── ArchiveError   an archive that is broken or would do harm when opened
 ├── ImageError         one file cannot be decoded; the caller quarantines it
+│   └── NoFilmError    it can, but it is no chest film
 ├── DataError          the images cannot be used as asked (counts, classes, expectations)
 │   ├── SplitError     no split of whole patients has the sizes asked for
 │   └── CertificateError  the data are not shown to be free of leaks
@@ -14,7 +15,8 @@ PneumoError
 ├── WeightsError       pretrained weights are missing or are not what they should be
 ├── BundleError        a model bundle is incomplete, altered or of another version
 ├── EvaluationError    figures that these predictions cannot give
-├── PromotionError     the registry or the policy cannot be read
+├── PromotionError     the registry or a policy cannot be used as asked
+├── LedgerError        an append-only file is damaged
 └── PipelineError      a stage failed, or this is no pneumo project
 """
 
@@ -36,6 +38,10 @@ class ArchiveError(SourceError):
 
 
 class ImageError(PneumoError):
+    pass
+
+
+class NoFilmError(ImageError):
     pass
 
 
@@ -68,6 +74,10 @@ class EvaluationError(PneumoError):
 
 
 class PromotionError(PneumoError):
+    pass
+
+
+class LedgerError(PneumoError):
     pass
 
 

@@ -2,6 +2,7 @@
 
 It travels in the bundle (`reference.safetensors`) and holds numbers only, no film:
 
+- `statistics` [N, len(STATISTICS)]: of N training films, kept and as they are, not augmented;
 - `val_probabilities`, `val_labels` [V]: calibrated, of all validation films;
 - `peer_*` [P]: of those of them that a later set of films can be held against as a set (`peers`);
 - what `project` and `strangeness` need, learned from training films, and `max_strangeness`, above
@@ -76,6 +77,7 @@ def describe(images: Images, widths_px: Sequence[int], heights_px: Sequence[int]
 
 @dataclass(frozen=True)
 class Reference:
+    statistics: Numbers
     peer_statistics: Numbers  # [P, len(STATISTICS)]
     peer_features: Numbers  # [P, K], in the directions
     peer_strangeness: Numbers
@@ -92,22 +94,25 @@ class Reference:
     @classmethod
     def of(
         cls,
+        statistics: Numbers,
         features: npt.NDArray[Any],
+        val_statistics: Numbers,
         val_features: npt.NDArray[Any],
         val_probabilities: npt.NDArray[Any],
         val_labels: npt.NDArray[np.int64],
         peers: npt.NDArray[np.int64],
-        peer_statistics: Numbers,
     ) -> "Reference":
         """
         Args:
-            features: of training films by `scoring.see`, [N, F]; `val_features` [V, F].
-            peers: places of the peers in validation; `peer_statistics` are by `describe`.
+            statistics: of training films by `describe`, [N, len(STATISTICS)].
+            features: of the same films by `scoring.see`, [N, F]; `val_features` [V, F].
+            peers: places of the peers in validation.
         """
         num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)
         space = PCA(num_directions, svd_solver="full").fit(features.astype(np.float64))
         learned = cls(
-            peer_statistics=peer_statistics,
+            statistics=statistics,
+            peer_statistics=val_statistics[peers],
             peer_features=np.empty((0, num_directions), np.float32),
             peer_strangeness=np.empty(0, np.float32),
             peer_probabilities=val_probabilities[peers].astype(np.float32),

@@ -1,5 +1,6 @@
 """A bundle at work: films in, logits and probabilities out. Always float32, the same everywhere."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from pneumo_core import bundle
+from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.compute import Normalisation, choose_device, to_batch
 from pneumo_core.images import Gray, Images, resize
@@ -17,8 +19,6 @@ from pneumo_core.metrics import Floats
 from pneumo_core.operating_point import calibrated
 from pneumo_core.params import Precision
 from pneumo_core.progress import track
-
-BATCH_SIZE = 64
 
 Features = npt.NDArray[np.float32]  # [N, F], before the classifier
 
@@ -73,15 +73,16 @@ def see(
     """As `score`, and what the classifier of the timm model was given, [N, F]."""
     device = choose_device(precision)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
-    logits, features = [], []
+    size, logits, features = device.read_batch_size(images.shape[-1]), [], []
 
     def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         features.append(inputs[0].flatten(1).float().cpu().numpy())
 
     handle = model.get_classifier().register_forward_pre_hook(keep)
-    with handle, torch.inference_mode(), device.autocast():
-        for start in track(range(0, len(images), BATCH_SIZE), "score", unit="batch"):
-            logits_BK = model(to_batch(images[start : start + BATCH_SIZE], normalisation, device))
+    memory = freed_memory_kept() if len(images) > size else nullcontext()
+    with handle, torch.inference_mode(), device.autocast(), memory:
+        for start in track(range(0, len(images), size), "score", unit="batch"):
+            logits_BK = model(to_batch(images[start : start + size], normalisation, device))
             logits_BK = logits_BK.double()
             logits.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
     return np.concatenate(logits), np.concatenate(features)

@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from pneumo_core import params as all_params
 from pneumo_core.errors import PipelineError
 from pneumo_core.interval_plot import draw_intervals
 from pneumo_core.metrics import Figure
 from tasks import dvc_graph, places
 from tasks.dvc_stage import environment
+from tasks.promote import propose
 
 SHOWN = ("auroc", "sensitivity", "specificity")
 HERE = "here"
@@ -60,11 +62,20 @@ def _plot(here: Winner, there: Winner | None, revision: str) -> str:
 
 
 def _promotion() -> str:
+    """What was decided, or what would be if the registry that is configured here were asked."""
     if dvc_graph.PROMOTE in dvc_graph.stale_stages():
-        return "The registry was not asked about these results yet."
-    decision = json.loads(places.DECISION.read_text("utf-8"))
-    reasons = "; ".join(decision["reasons"])
-    return f"{decision['cell']} as {decision['alias']}: **{decision['outcome']}** ({reasons})."
+        params = all_params.load(places.PARAMS).promote
+        proposals = [propose(params, role) for role in params.roles]
+        decided = {p.role: {"cell": p.cell} | p.decision.as_dict() for p in proposals}
+        head = "The registry was not asked yet. It would be:"
+    else:
+        decided = json.loads(places.DECISION.read_text("utf-8"))
+        head = "It was decided:"
+    lines = [
+        f"- {role}: {d['cell'] or 'no cell'}, **{d['outcome']}** ({'; '.join(d['reasons'])})"
+        for role, d in decided.items()
+    ]
+    return "\n".join([head, "", *lines])
 
 
 def _winner_here() -> Winner:

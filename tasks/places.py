@@ -29,10 +29,14 @@ WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.
 
 EVALUATED = Path("results/evaluate/cells")  # a folder a cell
 BUNDLE = "bundle"
+SAMPLE = "pinned_sample.json"  # beside the bundle in the registry
 LEADERBOARD = Path("results/evaluate/leaderboard.csv")
+COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
 
 AUDIT = Path("results/audit/audit.json")
+
+POLICIES = Path("mlflow")  # a file a role
 
 REPORT = Path("reports")
 PAGE, FIGURES = "index.html", "figures"

@@ -15,7 +15,7 @@ from pneumo_core.packed import PackedImages
 from pneumo_core.params import Params, ReportParams
 from pneumo_core.report import CellFindings, DataFindings, Findings, count_films, render
 from pneumo_core.scoring import Scorer
-from tasks import dvc_graph, places, provenance
+from tasks import dvc_graph, places, provenance, runs, tracking
 
 
 def run(params: ReportParams) -> None:
@@ -37,6 +37,8 @@ def run(params: ReportParams) -> None:
         for figure in figures:
             path = draft / places.FIGURES / f"{figure.name}.svg"
             path.write_text(standalone(figure.svg), encoding="utf-8")
+    with tracking.copying("the report"):
+        runs.record_report(settings.train)
     print(f"report: {places.REPORT / places.PAGE}")
 
 

@@ -12,10 +12,21 @@ ROOT = Path(__file__).parent.parent
 
 # What carries, shows or reports results without having a say in them.
 NO_SAY_IN_RESULTS = {
-    f"pneumo_core.{name}" for name in ("atomic", "errors", "events", "params", "progress")
+    f"pneumo_core.{name}"
+    for name in ("allocation", "atomic", "errors", "events", "params", "progress")
 } | {
     f"tasks.{name}"
-    for name in ("device_lock", "dvc_graph", "ledger", "places", "provenance", "tracking")
+    for name in (
+        "device_lock",
+        "dvc_graph",
+        "ledger",
+        "places",
+        "provenance",
+        "registration",
+        "runs",
+        "tracking",
+        "training_run",
+    )
 }
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -64,7 +75,7 @@ def test_core_runs_where_only_the_base_dependencies_are() -> None:
     """Every module of the core imports with the optional packages made impossible to import."""
     code = f"""
 import importlib, pkgutil, sys
-for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3"):
+for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3", "fastapi"):
     sys.modules[name] = None
 sys.path.insert(0, {str(ROOT)!r})
 import pneumo_core

@@ -33,13 +33,15 @@ def made() -> Reference:
 
 
 def _make(num_val: int) -> Reference:
+    statistics = np.arange((200 + num_val) * len(STATISTICS), dtype=np.float32)
+    statistics, val_statistics = np.split(statistics.reshape(-1, len(STATISTICS)), [200])
     peers = np.arange(0, num_val, 4)
-    statistics = np.arange(len(peers) * len(STATISTICS), dtype=np.float32)
     labels = np.arange(num_val) % 2
     probabilities = np.linspace(0, 1, num_val)
     val = _features(num_val, 1)
-    statistics = statistics.reshape(len(peers), -1)
-    return Reference.of(_features(200, 0), val, probabilities, labels, peers, statistics)
+    return Reference.of(
+        statistics, _features(200, 0), val_statistics, val, probabilities, labels, peers
+    )
 
 
 def test_draw_follows_from_the_films_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +85,9 @@ def test_rate_of_false_rejections_is_the_stated_one() -> None:
     rejected = []
     for seed in range(10):
         train, val = _features(400, 100 + seed), _features(400, 200 + seed)
-        none, labels = np.empty(0, np.int64), np.zeros(400, np.int64)
-        statistics = np.empty((0, len(STATISTICS)), np.float32)
-        made = Reference.of(train, val, np.zeros(400), labels, none, statistics)
+        statistics = np.zeros((400, len(STATISTICS)), np.float32)
+        labels = np.zeros(400, np.int64)
+        made = Reference.of(statistics, train, statistics, val, np.zeros(400), labels, labels)
         assert made.false_rejection_rate == 2 / 401
         rejected.append(np.mean(made.strangeness(films) > made.max_strangeness))
     assert 0.002 < np.mean(rejected) < 0.01
@@ -108,6 +110,7 @@ def test_peers_are_what_later_films_would_be(made: Reference) -> None:
     val = _features(400, 1)[::4]
     assert made.project(val) == pytest.approx(made.peer_features, abs=1e-3)
     assert made.strangeness(val) == pytest.approx(made.peer_strangeness)
+    assert made.peer_statistics[0, 0] == 200 * len(STATISTICS)
     assert made.peer_probabilities.tolist() == made.val_probabilities[::4].tolist()
 
 

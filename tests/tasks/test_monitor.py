@@ -37,7 +37,8 @@ def saved(image: Image.Image, kind: str = "PNG", **options: int) -> bytes:
 
 
 def resized(film: Image.Image, scale: float) -> bytes:
-    return saved(film.resize((round(film.width * scale), round(film.height * scale))))
+    size = round(film.width * scale), round(film.height * scale)
+    return saved(film.resize(size), "JPEG", quality=90)
 
 
 def contrasted(film: Image.Image, factor: float) -> bytes:
@@ -101,15 +102,22 @@ def settle(
         operating_points={"reading_aid": OperatingPoint(0.5, 0.4, 0.6)},
     )
     with inventory_of(known, size_px) as (table, images):
-        films = manifest.kept(table).assign(split="val")
+        films = manifest.kept(table)
         manifest.write(table, folder / places.INGESTED)
         pixels = images[:]
+    is_val = films["patient_group"].rank(method="dense") % 2 == 0
+    films = films.assign(split=np.where(is_val, "val", "train"))
     logits, features = Scorer(model, description).see(pixels)
-    rows = films.index.get_indexer(peers(films))
-    statistics = describe(pixels, films["width_px"], films["height_px"])[rows]
-    labels = manifest.label_indices(films).to_numpy(np.int64)
-    probabilities = 1 / (1 + np.exp(-logits))
-    reference = Reference.of(features, features, probabilities, labels, rows, statistics)
+    statistics = describe(pixels, films["width_px"], films["height_px"])
+    reference = Reference.of(
+        statistics[~is_val],
+        features[~is_val],
+        statistics[is_val],
+        features[is_val],
+        1 / (1 + np.exp(-logits[is_val])),
+        manifest.label_indices(films[is_val]).to_numpy(np.int64),
+        films[is_val].index.get_indexer(peers(films)),
+    )
     bundle.write_weights(model, folder / "weights")
     bundle.save(folder / "bundle", description, folder / "weights", reference.write)
     params = load(ROOT / "params.yaml").model_copy(update={"monitor": MonitorParams()})
@@ -127,7 +135,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> World:
         return PhantomSource(params).files()
 
     folder = tmp_path_factory.mktemp("drawn")
-    return settle(folder, films(1, 150), films(2, 60), "test_efficientnet", 64)
+    return settle(folder, films(1, 200), films(2, 60), "test_efficientnet", 64)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +143,7 @@ def real(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
     files = ZipSource(archive, IngestParams(source=str(archive))).files()
     lot = np.random.default_rng(0).permutation([f for f in files if f.split == "train"])
     folder = tmp_path_factory.mktemp("real")
-    return settle(folder, list(lot[:350]), list(lot[350:500]), "tf_efficientnet_lite0", 128)
+    return settle(folder, list(lot[:500]), list(lot[500:600]), "tf_efficientnet_lite0", 96)
 
 
 @pytest.fixture
@@ -185,7 +193,7 @@ def test_labelled_films_are_counted_each_picture_once_and_broken_ones_told(
 ) -> None:
     folder = world.write(tmp_path / "films/train/NORMAL")
     first = min(folder.iterdir())
-    (folder / "copy.png").write_bytes(saved(Image.open(first)))
+    (folder / "copy.jpeg").write_bytes(first.read_bytes())
     (folder / "broken.jpeg").write_text("no film")
     enough = world.params.monitor.model_copy(update={"min_new_films": len(world.later)})
     params = world.params.model_copy(update={"monitor": enough})

@@ -16,22 +16,28 @@ from tasks.dvc_stage import run_stage
 
 
 @task(task_run_name="{stage}")
-def run_one(stage: str) -> State[None]:
+def run_one(stage: str, force: bool = False) -> State[None]:
     """A terminal shows the stage's own progress bars, a log its lines."""
     try:
-        run_stage(stage, log=None if sys.stderr.isatty() else get_run_logger().info)
+        run_stage(stage, None if sys.stderr.isatty() else get_run_logger().info, force)
     except PipelineError as error:
         return Failed(message=str(error))
     return Completed(message=f"{stage} is done")
 
 
 @flow(name="pneumo")
-def pipeline() -> State[None]:
-    """Runs what DVC finds stale, each stage as soon as what it needs is there."""
+def pipeline(promote: bool = True, ingest_again: bool = False) -> State[None]:
+    """Runs what DVC finds stale, each stage as soon as what it needs is there.
+
+    Args:
+        promote: False stops before the registry is asked.
+        ingest_again: Look into the source even if its description is the same.
+    """
     futures: dict[str, PrefectFuture[Any]] = {}
-    for stage, needs in dvc_graph.stale_stages().items():
+    for stage, needs in dvc_graph.stale_stages(promote, ingest_again).items():
         before = [futures[need] for need in sorted(needs)]
-        futures[stage] = run_one.submit(stage, wait_for=before)
+        force = ingest_again and stage == dvc_graph.INGEST
+        futures[stage] = run_one.submit(stage, force, wait_for=before)
     for future in futures.values():
         future.wait()
     failed = [future.state.message for future in futures.values() if future.state.is_failed()]
@@ -40,13 +46,13 @@ def pipeline() -> State[None]:
     return Completed(message=f"{len(futures)} stages run")
 
 
-def run() -> None:
+def run(promote: bool = True) -> None:
     """Runs the flow on the Prefect server that is configured, or on one of its own.
 
     Raises:
         PipelineError: a stage failed.
     """
     by_device = pipeline.with_options(task_runner=ThreadPoolTaskRunner(max_workers=num_slots()))
-    state = by_device(return_state=True)
+    state = by_device(promote, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

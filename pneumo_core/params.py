@@ -165,6 +165,17 @@ class PromoteParams(Section):
     registered_model: str
 
 
+class MonitorParams(Section):
+    """When later films call for another training; of a command, not of a stage."""
+
+    # Of a comparison with films like those of training: that it calls any figure drifted.
+    max_false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
+    # Of the two distributions (Kolmogorov-Smirnov). Re-encoding the archive's films gave up to
+    # 0.12, a tenth of contrast 0.21.
+    min_distance: float = Field(default=0.15, ge=0, lt=1)
+    min_new_films: int = Field(default=200, gt=0)  # with labels
+
+
 class Params(Section):
     ingest: IngestParams
     validation: ValidateParams = Field(alias="validate")
@@ -176,6 +187,7 @@ class Params(Section):
     audit: AuditParams
     report: ReportParams
     promote: PromoteParams
+    monitor: MonitorParams
 
     def section(self, stage: str) -> Section:
         """`validate` is a method of every pydantic model, so its section has another name here."""

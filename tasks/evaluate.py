@@ -28,7 +28,7 @@ from pneumo_core.operating_point import calibrated, choose_operating_points, fit
 from pneumo_core.packed import PackedImages
 from pneumo_core.paired import compare, tied_with
 from pneumo_core.params import EvaluateParams
-from pneumo_core.reference import Reference, describe, drawn
+from pneumo_core.reference import Numbers, Reference, describe, drawn, peers
 from pneumo_core.scoring import Features, Scorer
 from pneumo_core.shifted import shifted
 from pneumo_core.views import VIEWS
@@ -97,10 +97,24 @@ def _make_reference(
     scorer: Scorer, table: pd.DataFrame, images: Stack, val_features: Features, val: Scores
 ) -> Reference:
     films = drawn(manifest.kept(table, "train"))
+    statistics, pixels = _describe(films, images)
+    val_films = manifest.kept(table, "val")
+    val_statistics, _ = _describe(val_films, images)
+    chosen = peers(manifest.kept(table)[lambda film: film["split"] != "test"])
+    return Reference.of(
+        statistics,
+        scorer.see(pixels)[1],
+        val_statistics,
+        val_features,
+        val.probabilities,
+        val.labels,
+        val_films.index.get_indexer(chosen),
+    )
+
+
+def _describe(films: pd.DataFrame, images: Stack) -> tuple[Numbers, Images]:
     pixels = images[films["packed_row"].to_numpy(np.int64)]
-    statistics = describe(pixels, films["width_px"], films["height_px"])
-    _, features = scorer.see(pixels)
-    return Reference.of(statistics, features, val_features, val.probabilities, val.labels)
+    return describe(pixels, films["width_px"], films["height_px"]), pixels
 
 
 def _evaluate(

@@ -47,6 +47,7 @@ SCRATCH = Path("var")
 SOURCES = SCRATCH / "sources"
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
+MONITOR = SCRATCH / "monitor"
 
 # Append-only, to be committed: who scored the test split, who became champion.
 TEST_LEDGER = Path("ledger/test_scoring.jsonl")

@@ -65,6 +65,12 @@ def test_a_stage_has_one_name_everywhere(stage: str) -> None:
     assert all(out.startswith(folder) for out in outs)
 
 
+def test_every_section_is_a_stage_but_that_of_the_command_monitor() -> None:
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text()).keys()
+    assert sections - STAGES.keys() == {"monitor"}
+    assert STAGES.keys() <= sections
+
+
 def test_core_runs_where_only_the_base_dependencies_are() -> None:
     """Every module of the core imports with the optional packages made impossible to import."""
     code = f"""

@@ -8,7 +8,7 @@ UV := uv==0.13.9
 export UV_COMPILE_BYTECODE = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install run test check lock
+.PHONY: help install run services test check lock
 help: ## What can be done here
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -24,6 +24,9 @@ install: .venv/.installed ## Install what pneumo needs into .venv
 
 run: install ## Run the whole pipeline: data to registered champion and report
 	pneumo run
+
+services: install ## Start what a team shares: PostgreSQL, MLflow, Prefect with its worker
+	pneumo services
 
 check: install ## Format, lint, types, layers
 	ruff format --check --quiet .

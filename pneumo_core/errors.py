@@ -16,6 +16,8 @@ PneumoError
 ├── EvaluationError    figures that these predictions cannot give
 ├── PromotionError     the registry or the policy cannot be read
 └── PipelineError      a stage failed, or this is no pneumo project
+    ├── UnavailableError  for want of something beyond this machine: trying again may help
+    └── BusyError         another run holds the project
 """
 
 
@@ -72,4 +74,12 @@ class PromotionError(PneumoError):
 
 
 class PipelineError(PneumoError):
+    pass
+
+
+class UnavailableError(PipelineError):
+    pass
+
+
+class BusyError(PipelineError):
     pass

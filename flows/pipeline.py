@@ -10,7 +10,7 @@ from prefect.client.schemas import State
 from prefect.client.schemas.objects import TaskRun
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import alarm, artifacts, dead_runs, params_file
@@ -64,7 +64,7 @@ def pipeline(profile: Profile | None = None, changes: list[str] | None = None) -
                 params_file.rewrite(profile, changes or [])
             return _run(dvc_graph.stale_stages())
     except BusyError as error:
-        return Cancelled(name="Skipped", message=str(error))
+        return Completed(name="Skipped", message=str(error))
     except PneumoError as error:
         return Failed(message=str(error))
 

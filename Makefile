@@ -11,7 +11,7 @@ BRANCH ?= retrain-$(shell git rev-parse --short=12 HEAD)
 export UV_COMPILE_BYTECODE = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install run test check lock retrain summary branch promote
+.PHONY: help install run services test check lock retrain summary branch promote
 help: ## What can be done here
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,6 +27,9 @@ install: .venv/.installed ## Install what pneumo needs into .venv
 
 run: install ## Run the whole pipeline: data to registered champion and report
 	pneumo run
+
+services: install ## Start what a team shares: PostgreSQL, MLflow, Prefect with its worker
+	pneumo services
 
 check: install ## Format, lint, types, layers
 	ruff format --check --quiet .

@@ -65,17 +65,18 @@ def run(
     """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
     from flows import outcome, params_file
     from pneumo_core import params
-    from tasks import dvc_graph, places
+    from tasks import dvc_graph, places, project_lock
 
-    if profile or values:
-        params_file.rewrite(profile, values or [])
-    params.load(places.PARAMS)  # a bad value is an error now, not in the middle
-    if dvc_graph.stale_stages(promote):
-        from flows import pipeline
+    with project_lock.hold_project():
+        if profile or values:
+            params_file.rewrite(profile, values or [])
+        params.load(places.PARAMS)  # a bad value is an error now, not in the middle
+        if dvc_graph.stale_stages(promote):
+            from flows import pipeline
 
-        pipeline.run(promote)
-    else:
-        print("Nothing to do: every result is newer than what it depends on.")
+            pipeline.run(promote)
+        else:
+            print("Nothing to do: every result is newer than what it depends on.")
     print(outcome.describe(promote))
 
 
@@ -203,6 +204,14 @@ def ui(which: Ui) -> None:
     from flows import pages
 
     pages.serve(which.value)
+
+
+@app.command()
+def services() -> None:
+    """Start what a team shares, until Ctrl-C: PostgreSQL, MLflow, Prefect with its worker."""
+    from flows import services as body
+
+    body.serve()
 
 
 @app.command()

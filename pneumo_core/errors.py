@@ -18,6 +18,8 @@ PneumoError
 ├── PromotionError     the registry or a policy cannot be used as asked
 ├── LedgerError        an append-only file is damaged
 └── PipelineError      a stage failed, or this is no pneumo project
+    ├── UnavailableError  for want of something beyond this machine: trying again may help
+    └── BusyError         another run holds the project
 """
 
 
@@ -82,4 +84,12 @@ class LedgerError(PneumoError):
 
 
 class PipelineError(PneumoError):
+    pass
+
+
+class UnavailableError(PipelineError):
+    pass
+
+
+class BusyError(PipelineError):
     pass

@@ -15,6 +15,7 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 PARTS = (
     "dvc.yaml",
     "params.yaml",
+    "prefect.yaml",
     "sources",
     "profiles",
     "mlflow",

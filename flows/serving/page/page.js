@@ -42,7 +42,9 @@ function showPrediction(said) {
   $("decision").textContent = said.decision;
   $("bar").style.width = `${100 * said.probability}%`;
   $("threshold").style.left = `${100 * said.threshold}%`;
-  $("probability").textContent = `Probability of pneumonia ${said.probability.toFixed(3)}.`;
+  const shown = Math.min(Math.max(said.probability, 0.001), 0.999).toFixed(3);
+  const bound = said.probability > 0.999 ? "above " : said.probability < 0.001 ? "below " : "";
+  $("probability").textContent = `Probability of pneumonia ${bound}${shown}.`;
   const place = said.probability >= said.threshold ? "at or above" : "below";
   $("rule").textContent = `That is ${place} the threshold of ${said.threshold.toFixed(3)}.`;
   $("result").hidden = false;
@@ -63,7 +65,7 @@ async function showMap(film, mine) {
   if (mine !== latest) return;
   if (answer.ok) {
     await show("map", await answer.blob());
-    $("map-caption").textContent = "What speaks for pneumonia, the strongest brightest. "
+    $("map-caption").textContent = "What speaks for pneumonia (HiResCAM), the strongest brightest. "
       + "It shows where the model looked, not where disease is.";
     $("map-figure").hidden = false;
   }

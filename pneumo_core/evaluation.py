@@ -145,7 +145,7 @@ def read_evaluation(folder: Path) -> Reading:
         EvaluationError: the folder holds no evaluation.
     """
     try:
-        predictions = pd.read_csv(folder / "predictions.csv", float_precision="round_trip")
+        predictions = pd.read_csv(folder / "predictions.csv")
         threshold = json.loads((folder / "metrics.json").read_text("utf-8"))["threshold"]
     except (OSError, ValueError, KeyError) as error:
         raise EvaluationError(f"{folder} holds no evaluation: {error}") from error

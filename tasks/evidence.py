@@ -11,7 +11,7 @@ import pandas as pd
 
 from pneumo_core import bundle, certificate, manifest, pinned_sample
 from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation import as_scores, predict
+from pneumo_core.evaluation import PREDICTION_COLUMNS, as_scores, predict
 from pneumo_core.gates import Challenger, Data
 from pneumo_core.inventory import take_inventory
 from pneumo_core.paired import Reading
@@ -120,9 +120,9 @@ def _predictions(cell: Path) -> pd.DataFrame | None:
     """Those on test; None: there are none, or what is there is none."""
     try:
         found = pd.read_csv(cell / "test" / "predictions.csv")
-        found[["image_id", "path", "patient_key", "label", "probability"]]
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError):
         return None
+    return found if set(PREDICTION_COLUMNS) < set(found) else None
 
 
 def _json(path: Path) -> dict[str, Any] | None:

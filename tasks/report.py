@@ -67,7 +67,7 @@ def _cell(name: str) -> CellFindings:
         description=bundle.read_description(folder / places.BUNDLE),
         val=json.loads((folder / "val" / "metrics.json").read_text()),
         test=json.loads((folder / "test" / "metrics.json").read_text()),
-        predictions=pd.read_csv(folder / "test" / "predictions.csv", float_precision="round_trip"),
+        predictions=pd.read_csv(folder / "test" / "predictions.csv"),
         history=pd.read_csv(places.TRAINED / name / places.HISTORY),
     )
 

@@ -89,16 +89,6 @@ def _write_untrained(cell: str, seed: int) -> None:
     write_json(folder / places.BLUEPRINT, blueprint.model_dump(mode="json"))
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's database with its tables, whose making takes most of a test's time."""
-    import mlflow
-
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def project(
     evaluated: Path, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

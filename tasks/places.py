@@ -33,6 +33,7 @@ LEADERBOARD = Path("results/evaluate/leaderboard.csv")
 METRICS = Path("results/evaluate/metrics.json")
 
 AUDIT = Path("results/audit/audit.json")
+WINNER_AUDIT = Path("results/audit/winner.json")
 
 REPORT = Path("reports")
 PAGE, FIGURES = "index.html", "figures"

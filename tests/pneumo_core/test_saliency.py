@@ -74,13 +74,14 @@ def test_what_speaks_against_the_class_is_dark_without_nan() -> None:
     ("architecture", "layer"),
     [
         ("tf_efficientnet_lite0", "bn2"),
-        ("resnet18", "layer4"),
+        ("efficientnet_b0", "bn2"),
         ("densenet121", "features"),
-        ("convnext_atto", "norm_pre"),
+        ("convnext_tiny", "norm_pre"),
+        ("resnet50", "layer4"),
         ("mobilenetv3_small_100", "blocks"),
     ],
 )
-def test_finds_the_last_map_of_any_cnn(architecture: str, layer: str) -> None:
+def test_finds_the_last_map_of_the_studys_models_and_others(architecture: str, layer: str) -> None:
     torch.manual_seed(0)
     model = timm.create_model(architecture, num_classes=2).eval()
     x_BCHW = torch.randn(2, 3, SIDE_PX, SIDE_PX)

@@ -63,7 +63,10 @@ def check_saliency(
         "num_lit": int(lit.sum()),
         "likeness": {what: asdict(figure) for what, figure in likeness.items()},
         "max_likeness": MAX_LIKENESS,
-        "passed": all(figure.ci_high <= MAX_LIKENESS for figure in likeness.values()),
+        "passed": all(
+            figure.ci_low >= -MAX_LIKENESS and figure.ci_high <= MAX_LIKENESS
+            for figure in likeness.values()
+        ),
         "places": {
             name: asdict(estimate_mean(share_on(maps[lit], mask), usable))
             | {"area": float(mask.mean())}

@@ -64,6 +64,7 @@ class Description(Blueprint):
     """What is known once the model has been looked at on validation."""
 
     temperature: float
+    calibration_prevalence: float | None = None  # share of ill films that the temperature is from
     operating_points: dict[str, OperatingPoint]
 
 

@@ -7,7 +7,7 @@ those DVC follows in `params.yaml` itself.
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 from pneumo_core.errors import ParamsError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Prevalence = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -115,6 +116,10 @@ class TrainParams(Section):
 class EvaluateParams(Section):
     operating_point: str = "reading_aid"  # whose threshold the leaderboard and the report use
     min_screening_sensitivity: float = Field(default=0.95, gt=0, lt=1)  # for its lower bound
+    min_rule_in_specificity: float = Field(default=0.95, gt=0, lt=1)  # likewise
+    # Of pneumonia among those filmed, for which predictive values are stated: rare, and what Shah
+    # et al. (JAMA 2017, 318:462) found among children in North America (.19) and elsewhere (.37).
+    prevalences: tuple[Prevalence, ...] = (0.05, 0.2, 0.4)
     num_draws: int = Field(default=2000, ge=100)
     seed: int = Field(default=0, ge=0)
 

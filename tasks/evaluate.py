@@ -3,6 +3,7 @@ on test. The leaderboard is by validation; test figures stand beside it and choo
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pandas as pd
 from pneumo_core import bundle, manifest
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Description
-from pneumo_core.evaluation import as_scores, predict, write_evaluation
+from pneumo_core.evaluation import as_scores, predict, read_evaluation, write_evaluation
 from pneumo_core.images import Images, Stack
 from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
 from pneumo_core.packed import PackedImages
+from pneumo_core.paired import compare, tied_with
 from pneumo_core.params import EvaluateParams
 from pneumo_core.scoring import Scorer
 from tasks import ledger, places
@@ -33,6 +35,10 @@ def run(params: EvaluateParams) -> None:
     leaderboard = pd.DataFrame(rows).sort_values(
         ["val_auroc", "val_balanced_accuracy", "cell"], ascending=[False, False, True]
     )
+    comparisons = {split: _compare(split, leaderboard["cell"], params) for split in ("val", "test")}
+    write_json(places.COMPARISONS, comparisons)
+    tied = tied_with(leaderboard.iloc[0]["cell"], comparisons["val"])
+    leaderboard.insert(1, "tied_with_best", leaderboard["cell"].isin(tied))
     with replacing_file(places.LEADERBOARD) as draft_file:
         leaderboard.to_csv(draft_file, index=False)
     best = leaderboard.iloc[0].to_dict()
@@ -57,6 +63,7 @@ def _make_bundle(
     description = Description(
         **dict(blueprint),
         temperature=temperature,
+        calibration_prevalence=float(as_scores(predictions).labels.mean()),
         operating_points=choose_operating_points(as_scores(predictions), params),
     )
     bundle.save(folder, description, trained / places.WEIGHTS)
@@ -88,6 +95,15 @@ def _evaluate(
         for split, metrics in (("val", on_val), ("test", on_test))
         for name in shown
     }
+
+
+def _compare(split: str, cells: Iterable[str], params: EvaluateParams) -> dict[str, Any]:
+    """All models on the films of one split, each at its own threshold."""
+    return compare(
+        {cell: read_evaluation(places.EVALUATED / cell / split) for cell in cells},
+        params.num_draws,
+        params.seed,
+    )
 
 
 def _films(table: pd.DataFrame, images: Stack, split: str) -> tuple[pd.DataFrame, Images]:

@@ -30,6 +30,7 @@ WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.
 EVALUATED = Path("results/evaluate/cells")  # a folder a cell
 BUNDLE = "bundle"
 LEADERBOARD = Path("results/evaluate/leaderboard.csv")
+COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
 
 AUDIT = Path("results/audit/audit.json")

@@ -155,7 +155,8 @@ class AuditParams(Section):
 
 
 class ReportParams(Section):
-    num_saliency_films: int = Field(default=8, ge=0)
+    num_saliency_films: int = Field(default=8, ge=0)  # drawn from the four outcomes
+    num_worst_films: int = Field(default=4, ge=0)  # the worst errors
     seed: int = Field(default=0, ge=0)
 
 

@@ -131,6 +131,8 @@ class AuditParams(Section):
 
     num_copies: int = Field(default=2000, ge=100)  # of the training set, for the probes
     num_films: int = Field(default=300, ge=20)  # of validation, read ten times by each model
+    num_corrupted_films: int = Field(default=100, ge=20)  # of it, read 66 times by the best
+    num_explained_films: int = Field(default=64, ge=20)  # of it, whose maps are held to checks
 
     # Above chance by the noise of a small source; 120 originals of the archive gave 1.00.
     max_metadata_auroc: float = Field(default=0.60, ge=0.5, le=1)
@@ -155,7 +157,8 @@ class AuditParams(Section):
 
 
 class ReportParams(Section):
-    num_saliency_films: int = Field(default=8, ge=0)
+    num_saliency_films: int = Field(default=8, ge=0)  # drawn from the four outcomes
+    num_worst_films: int = Field(default=4, ge=0)  # the worst errors
     seed: int = Field(default=0, ge=0)
 
 

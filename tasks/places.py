@@ -35,6 +35,7 @@ COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
 
 AUDIT = Path("results/audit/audit.json")
+WINNER_AUDIT = Path("results/audit/winner.json")
 
 POLICIES = Path("mlflow")  # a file a role
 

@@ -34,7 +34,7 @@ from pneumo_core.shifted import shifted
 from pneumo_core.views import VIEWS
 from tasks import ledger, places, runs, tracking
 
-SHIFTED = "val_shifted"
+VAL, SHIFTED = places.VALIDATIONS
 
 
 def run(params: EvaluateParams) -> None:
@@ -89,7 +89,7 @@ def _make_bundle(
     )
     reference = _make_reference(scorer, table, images, features, as_scores(predictions))
     bundle.save(folder, description, trained / places.WEIGHTS, reference.write)
-    write_evaluation(folder.parent / "val", predictions, description, "val", params)
+    write_evaluation(folder.parent / VAL, predictions, description, VAL, params)
     write_evaluation(folder.parent / SHIFTED, on_shifted, description, SHIFTED, params)
 
 
@@ -137,7 +137,7 @@ def _evaluate(
     )
     on = {
         split: json.loads((folder / split / "metrics.json").read_text())
-        for split in ("val", SHIFTED)
+        for split in places.VALIDATIONS
     } | {"test": on_test}
     shown = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "ece")
     choice = (on["val"]["auroc"]["value"] + on[SHIFTED]["auroc"]["value"]) / 2

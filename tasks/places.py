@@ -29,6 +29,7 @@ WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.
 
 EVALUATED = Path("results/evaluate/cells")  # a folder a cell
 BUNDLE = "bundle"
+VALIDATIONS = ("val", "val_shifted")  # films as they are, and as another place might take them
 SAMPLE = "pinned_sample.json"  # beside the bundle in the registry
 LEADERBOARD = Path("results/evaluate/leaderboard.csv")
 COMPARISONS = Path("results/evaluate/comparisons.json")

@@ -5,62 +5,92 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
+from pneumo_core import bundle as bundles
 from pneumo_core import params as all_params
 from pneumo_core.errors import ImageError
-from pneumo_core.images import decode
-from pneumo_core.manifest import LABELS
-from pneumo_core.params import ValidateParams
+from pneumo_core.reader import Reader
 from pneumo_core.scoring import Scorer
 from tasks import places
 
-OPERATING_POINT = "reading_aid"
+OPERATING_POINT = "reading_aid"  # of a bundle that plays no role
 
 
 @dataclass(frozen=True)
 class Model:
-    scorer: Scorer
-    where_from: str
+    reader: Reader
+    name: str
+    version: str
+    alias: str | None  # None: a folder, not the registry
 
     @property
-    def threshold(self) -> float:
-        return self.scorer.description.operating_points[OPERATING_POINT].threshold
+    def scorer(self) -> Scorer:
+        return self.reader.scorer
 
     def describe(self) -> str:
+        role = f"@{self.alias}" if self.alias else ""
         return (
-            f"Model {self.scorer.description.name} ({self.where_from}), {OPERATING_POINT} at "
-            f"{self.threshold:.3f}. Research use only."
+            f"Model {self.name}{role}, version {self.version}, {self.reader.operating_point} at "
+            f"{self.reader.threshold:.3f}. Research use only."
         )
 
 
 def load_model(bundle: Path | None, alias: str) -> Model:
     """
     Raises:
-        BundleError: the bundle is incomplete or was altered.
+        BundleError: the bundle is incomplete, was altered or has no operating point for its role.
         PromotionError: nobody bears the alias.
     """
     if bundle is not None:
-        return Model(Scorer.load(bundle), str(bundle))
+        reader = Reader.load(bundle, OPERATING_POINT)
+        return Model(reader, reader.scorer.description.name, bundles.identity(bundle)[:12], None)
     from tasks import registry
 
     name = all_params.load(places.PARAMS).promote.registered_model
     folder, version = registry.champion_bundle(name, alias)
-    return Model(Scorer.load(folder), f"{name}@{alias}, version {version}")
+    return Model(Reader.load(folder, operating_point_of(alias)), name, version, alias)
+
+
+def successor(model: Model) -> Model | None:
+    """The model that bears the alias now, or None where it is still this one.
+
+    Raises:
+        BundleError, PromotionError: as `load_model`.
+    """
+    if model.alias is None:
+        return None
+    from tasks import registry
+
+    in_use = registry.find_champion(model.name, model.alias)
+    if in_use is not None and str(in_use.version) == model.version:
+        return None
+    return load_model(None, model.alias)
+
+
+def operating_point_of(alias: str) -> str:
+    """That of the role's policy, or `OPERATING_POINT` where it has none."""
+    policy = places.POLICIES / f"{alias}.yaml"
+    if not policy.is_file():
+        return OPERATING_POINT
+    return str(yaml.safe_load(policy.read_text("utf-8"))["operating_point"])
 
 
 def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:
     """One entry a file: `path` with `probability` and `decision`, or with `error`."""
-    limits = ValidateParams(image_size_px=model.scorer.description.image_size_px)
+    reader = model.reader
     entries = []
     for path in paths:
         entry: dict[str, Any] = {"path": str(path)}
         try:
-            film = decode(path.read_bytes(), limits.max_pixels, limits.min_side_px)
+            pixels = reader.admit(path.read_bytes())
         except (ImageError, OSError) as error:
             entries.append(entry | {"error": str(error)})
             continue
-        pixels = model.scorer.fit_to_size(film.pixels)[np.newaxis]
-        (probability,) = model.scorer.probabilities(model.scorer.logits(pixels))
-        decision = LABELS[int(probability >= model.threshold)]
-        entries.append(entry | {"probability": float(probability), "decision": decision})
+        (opinion,) = reader.read(pixels[np.newaxis])
+        if opinion.objection:
+            entries.append(entry | {"error": opinion.objection})
+            continue
+        said = {"probability": opinion.probability, "decision": opinion.decision}
+        entries.append(entry | said)
     return entries

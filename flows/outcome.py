@@ -7,14 +7,19 @@ from tasks import places
 SHOWN = ("auroc", "accuracy", "sensitivity", "specificity")
 
 
-def describe() -> str:
-    """For each role the cell with its figures and the decision; and where the report is."""
-    decided = json.loads(places.DECISION.read_text("utf-8"))
+def describe(promote: bool = True) -> str:
+    """The cells in question with their figures, what was decided of them, where the report is."""
     lines = []
-    for role, decision in decided.items():
-        cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
-        lines.append(f"{role}: {cell}, {decision['outcome']} ({why})")
-    for cell in sorted({decision["cell"] for decision in decided.values()} - {None}):
+    if promote:
+        decided = json.loads(places.DECISION.read_text("utf-8"))
+        cells = sorted({decision["cell"] for decision in decided.values()} - {None})
+        for role, decision in decided.items():
+            cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
+            lines.append(f"{role}: {cell}, {decision['outcome']} ({why})")
+    else:
+        cells = [json.loads(places.METRICS.read_text("utf-8"))["cell"]]
+        lines.append("Best by validation; the registry was not asked:")
+    for cell in cells:
         lines += [cell, *_figures(cell)]
     lines.append(f"Report: {(places.REPORT / 'index.html').resolve()}")
     return "\n".join(lines)

@@ -1,11 +1,13 @@
 """A model as a folder that can be checked, moved and served: no pickle, nothing implied.
 
-`weights.safetensors`, `bundle.json` (what is needed to use the weights, and where they came from)
-and `checksums.json` (SHA-256 of the other two).
+`weights.safetensors`, `bundle.json` (what is needed to use the weights, and where they came from),
+`reference.safetensors` (what a later film is compared with) and `checksums.json` (SHA-256 of the
+other three).
 """
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,10 +23,13 @@ from pneumo_core.errors import BundleError
 from pneumo_core.images import RESIZE_RULE
 from pneumo_core.manifest import LABELS
 from pneumo_core.params import Section
+from pneumo_core.views import VIEWS, View
 from pneumo_core.weights import Provenance, create_model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
+REFERENCE = "reference.safetensors"
+CHECKED = (DESCRIPTION, REFERENCE, WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Origin(Section):
 class Blueprint(Section):
     """What is known once the weights are trained."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: str  # of the cell: architecture and strategy
     architecture: str  # a timm name
     strategy: str
@@ -65,17 +70,19 @@ class Description(Blueprint):
 
     temperature: float
     calibration_prevalence: float | None = None  # share of ill films that the temperature is from
+    views: tuple[View, ...] = VIEWS[:1]  # of a film, whose mean logit counts
     operating_points: dict[str, OperatingPoint]
 
 
-def save(folder: Path, description: Description, weights: Path) -> None:
+def save(
+    folder: Path, description: Description, weights: Path, write_reference: Callable[[Path], None]
+) -> None:
     """Writes a bundle around a safetensors file; `folder` appears complete or not at all."""
     with replacing_folder(folder) as draft:
         (draft / WEIGHTS).write_bytes(weights.read_bytes())
+        write_reference(draft / REFERENCE)
         write_json(draft / DESCRIPTION, description.model_dump(mode="json"))
-        write_json(
-            draft / CHECKSUMS, {name: _sha256(draft / name) for name in (DESCRIPTION, WEIGHTS)}
-        )
+        write_json(draft / CHECKSUMS, {name: _sha256(draft / name) for name in CHECKED})
 
 
 def load(folder: Path) -> tuple[nn.Module, Description]:
@@ -102,7 +109,7 @@ def read_description(folder: Path) -> Description:
     """The description, once all files have been checked."""
     try:
         expected = json.loads((folder / CHECKSUMS).read_text())
-        for name in (DESCRIPTION, WEIGHTS):
+        for name in CHECKED:
             if _sha256(folder / name) != expected[name]:
                 raise BundleError(f"{folder / name} was altered: its checksum does not match.")
         content = json.loads((folder / DESCRIPTION).read_text())

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pneumo_core import features
+from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.compute import Device, choose_device
 from pneumo_core.manifest import LABELS
 from pneumo_core.params import Strategy, TrainParams
@@ -33,13 +33,15 @@ def measure_ceiling(
         x_BCHW = torch.randn(count, 3, image_size_px, image_size_px, device=place)
         return x_BCHW.contiguous(memory_format=torch.channels_last)
 
-    with deterministic(params.deterministic):
+    with deterministic(params.deterministic), freed_memory_kept():
         parts = cut(model, films(2))
         if parts is None:
             whole = _learn(model, films(params.batch_size), lr, params, device)
             return Rates(measure(whole, seconds, place))
         trunk, tail = parts
-        cache = measure(_look(trunk, films(features.BATCH_SIZE), device), seconds, place)
+        cache = measure(
+            _look(trunk, films(device.read_batch_size(image_size_px)), device), seconds, place
+        )
         with torch.no_grad(), device.autocast():
             x = trunk(films(params.batch_size)).float()
         x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x

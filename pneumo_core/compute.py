@@ -13,6 +13,7 @@ import torch
 from pneumo_core.images import Images
 from pneumo_core.params import Precision
 
+MAX_READ_FILMS, MAX_READ_PIXELS = 64, 64 * 224**2  # at a time, where nothing trains
 RESIDENT_SHARE = 0.4  # of the free GPU memory, for inputs kept there; steps need the rest
 
 
@@ -42,6 +43,12 @@ class Device:
     def has_room_for(self, num_bytes: int) -> bool:
         """Whether inputs of this size can stay on the GPU; never true of the CPU, that has them."""
         return self.is_cuda and num_bytes <= RESIDENT_SHARE * torch.cuda.mem_get_info()[0]
+
+    def read_batch_size(self, size_px: int) -> int:
+        """Films of this side at a time where nothing trains; main memory holds them on the CPU."""
+        if self.is_cuda:
+            return MAX_READ_FILMS
+        return max(1, min(MAX_READ_FILMS, MAX_READ_PIXELS // size_px**2))
 
     def send(self, tensor: torch.Tensor) -> torch.Tensor:
         """To this device, without waiting until it is there."""

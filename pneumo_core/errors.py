@@ -7,6 +7,7 @@ PneumoError
 ├── SourceError        the images asked for are not there, or not in a known layout
 │   └── ArchiveError   an archive that is broken or would do harm when opened
 ├── ImageError         one file cannot be decoded; the caller quarantines it
+│   └── NoFilmError    it can, but it is no chest film
 ├── DataError          the images cannot be used as asked (counts, classes, expectations)
 │   ├── SplitError     no split of whole patients has the sizes asked for
 │   └── CertificateError  the data are not shown to be free of leaks
@@ -17,6 +18,8 @@ PneumoError
 ├── PromotionError     the registry or a policy cannot be used as asked
 ├── LedgerError        an append-only file is damaged
 └── PipelineError      a stage failed, or this is no pneumo project
+    ├── UnavailableError  for want of something beyond this machine: trying again may help
+    └── BusyError         another run holds the project
 """
 
 
@@ -37,6 +40,10 @@ class ArchiveError(SourceError):
 
 
 class ImageError(PneumoError):
+    pass
+
+
+class NoFilmError(ImageError):
     pass
 
 
@@ -77,4 +84,12 @@ class LedgerError(PneumoError):
 
 
 class PipelineError(PneumoError):
+    pass
+
+
+class UnavailableError(PipelineError):
+    pass
+
+
+class BusyError(PipelineError):
     pass

@@ -63,7 +63,7 @@ from pneumo_core.calibration import calibration
 from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Images
 from pneumo_core.intervals import at_threshold, figures
-from pneumo_core.metrics import Scores, confusion
+from pneumo_core.metrics import Floats, Scores, confusion
 from pneumo_core.paired import Reading
 from pneumo_core.params import EvaluateParams
 from pneumo_core.predictive import decision_curve, predictive_values
@@ -86,7 +86,10 @@ class Rule:
 
 def predict(scorer: Scorer, films: pd.DataFrame, images: Images) -> pd.DataFrame:
     """The rows of `predictions.csv`; images [N, H, W] in the order of the films."""
-    logits = scorer.logits(images)
+    return as_predictions(scorer, films, scorer.logits(images))
+
+
+def as_predictions(scorer: Scorer, films: pd.DataFrame, logits: Floats) -> pd.DataFrame:
     known = [column for column in FILM_COLUMNS if column in films]
     return films[PREDICTION_COLUMNS + known].assign(
         logit=logits, probability=scorer.probabilities(logits)

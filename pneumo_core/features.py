@@ -18,8 +18,6 @@ from pneumo_core.progress import track
 from pneumo_core.strategies import Trunk
 from pneumo_core.weights import state_sha256
 
-BATCH_SIZE = 64
-
 
 @dataclass(frozen=True)
 class FeatureCache:
@@ -35,12 +33,10 @@ class FeatureCache:
         num_values = len(images) * example.numel()
         if not path.is_file():
             self._make_room(num_values * example.element_size())
+            size = device.read_batch_size(images.shape[-1])
             with replacing_file(path) as draft, draft.open("wb") as file:
-                batches = range(0, len(images), BATCH_SIZE)
-                for start in track(batches, "features", unit="batch"):
-                    batch = _features(
-                        trunk, images[start : start + BATCH_SIZE], normalisation, device
-                    )
+                for start in track(range(0, len(images), size), "features", unit="batch"):
+                    batch = _features(trunk, images[start : start + size], normalisation, device)
                     file.write(batch.cpu().contiguous().view(torch.uint8).numpy().tobytes())
         os.utime(path)  # the least recently used file goes first
         flat = torch.from_file(str(path), shared=False, size=num_values, dtype=example.dtype)

@@ -24,6 +24,7 @@ from pneumo_core.images import Gray, Images
 
 INDEX = "index.json"
 MEAN_SHARD_ROWS, MAX_SHARD_ROWS = 128, 512
+MAX_MAPS = 16  # shards open at a time: what was read of a mapped file counts as memory in use
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class PackedImages:
 
     def _map(self, shard: int) -> Images:
         if shard not in self._maps:
+            if len(self._maps) == MAX_MAPS:
+                del self._maps[next(iter(self._maps))]  # the one that was opened first
             self._maps[shard] = np.load(self.folder / self.shards[shard][0], mmap_mode="r")
         return self._maps[shard]
 

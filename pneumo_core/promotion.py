@@ -4,7 +4,7 @@ Of challengers that are just as good as the champion at most one in twenty is pr
 comparison would take half (`benchmarks/promotion_rate.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -50,19 +50,26 @@ class Decision:
         }
 
 
-def choose_challenger(on_validation: Mapping[str, Mapping[str, Any]], policy: Policy) -> str | None:
-    """The cell with the highest figure that the policy chooses by; None where no cell has it.
+def choose_challenger(
+    on_validations: Mapping[str, Sequence[Mapping[str, Any]]], policy: Policy
+) -> str | None:
+    """The cell with the highest figure that the policy chooses by, in the mean of the validations;
+    None where no cell has it on all of them.
 
     Args:
-        on_validation: the content of each cell's `metrics.json`.
+        on_validations: the contents of each cell's `metrics.json`, one a validation.
     """
-    values = {}
-    for cell, metrics in sorted(on_validation.items()):
-        at_point = at_operating_point(metrics, policy.operating_point)
-        figure = {**metrics, **at_point}.get(policy.choose_by)
-        if at_point and figure:
-            values[cell] = figure["value"]
-    return max(values, key=values.__getitem__, default=None)
+    means = {}
+    for cell, validations in sorted(on_validations.items()):
+        values = [
+            {**metrics, **at_point}[policy.choose_by]["value"]
+            for metrics in validations
+            if (at_point := at_operating_point(metrics, policy.operating_point))
+            and {**metrics, **at_point}.get(policy.choose_by)
+        ]
+        if values and len(values) == len(validations):
+            means[cell] = sum(values) / len(values)
+    return max(means, key=means.__getitem__, default=None)
 
 
 def decide(

@@ -1,13 +1,17 @@
 """A bundle at work: films in, logits and probabilities out. Always float32, the same everywhere."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from pneumo_core import bundle
+from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.bundle import Blueprint, Description
 from pneumo_core.compute import Normalisation, choose_device, to_batch
 from pneumo_core.images import Gray, Images, resize
@@ -15,8 +19,9 @@ from pneumo_core.metrics import Floats
 from pneumo_core.operating_point import calibrated
 from pneumo_core.params import Precision
 from pneumo_core.progress import track
+from pneumo_core.views import VIEWS, View
 
-BATCH_SIZE = 64
+Features = npt.NDArray[np.float32]  # [N, F], before the classifier
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,25 @@ class Scorer:
         return cls(*bundle.load(folder))
 
     @classmethod
-    def untempered(cls, blueprint: Blueprint, weights: Path) -> "Scorer":
+    def untempered(
+        cls, blueprint: Blueprint, weights: Path, views: tuple[View, ...] = VIEWS[:1]
+    ) -> "Scorer":
         """Of weights that validation has not seen yet: temperature 1, no thresholds."""
-        description = Description(**dict(blueprint), temperature=1.0, operating_points={})
+        description = Description(
+            **dict(blueprint), temperature=1.0, views=views, operating_points={}
+        )
         return cls(bundle.build(description, weights), description)
 
     def logits(self, images: Images) -> Floats:
         """Log odds of PNEUMONIA, before temperature; images [N, H, W] of the bundle's size."""
-        return score(self.model, images, self.description.normalisation)
+        return self.see(images)[0]
+
+    def see(self, images: Images) -> tuple[Floats, Features]:
+        """Logits [N], the mean of the bundle's views, and what the classifier was given of the
+        first one, [N, F]."""
+        views = self.description.views
+        seen = [see(self.model, view.of(images), self.description.normalisation) for view in views]
+        return np.mean([logits for logits, _ in seen], axis=0), seen[0][1]
 
     def probabilities(self, logits: Floats) -> Floats:
         return calibrated(logits, self.description.temperature)
@@ -47,18 +63,34 @@ class Scorer:
 
 
 def score(
-    model: nn.Module,
+    model: Any,
     images: Images,
     normalisation: Normalisation,
     precision: Precision = "float32",
 ) -> Floats:
     """Logit of PNEUMONIA minus that of NORMAL for films [N, H, W]; [N]."""
+    return see(model, images, normalisation, precision)[0]
+
+
+def see(
+    model: Any,
+    images: Images,
+    normalisation: Normalisation,
+    precision: Precision = "float32",
+) -> tuple[Floats, Features]:
+    """As `score`, and what the classifier of the timm model was given, [N, F]."""
     device = choose_device(precision)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
-    parts = []
-    with torch.inference_mode(), device.autocast():
-        for start in track(range(0, len(images), BATCH_SIZE), "score", unit="batch"):
-            logits_BK = model(to_batch(images[start : start + BATCH_SIZE], normalisation, device))
+    size, logits, features = device.read_batch_size(images.shape[-1]), [], []
+
+    def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        features.append(inputs[0].flatten(1).float().cpu().numpy())
+
+    handle = model.get_classifier().register_forward_pre_hook(keep)
+    memory = freed_memory_kept() if len(images) > size else nullcontext()
+    with handle, torch.inference_mode(), device.autocast(), memory:
+        for start in track(range(0, len(images), size), "score", unit="batch"):
+            logits_BK = model(to_batch(images[start : start + size], normalisation, device))
             logits_BK = logits_BK.double()
-            parts.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
-    return np.concatenate(parts)
+            logits.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
+    return np.concatenate(logits), np.concatenate(features)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.batches import learner_and_batches
 from pneumo_core.checkpoints import Checkpoint, key_of
 from pneumo_core.compute import Normalisation, choose_device
@@ -69,7 +70,7 @@ def train(
         TrainingError: the loss is no longer finite, a film does not fit in memory, or a batch has
             fewer films than there are processes.
     """
-    with deterministic(params.deterministic):
+    with deterministic(params.deterministic), freed_memory_kept():
         return _train(cell, train_films, val_films, params, scratch, sink)
 
 

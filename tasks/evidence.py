@@ -33,10 +33,17 @@ def of_data() -> Data:
     )
 
 
-def on_validation() -> dict[str, Any]:
-    """`metrics.json` of every cell that has one."""
-    found = {path.name: _json(path / "val" / "metrics.json") for path in _cells()}
-    return {cell: metrics for cell, metrics in found.items() if metrics is not None}
+def on_validations() -> dict[str, list[dict[str, Any]]]:
+    """`metrics.json` of every cell on each of the validations, of those that have all."""
+    found = {
+        cell.name: [_json(cell / split / "metrics.json") for split in places.VALIDATIONS]
+        for cell in _cells()
+    }
+    return {
+        cell: [metrics for metrics in validations if metrics is not None]
+        for cell, validations in found.items()
+        if None not in validations
+    }
 
 
 def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) -> Challenger:

@@ -53,7 +53,7 @@ def propose(params: PromoteParams, role: str) -> Proposal:
     policy = policies.load(Path(params.policies) / f"{role}.yaml")
     in_use = registry.find_champion(name, role)
     champion = None if in_use is None else str(in_use.version)
-    cell = choose_challenger(evidence.on_validation(), policy)
+    cell = choose_challenger(evidence.on_validations(), policy)
     if cell is None:
         fit = Gate(f"cell with the operating point {policy.operating_point}", None, "one", False)
         return Proposal(role, None, None, champion, Decision("refused", (fit,)))

@@ -5,16 +5,20 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tasks import quiet
 
 ROOT = Path(__file__).parent.parent
+DX_IMAGE = "1.2.840.10008.5.1.4.1.1.1.1"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 PARTS = (
     "dvc.yaml",
     "params.yaml",
+    "prefect.yaml",
     "sources",
     "profiles",
     "mlflow",
@@ -33,6 +37,116 @@ def archive() -> Path:
     if not path.is_file():
         pytest.skip("the public archive is not on this machine")
     return path
+
+
+@pytest.fixture(scope="session")
+def small_film() -> Callable[[int], Any]:
+    """A smooth gray picture of its own for each number, [80, 96]: a film to `small_bundle`."""
+    from PIL import Image
+
+    def draw(number: int) -> Any:
+        coarse = np.random.default_rng(number).integers(0, 256, (7, 7), dtype=np.uint8)
+        return np.array(Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC))
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def small_bundle(
+    tmp_path_factory: pytest.TempPathFactory, small_film: Callable[[int], Any]
+) -> Path:
+    """A bundle for films of 64 px, of a model that was never trained and calls half of them ill."""
+    import torch
+
+    from pneumo_core import bundle
+    from pneumo_core.bundle import Blueprint, Description, OperatingPoint, Origin
+    from pneumo_core.compute import Normalisation
+    from pneumo_core.images import resize
+    from pneumo_core.reference import Reference, describe
+    from pneumo_core.scoring import Scorer
+    from pneumo_core.weights import create_model
+
+    torch.manual_seed(0)
+    model, pretrained = create_model("test_efficientnet", "none", 2)
+    folder = tmp_path_factory.mktemp("small")
+    bundle.write_weights(model, folder / "weights")
+    blueprint = Blueprint(
+        name="test_efficientnet-full",
+        architecture="test_efficientnet",
+        strategy="full",
+        image_size_px=64,
+        normalisation=Normalisation(0.5, 0.5),
+        origin=Origin(
+            data_sha256="d" * 64,
+            train_sha256="e" * 64,
+            code_version="1",
+            params={},
+            pretrained=pretrained,
+        ),
+    )
+    scorer = Scorer.untempered(blueprint, folder / "weights")
+    films = np.stack([resize(small_film(number), 64) for number in range(500)])
+    logits, features = scorer.see(films)
+    train, val = slice(0, 200), slice(200, 500)
+    probabilities = scorer.probabilities(logits[val])
+    middle = float(np.median(probabilities))
+    reference = Reference.of(
+        describe(films[train], [96] * 200, [80] * 200),
+        features[train],
+        features[val],
+        probabilities,
+        (probabilities > middle).astype(np.int64),
+    )
+    points = {
+        "reading_aid": OperatingPoint(middle, middle, middle),
+        "screening": OperatingPoint(0.01, 0.0, 0.02),
+    }
+    description = Description(**dict(blueprint), temperature=1.0, operating_points=points)
+    bundle.save(folder / "bundle", description, folder / "weights", reference.write)
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def write_dicom() -> Callable[..., Path]:
+    """Writes a DICOM film of one hospital patient; keywords are DICOM's, None leaves one out."""
+
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    def write(path: Path, pixels: np.ndarray[Any, Any] | None = None, **header: Any) -> Path:
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = DX_IMAGE
+        meta.TransferSyntaxUID = header.pop("TransferSyntaxUID", ExplicitVRLittleEndian)
+        film = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+        defaults: dict[str, Any] = {
+            "SOPClassUID": DX_IMAGE,
+            "SOPInstanceUID": generate_uid(),
+            "PatientID": "H-4711",
+            "PatientName": "Hong^Gildong",
+        }
+        if pixels is not None:
+            defaults |= {
+                "Rows": pixels.shape[-2],
+                "Columns": pixels.shape[-1],
+                "SamplesPerPixel": 1,
+                "PhotometricInterpretation": "MONOCHROME2",
+                "BitsAllocated": pixels.itemsize * 8,
+                "BitsStored": pixels.itemsize * 8,
+                "HighBit": pixels.itemsize * 8 - 1,
+                "PixelRepresentation": int(pixels.dtype.kind == "i"),
+                "PixelData": pixels.tobytes(),
+            }
+        for keyword, value in (defaults | header).items():
+            if value is not None:
+                setattr(film, keyword, value)
+        if "PixelData" in film:
+            film["PixelData"].VR = "OW"
+        meta.MediaStorageSOPInstanceUID = film.get("SOPInstanceUID") or generate_uid()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        film.save_as(path, enforce_file_format=True)
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

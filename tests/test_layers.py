@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 
 # What carries, shows or reports results without having a say in them.
 NO_SAY_IN_RESULTS = {
-    f"pneumo_core.{name}" for name in ("atomic", "errors", "events", "params", "progress")
+    f"pneumo_core.{name}"
+    for name in ("allocation", "atomic", "errors", "events", "params", "progress")
 } | {
     f"tasks.{name}"
     for name in (
@@ -64,11 +65,17 @@ def test_a_stage_has_one_name_everywhere(stage: str) -> None:
     assert all(out.startswith(folder) for out in outs)
 
 
+def test_every_section_is_a_stage_but_that_of_the_command_monitor() -> None:
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text()).keys()
+    assert sections - STAGES.keys() == {"monitor"}
+    assert STAGES.keys() <= sections
+
+
 def test_core_runs_where_only_the_base_dependencies_are() -> None:
     """Every module of the core imports with the optional packages made impossible to import."""
     code = f"""
 import importlib, pkgutil, sys
-for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3"):
+for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3", "fastapi"):
     sys.modules[name] = None
 sys.path.insert(0, {str(ROOT)!r})
 import pneumo_core

@@ -7,7 +7,7 @@ are and deeper ones are spread from the least to the greatest.
 
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ DAMAGE = (
 )
 
 
-def render(path: Path) -> bytes:
+def render(file: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> bytes:
     """The bytes of a PNG.
 
     Raises:
@@ -43,8 +43,8 @@ def render(path: Path) -> bytes:
     from pydicom.errors import InvalidDicomError
 
     try:
-        header = dcmread(path, specific_tags=NEEDED)
-        reason = _why_not(header)
+        header = dcmread(file, specific_tags=NEEDED)
+        reason = _why_not(header, max_pixels)
     except InvalidDicomError as error:
         raise OSError("no DICOM file: the marker DICM is missing") from error
     except DAMAGE as error:
@@ -57,7 +57,7 @@ def render(path: Path) -> bytes:
         raise OSError(f"DICOM pixels cannot be decoded ({_transfer_syntax(header)})") from error
 
 
-def _why_not(header: Any) -> str | None:
+def _why_not(header: Any, max_pixels: int) -> str | None:
     if "PixelData" not in header:
         return "DICOM without pixels"
     if (num_frames := int(header.get("NumberOfFrames") or 1)) > 1:
@@ -65,8 +65,8 @@ def _why_not(header: Any) -> str | None:
     if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
         return "DICOM with text burned into its pixels, which may name the patient"
     width, height = int(header.get("Columns") or 0), int(header.get("Rows") or 0)
-    if width * height > MAX_PIXELS:
-        return f"oversized: {width} x {height} pixels, at most {MAX_PIXELS} allowed"
+    if width * height > max_pixels:
+        return f"oversized: {width} x {height} pixels, at most {max_pixels} allowed"
     kind = header.get("PhotometricInterpretation")
     if kind not in {"MONOCHROME1", "MONOCHROME2"}:
         return f"DICOM in {kind}, not in shades of gray"

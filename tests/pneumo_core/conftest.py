@@ -13,10 +13,13 @@ import yaml
 from PIL import Image
 
 from pneumo_core import manifest
+from pneumo_core.bundle import Description, OperatingPoint, Origin
+from pneumo_core.compute import Normalisation
 from pneumo_core.images import Gray
 from pneumo_core.params import Params, Strategy, TrainParams, load, parse
 from pneumo_core.patients import identify
 from pneumo_core.training import LabelledFilms
+from pneumo_core.weights import Provenance
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,6 +129,27 @@ def params_with() -> Callable[..., Params]:
         return parse(content, "a test")
 
     return change
+
+
+@pytest.fixture(scope="session")
+def description() -> Description:
+    """Of an untrained model for films of 64 px."""
+    return Description(
+        name="test_efficientnet-full",
+        architecture="test_efficientnet",
+        strategy="full",
+        image_size_px=64,
+        normalisation=Normalisation(0.5, 0.25),
+        origin=Origin(
+            data_sha256="d" * 64,
+            train_sha256="e" * 64,
+            code_version="1",
+            params={"seed": 0, "models": ["한글"]},
+            pretrained=Provenance("none", "random start", None),
+        ),
+        temperature=1.25,
+        operating_points={"reading_aid": OperatingPoint(0.4, 0.3, 0.5)},
+    )
 
 
 @pytest.fixture(scope="session")

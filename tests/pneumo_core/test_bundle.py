@@ -6,47 +6,28 @@ import pytest
 import torch
 
 from pneumo_core import bundle
-from pneumo_core.bundle import Description, Origin
-from pneumo_core.compute import Normalisation
+from pneumo_core.bundle import Description
 from pneumo_core.errors import BundleError
-from pneumo_core.operating_point import OperatingPoint
 from pneumo_core.weights import create_model
 
-ARCHITECTURE = "test_efficientnet"
-FILES = ["bundle.json", "checksums.json", "weights.safetensors"]
+FILES = ["bundle.json", "checksums.json", "reference.safetensors", "weights.safetensors"]
 
 
 @pytest.fixture(scope="module")
 def model() -> torch.nn.Module:
-    return create_model(ARCHITECTURE, "none", 2)[0].eval()
-
-
-@pytest.fixture(scope="module")
-def description() -> Description:
-    _, pretrained = create_model(ARCHITECTURE, "none", 2)
-    return Description(
-        name=f"{ARCHITECTURE}-full",
-        architecture=ARCHITECTURE,
-        strategy="full",
-        image_size_px=64,
-        normalisation=Normalisation(0.5, 0.25),
-        origin=Origin(
-            data_sha256="d" * 64,
-            train_sha256="e" * 64,
-            code_version="1",
-            params={"seed": 0, "models": ["한글"]},
-            pretrained=pretrained,
-        ),
-        temperature=1.25,
-        operating_points={"reading_aid": OperatingPoint(0.4, 0.3, 0.5)},
-    )
+    return create_model("test_efficientnet", "none", 2)[0].eval()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, model: torch.nn.Module, description: Description) -> Path:
     bundle.write_weights(model, tmp_path / "trained.safetensors")
-    bundle.save(tmp_path / "bundle", description, tmp_path / "trained.safetensors")
+    trained = tmp_path / "trained.safetensors"
+    bundle.save(tmp_path / "bundle", description, trained, _write_reference)
     return tmp_path / "bundle"
+
+
+def _write_reference(path: Path) -> None:
+    path.write_bytes(b"the bundle checks it, pneumo_core.reference reads it")
 
 
 def _alter(path: Path, place: int) -> None:
@@ -56,7 +37,7 @@ def _alter(path: Path, place: int) -> None:
 
 
 def _sign_again(folder: Path) -> None:
-    names = ["bundle.json", "weights.safetensors"]
+    names = ["bundle.json", "reference.safetensors", "weights.safetensors"]
     sums = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
     (folder / "checksums.json").write_text(json.dumps(sums))
 
@@ -76,7 +57,7 @@ def test_nothing_in_a_bundle_is_a_pickle(folder: Path, model: torch.nn.Module) -
     assert sorted(path.name for path in folder.iterdir()) == FILES
     for name in FILES[:2]:
         assert isinstance(json.loads((folder / name).read_text("utf-8")), dict)
-    data = (folder / FILES[2]).read_bytes()
+    data = (folder / "weights.safetensors").read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     header.pop("__metadata__", None)
@@ -126,7 +107,7 @@ def test_unusable_checksums_are_an_error(folder: Path, checksums: str) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"format_version": 2}, "has bundle format 2, this code reads 1"),
+        ({"format_version": 1}, "has bundle format 1, this code reads 2"),
         ({"format_version": None}, "has bundle format None"),
         ({"temperature": None}, "temperature"),
         ({"surprise": 1}, "surprise"),
@@ -147,7 +128,7 @@ def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Descr
     before = bundle.identity(folder)
     (folder / "stray").write_text("left by somebody")
     changed = description.model_copy(update={"temperature": 2.0})
-    bundle.save(folder, changed, folder.parent / "trained.safetensors")
+    bundle.save(folder, changed, folder.parent / "trained.safetensors", _write_reference)
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert bundle.load(folder)[1].temperature == 2.0
     assert bundle.identity(folder) != before
@@ -156,5 +137,6 @@ def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Descr
 def test_identity_is_that_of_the_content(
     tmp_path: Path, folder: Path, description: Description
 ) -> None:
-    bundle.save(tmp_path / "elsewhere", description, tmp_path / "trained.safetensors")
+    trained = tmp_path / "trained.safetensors"
+    bundle.save(tmp_path / "elsewhere", description, trained, _write_reference)
     assert bundle.identity(tmp_path / "elsewhere") == bundle.identity(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pneumo_core import packed
 from pneumo_core.errors import DataError
 from pneumo_core.images import Images
 from pneumo_core.packed import INDEX, MAX_SHARD_ROWS, PackedImages, packing
@@ -128,3 +129,17 @@ def test_a_run_that_dies_leaves_what_was_there_readable(tmp_path: Path) -> None:
 def test_a_folder_without_an_index_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No packed images"):
         PackedImages.open(tmp_path)
+
+
+def test_few_shards_stay_open_however_the_rows_are_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(packed, "MAX_SHARD_ROWS", 2)
+    monkeypatch.setattr(packed, "MAX_MAPS", 3)
+    opened = _pack(tmp_path, list(range(40)))
+    assert len(opened.shards) > 6
+    films = np.stack([_picture(number) for number in range(40)])
+    order = np.random.default_rng(1).permutation(40)
+    np.testing.assert_array_equal(opened[order], films[order])
+    np.testing.assert_array_equal(np.stack([opened[row] for row in range(40)]), films)
+    assert len(opened._maps) == 3

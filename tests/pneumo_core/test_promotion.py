@@ -275,9 +275,9 @@ def on_validation(auroc: float, specificity: float | None) -> dict[str, Any]:
 
 def test_each_role_chooses_its_challenger_for_its_purpose() -> None:
     cells = {
-        "a": on_validation(0.99, None),
-        "b": on_validation(0.95, 0.5),
-        "c": on_validation(0.90, 0.8),
+        "a": [on_validation(0.99, None)] * 2,
+        "b": [on_validation(0.95, 0.5)] * 2,
+        "c": [on_validation(0.90, 0.8)] * 2,
     }
     screening = POLICY.model_copy(
         update={"operating_point": "screening", "choose_by": "specificity"}
@@ -286,6 +286,15 @@ def test_each_role_chooses_its_challenger_for_its_purpose() -> None:
     assert choose_challenger(cells, screening) == "c"
     assert choose_challenger({"a": cells["a"]}, screening) is None
     assert choose_challenger({}, POLICY) is None
+
+
+def test_challenger_goes_by_the_mean_of_both_validations() -> None:
+    cells = {
+        "steady": [on_validation(0.95, 0.9), on_validation(0.94, 0.9)],
+        "brittle": [on_validation(0.99, 0.9), on_validation(0.80, 0.9)],
+        "unseen": [on_validation(0.99, 0.9), {}],
+    }
+    assert choose_challenger(cells, POLICY) == "steady"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Stand-ins that really serve: a loopback web server, DICOM files, descriptions on disk."""
+"""Stand-ins that really serve: a loopback web server, descriptions on disk."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,16 +6,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import Source, open_source
-
-DX_IMAGE = "1.2.840.10008.5.1.4.1.1.1.1"
 
 
 class WebServer:
@@ -87,43 +82,3 @@ def open_description(tmp_path: Path) -> Callable[..., Source]:
         return open_source(IngestParams(source=str(path)), cache=tmp_path / "cache")
 
     return open_it
-
-
-@pytest.fixture(scope="session")
-def write_dicom() -> Callable[..., Path]:
-    """Writes a DICOM film of one hospital patient; keywords are DICOM's, None leaves one out."""
-
-    def write(path: Path, pixels: np.ndarray[Any, Any] | None = None, **header: Any) -> Path:
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = DX_IMAGE
-        meta.TransferSyntaxUID = header.pop("TransferSyntaxUID", ExplicitVRLittleEndian)
-        film = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-        defaults: dict[str, Any] = {
-            "SOPClassUID": DX_IMAGE,
-            "SOPInstanceUID": generate_uid(),
-            "PatientID": "H-4711",
-            "PatientName": "Hong^Gildong",
-        }
-        if pixels is not None:
-            defaults |= {
-                "Rows": pixels.shape[-2],
-                "Columns": pixels.shape[-1],
-                "SamplesPerPixel": 1,
-                "PhotometricInterpretation": "MONOCHROME2",
-                "BitsAllocated": pixels.itemsize * 8,
-                "BitsStored": pixels.itemsize * 8,
-                "HighBit": pixels.itemsize * 8 - 1,
-                "PixelRepresentation": int(pixels.dtype.kind == "i"),
-                "PixelData": pixels.tobytes(),
-            }
-        for keyword, value in (defaults | header).items():
-            if value is not None:
-                setattr(film, keyword, value)
-        if "PixelData" in film:
-            film["PixelData"].VR = "OW"
-        meta.MediaStorageSOPInstanceUID = film.get("SOPInstanceUID") or generate_uid()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        film.save_as(path, enforce_file_format=True)
-        return path
-
-    return write

@@ -1,0 +1,41 @@
+"""`pneumo serve`: a model for others to ask."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    alias: Annotated[str, typer.Option(help="Role in the registry; followed as it moves.")] = (
+        "champion"
+    ),
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder of a bundle instead of the registry.")
+    ] = None,
+) -> None:
+    """Answer with a model over HTTP, with a page to drop films on. For research."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores alone
+    import logging
+    import warnings
+
+    import uvicorn
+
+    from flows.models import load_model, successor
+    from flows.serving.app import create_app
+
+    warnings.simplefilter("ignore")  # those of DICOM readers quote what a header says
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    model = load_model(bundle, alias)
+    print(f"{model.describe()}\nListening on http://{host}:{port}", flush=True)
+    uvicorn.run(
+        create_app(model, successor),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )

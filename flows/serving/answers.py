@@ -1,0 +1,62 @@
+"""What the API answers, as it stands in its OpenAPI description."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from flows.models import Model
+from pneumo_core.reader import Opinion
+
+NOTICE = (
+    "For research, not for diagnosis. The figures hold for films like those that the model learned "
+    "from; on films from elsewhere, of other ages or other diseases, it may be wrong more often."
+)
+
+
+class ModelName(BaseModel):
+    name: str
+    version: str
+    alias: str | None = Field(description="Role in the registry; null for a folder.")
+
+
+class ModelInUse(BaseModel):
+    """Who reads, and by which rule."""
+
+    operating_point: str
+    threshold: float
+    meaning: str = Field(description="What the operating point did on validation.")
+    notice: str
+    model: ModelName
+
+    @classmethod
+    def of(cls, model: Model) -> "ModelInUse":
+        reader = model.reader
+        return cls(
+            operating_point=reader.operating_point,
+            threshold=reader.threshold,
+            meaning=reader.meaning,
+            notice=NOTICE,
+            model=ModelName(name=model.name, version=model.version, alias=model.alias),
+        )
+
+
+class Prediction(ModelInUse):
+    probability: float = Field(ge=0, le=1, description="Calibrated, of pneumonia.")
+    decision: Literal["NORMAL", "PNEUMONIA"]
+
+    @classmethod
+    def by(cls, model: Model, opinion: Opinion) -> "Prediction":
+        said = {"probability": opinion.probability, "decision": opinion.decision}
+        return cls.model_validate(ModelInUse.of(model).model_dump() | said)
+
+
+class Alive(BaseModel):
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    status: Literal["ready"] = "ready"
+    model: ModelName
+    newer_refused: bool = Field(
+        description="The alias points to a model that cannot be used; this one goes on serving."
+    )

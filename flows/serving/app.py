@@ -1,0 +1,158 @@
+"""The routes: parse, ask the core, answer. No film outlives its request."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+from fastapi import FastAPI, File, Response, UploadFile
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
+
+from flows.models import Model
+from flows.serving.answers import Alive, ModelInUse, Prediction, Ready
+from flows.serving.current_model import CurrentModel
+from flows.serving.middleware import Gate, Watched
+from flows.serving.problems import answer_with_problems, described
+from flows.serving.telemetry import Telemetry
+from pneumo_core.errors import NoFilmError
+from pneumo_core.images import Gray
+from pneumo_core.micro_batches import MicroBatches
+from pneumo_core.reader import Opinion, Reader
+
+PAGE = Path(__file__).parent / "page"
+FILM_PROBLEMS = described(400, 408, 413, 422, 503)
+
+Film = Annotated[UploadFile, File(description="A chest film: JPEG, PNG, DICOM, ...")]
+
+
+@dataclass(frozen=True)
+class Limits:
+    room: int = 32  # films at a time, from upload to answer; more are told to come again
+    max_bytes: int = 40_000_000  # of an upload; all of them at once fit in memory
+    max_upload_s: float = 30
+    max_batch: int = 16
+    poll_s: float = 10  # between looks at the alias
+
+
+def create_app(
+    model: Model, look: Callable[[Model], Model | None], limits: Limits | None = None
+) -> FastAPI:
+    """
+    Args:
+        look: see `CurrentModel`.
+    """
+    limits = limits or Limits()
+    telemetry = Telemetry()
+    current = CurrentModel(model, look, telemetry)
+    batches = MicroBatches(limits.max_batch, telemetry.batch)
+    MultiPartParser.spool_max_size = limits.max_bytes + 1  # or Starlette writes films to disk
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(current.follow(limits.poll_s))
+        yield
+        following.cancel()
+        batches.close()
+
+    app = FastAPI(
+        title="pneumo",
+        version=version("pneumo"),
+        summary="Probability of pneumonia on a chest film. For research, not for diagnosis.",
+        docs_url=None,  # their pages fetch scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    answer_with_problems(app)
+    app.add_middleware(
+        Gate, room=limits.room, max_bytes=limits.max_bytes, max_upload_s=limits.max_upload_s
+    )
+    app.add_middleware(Watched, telemetry=telemetry)
+    _add_reading(app, current, batches, telemetry)
+    _add_health(app, current, batches, telemetry)
+    _add_page(app)
+    return app
+
+
+def _add_reading(
+    app: FastAPI, current: CurrentModel, batches: MicroBatches, telemetry: Telemetry
+) -> None:
+    decoders = anyio.CapacityLimiter(os.cpu_count() or 1)  # each may need a film's size in memory
+
+    async def admit(reader: Reader, file: UploadFile) -> tuple[Gray, Opinion]:
+        """Raises ImageError for what is no chest film."""
+        data = await file.read()
+        pixels = await anyio.to_thread.run_sync(reader.admit, data, limiter=decoders)
+        opinion = await asyncio.wrap_future(batches.submit(reader.read, pixels))
+        if opinion.objection:
+            raise NoFilmError(opinion.objection)
+        return pixels, opinion
+
+    @app.post("/v1/predict", responses=FILM_PROBLEMS)
+    async def predict(file: Film) -> Prediction:
+        """Read one film. It is not kept."""
+        model = current.model
+        _, opinion = await admit(model.reader, file)
+        telemetry.decision(opinion.decision)
+        return Prediction.by(model, opinion)
+
+    @app.post(
+        "/v1/saliency",
+        response_class=Response,
+        responses={
+            200: {"content": {"image/png": {}}, "description": "The film with what spoke."},
+            **FILM_PROBLEMS,
+            **described(501),
+        },
+    )
+    async def saliency(file: Film) -> Response:
+        """What on the film speaks for pneumonia, laid over it, as a PNG."""
+        reader = current.model.reader
+        pixels, _ = await admit(reader, file)
+        overlay = await asyncio.wrap_future(batches.submit(reader.explain, pixels))
+        return Response(overlay, media_type="image/png")
+
+    @app.get("/v1/model")
+    async def model_in_use() -> ModelInUse:
+        """Which model answers, and what its threshold means."""
+        return ModelInUse.of(current.model)
+
+
+def _add_health(
+    app: FastAPI, current: CurrentModel, batches: MicroBatches, telemetry: Telemetry
+) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Alive:
+        """The process answers."""
+        return Alive()
+
+    @app.get("/readyz", responses=described(503))
+    async def readyz() -> Ready:
+        """Films would be read."""
+        if not batches.is_alive:
+            raise HTTPException(503, "Nothing reads films any more: start the server again.")
+        name = ModelInUse.of(current.model).model
+        return Ready(model=name, newer_refused=current.refusal is not None)
+
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}, "description": "For Prometheus."}},
+    )
+    async def metrics() -> Any:
+        return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4")
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    app.mount("/page", StaticFiles(directory=PAGE))

@@ -1,0 +1,48 @@
+"""The model that answers, replaced whole when its alias has moved."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from flows.models import Model
+from flows.serving.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+
+class CurrentModel:
+    """
+    Args:
+        look: gives the model that has taken the place of the one given, checked and tried, or None
+            where that is still the one.
+    """
+
+    def __init__(
+        self, model: Model, look: Callable[[Model], Model | None], telemetry: Telemetry
+    ) -> None:
+        self.model = model
+        self.refusal: str | None = None  # why the one behind the alias is not used
+        self._look, self._telemetry = look, telemetry
+        telemetry.model(model)
+
+    def refresh(self) -> None:
+        """What cannot be used, or not be reached, leaves the model that is there."""
+        try:
+            found = self._look(self.model)
+        except Exception as error:  # a registry fails in many ways, none may end the service
+            if str(error) != self.refusal:
+                logger.error("The model stays %s: %s", self.model.describe(), error)
+            self.refusal = str(error)
+            self._telemetry.refusal()
+            return
+        self.refusal = None
+        if found is not None:
+            self.model = found
+            self._telemetry.model(found)
+            logger.warning("Now answering: %s", found.describe())
+
+    async def follow(self, every_s: float) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(every_s)
+            await asyncio.to_thread(self.refresh)

@@ -1,0 +1,32 @@
+"""Main memory that a batch has given back is kept for the next one.
+
+glibc hands every tensor of more than 32 MB back to the kernel as soon as it is free, and the next
+batch pays again for having each page of it cleared. Reading films through a frozen network, that
+was measured as more than half of the processor's time.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+DEFAULTS = {M_TRIM_THRESHOLD: 128 * 1024, M_MMAP_MAX: 65_536}
+KEEPING = {M_TRIM_THRESHOLD: 2**31 - 1, M_MMAP_MAX: 0}
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Up to 2 GB of it, until the end, when it is given back; nothing where glibc is not."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):
+        yield
+        return
+    for option, value in KEEPING.items():
+        libc.mallopt(option, value)
+    try:
+        yield
+    finally:
+        for option, value in DEFAULTS.items():
+            libc.mallopt(option, value)
+        libc.malloc_trim(0)

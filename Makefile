@@ -5,10 +5,13 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 BIN := .venv/bin
 UV := uv==0.13.9
 
+BASE ?= origin/main
+BRANCH ?= retrain-$(shell git rev-parse --short=12 HEAD)
+
 export UV_COMPILE_BYTECODE = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install run test check lock
+.PHONY: help install run services test check lock retrain summary branch promote
 help: ## What can be done here
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -25,14 +28,36 @@ install: .venv/.installed ## Install what pneumo needs into .venv
 run: install ## Run the whole pipeline: data to registered champion and report
 	pneumo run
 
+services: install ## Start what a team shares: PostgreSQL, MLflow, Prefect with its worker
+	pneumo services
+
 check: install ## Format, lint, types, layers
 	ruff format --check --quiet .
 	ruff check --quiet .
 	mypy --no-error-summary
 	lint-imports > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: check ## Everything that must hold
 	python -m pytest
+
+# What .github/workflows/retrain.yml does, step by step.
+retrain: install ## Fetch what was computed before, run what is stale, store it; nobody is promoted
+	dvc pull --quiet --allow-missing # nothing is there without a committed dvc.lock
+	pneumo run --no-promote
+	dvc push
+
+summary: install ## Figures, parameters and promotion against BASE (origin/main), in Markdown
+	@pneumo diff $(BASE)
+
+branch: install ## Commit dvc.lock and ledger/, if they changed, to a branch and push it to origin
+	git add -- $(wildcard dvc.lock ledger)
+	git diff --cached --quiet || { git switch --create $(BRANCH) \
+		&& git commit --quiet --message "Retrain" && git push origin HEAD; }
+
+promote: retrain ## The same, then ask the registry: the best cell becomes champion if it may
+	pneumo promote
+	dvc push
 
 lock: install ## Choose the newest versions that pyproject.toml allows
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \

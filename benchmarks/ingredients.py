@@ -39,21 +39,16 @@ from pneumo_core.packed import PackedImages
 from pneumo_core.paired import Difference, adjusted
 from pneumo_core.params import AugmentParams, EvaluateParams, Strategy, TrainParams
 from pneumo_core.progress import track
-from pneumo_core.recipes import Ranges
 from pneumo_core.shifted import shifted
 from pneumo_core.strategies import cut, freeze
 from pneumo_core.training import Cell, LabelledFilms, train
-from pneumo_core.transforms import transform
+from pneumo_core.views import VIEWS
 from pneumo_core.weights import create_model
 from tasks import places
 
 SETS = VALIDATION, SHIFTED, BATCH = ("validation", "shifted", "batch")
 BATCH_SHARE = 0.2
 EMA_DECAY, LAYER_DECAY, MIXUP_ALPHA = 0.95, 0.7, 0.2
-VIEWS = tuple(  # of a film when it is read: itself, closer, further, turned both ways
-    Ranges(scale=(scale, scale), rotation_deg=(turn, turn))
-    for scale, turn in ((1.0, 0.0), (1.08, 0.0), (0.92, 0.0), (1.0, 5.0), (1.0, -5.0))
-)
 
 
 @dataclass(frozen=True)
@@ -232,10 +227,7 @@ def trial(
     said = {name: read(of) for name, of in data.films.items()}
     if variant is VARIANTS[BASELINE]:
         for name, of in data.films.items():
-            views = [
-                np.stack([transform(f, view, np.random.default_rng(0)) for f in of])
-                for view in VIEWS[1:]
-            ]
+            views = [view.of(of) for view in VIEWS[1:]]
             said[f"{name} views"] = np.mean([said[name], *map(read, views)], axis=0)
     return said
 

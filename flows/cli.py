@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import serve_commands, weights_commands
+from flows import registry_commands, retraining_commands, serve_commands, weights_commands
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -23,7 +23,11 @@ app = typer.Typer(
 augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
 app.add_typer(augment_app, name="augment")
 app.add_typer(weights_commands.app, name="weights")
+app.add_typer(registry_commands.app, name="registry")
+app.command()(registry_commands.promote)
 app.command()(serve_commands.serve)
+app.command()(retraining_commands.monitor)
+app.command()(retraining_commands.diff)
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
 Alias = Annotated[str, typer.Option(help="Role in the registry.")]
@@ -56,22 +60,24 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one value of params.yaml."),
     ] = None,
+    promote: Annotated[bool, typer.Option(help="Or stop before the registry is asked.")] = True,
 ) -> None:
     """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
     from flows import outcome, params_file
     from pneumo_core import params
-    from tasks import dvc_graph, places
+    from tasks import dvc_graph, places, project_lock
 
-    if profile or values:
-        params_file.rewrite(profile, values or [])
-    params.load(places.PARAMS)  # a bad value is an error now, not in the middle
-    if dvc_graph.stale_stages():
-        from flows import pipeline
+    with project_lock.hold_project():
+        if profile or values:
+            params_file.rewrite(profile, values or [])
+        params.load(places.PARAMS)  # a bad value is an error now, not in the middle
+        if dvc_graph.stale_stages(promote):
+            from flows import pipeline
 
-        pipeline.run()
-    else:
-        print("Nothing to do: every result is newer than what it depends on.")
-    print(outcome.describe())
+            pipeline.run(promote)
+        else:
+            print("Nothing to do: every result is newer than what it depends on.")
+    print(outcome.describe(promote))
 
 
 @app.command()
@@ -198,6 +204,14 @@ def ui(which: Ui) -> None:
     from flows import pages
 
     pages.serve(which.value)
+
+
+@app.command()
+def services() -> None:
+    """Start what a team shares, until Ctrl-C: PostgreSQL, MLflow, Prefect with its worker."""
+    from flows import services as body
+
+    body.serve()
 
 
 @app.command()

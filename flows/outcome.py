@@ -4,21 +4,35 @@ import json
 
 from tasks import places
 
+SHOWN = ("auroc", "accuracy", "sensitivity", "specificity")
 
-def describe() -> str:
-    """The best cell with its figures, what the registry decided, and where the report is."""
-    decision = json.loads(places.DECISION.read_text("utf-8"))
-    cell = decision["cell"]
-    lines = [
-        f"Best by validation: {cell}, {decision['outcome']} ({'; '.join(decision['reasons'])})"
-    ]
+
+def describe(promote: bool = True) -> str:
+    """The cells in question with their figures, what was decided of them, where the report is."""
+    lines = []
+    if promote:
+        decided = json.loads(places.DECISION.read_text("utf-8"))
+        cells = sorted({decision["cell"] for decision in decided.values()} - {None})
+        for role, decision in decided.items():
+            cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
+            lines.append(f"{role}: {cell}, {decision['outcome']} ({why})")
+    else:
+        cells = [json.loads(places.METRICS.read_text("utf-8"))["cell"]]
+        lines.append("Best by validation; the registry was not asked:")
+    for cell in cells:
+        lines += [cell, *_figures(cell)]
+    lines.append(f"Report: {(places.REPORT / 'index.html').resolve()}")
+    return "\n".join(lines)
+
+
+def _figures(cell: str) -> list[str]:
+    lines = []
     for split, name in (("val", "validation"), ("test", "test")):
         metrics = json.loads((places.EVALUATED / cell / split / "metrics.json").read_text("utf-8"))
         shown = ", ".join(
             f"{figure} {metrics[figure]['value']:.3f} "
             f"[{metrics[figure]['ci_low']:.3f}, {metrics[figure]['ci_high']:.3f}]"
-            for figure in ("auroc", "accuracy", "sensitivity", "specificity")
+            for figure in SHOWN
         )
         lines.append(f"  {name:10} n = {metrics['n']}: {shown}")
-    lines.append(f"Report: {(places.REPORT / 'index.html').resolve()}")
-    return "\n".join(lines)
+    return lines

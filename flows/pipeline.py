@@ -1,52 +1,115 @@
 """The pipeline as a Prefect flow: the stages of `dvc.yaml`, each run by DVC, cells in parallel."""
 
 import sys
-from typing import Any
+import time
+from typing import Any, Literal
+from uuid import UUID
 
-from prefect import flow, get_run_logger, task
+from prefect import Task, flow, get_run_logger, task
 from prefect.client.schemas import State
-from prefect.futures import PrefectFuture
+from prefect.client.schemas.objects import TaskRun
+from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from pneumo_core.errors import PipelineError
-from tasks import dvc_graph
+from flows import alarm, artifacts, dead_runs, params_file
+from pneumo_core.errors import BusyError, PipelineError, PneumoError, UnavailableError
+from tasks import dvc_graph, dvc_stage
 from tasks.device_lock import num_slots
-from tasks.dvc_stage import run_stage
+from tasks.project_lock import hold_project
+
+NAME = "pneumo"
+RETRY_AFTER_S = [5, 30, 120]
+UNAVAILABLE = "Unavailable"
+
+Profile = Literal["phantom", "archive-cpu", "study", "best"]
 
 
-@task(task_run_name="{stage}")
-def run_one(stage: str) -> State[None]:
+def _is_unavailable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """What is wrong with the data or with a gate stays wrong."""
+    return state.name == UNAVAILABLE
+
+
+@task(
+    task_run_name="{stage}",
+    retries=len(RETRY_AFTER_S),
+    retry_delay_seconds=RETRY_AFTER_S,
+    retry_condition_fn=_is_unavailable,
+)
+def run_one(stage: str, force: bool = False) -> State[None]:
     """A terminal shows the stage's own progress bars, a log its lines."""
+    begun = time.monotonic()
+    log = None if sys.stderr.isatty() else get_run_logger().info
     try:
-        run_stage(stage, log=None if sys.stderr.isatty() else get_run_logger().info)
+        said = dvc_stage.run_stage(stage, log, force)
+    except UnavailableError as error:
+        return Failed(name=UNAVAILABLE, message=str(error))
     except PipelineError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{stage} is done")
+    return Completed(message=f"{said or 'done'} ({time.monotonic() - begun:.0f} s)")
 
 
-@flow(name="pneumo")
-def pipeline() -> State[None]:
-    """Runs what DVC finds stale, each stage as soon as what it needs is there."""
+@flow(name=NAME, on_failure=[alarm.tell], on_crashed=[alarm.tell])
+def pipeline(
+    profile: Profile | None = None,
+    changes: list[str] | None = None,
+    promote: bool = True,
+    ingest_again: bool = False,
+) -> State[None]:
+    """Runs what DVC finds stale, each stage as soon as what it needs is there.
+
+    Args:
+        profile: A file of profiles/ to be written into params.yaml first, as a whole.
+        changes: Single values to be changed in params.yaml then, each as section.key=value.
+        promote: False stops before the registry is asked.
+        ingest_again: Look into the source even if its description is the same.
+    """
+    try:
+        with hold_project(), dead_runs.entered(NAME, UUID(flow_run.id)):
+            if profile or changes:
+                params_file.rewrite(profile, changes or [])
+            return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again)
+    except BusyError as error:
+        return Completed(name="Skipped", message=str(error))
+    except PneumoError as error:
+        return Failed(message=str(error))
+
+
+def _run(stale: dict[str, set[str]], ingest_again: bool) -> State[None]:
+    if not stale:
+        return Completed(message="Nothing to do: every result is newer than what it depends on.")
+    progress = artifacts.Progress(len(stale))
     futures: dict[str, PrefectFuture[Any]] = {}
-    for stage, needs in dvc_graph.stale_stages().items():
-        before = [futures[need] for need in sorted(needs)]
-        futures[stage] = run_one.submit(stage, wait_for=before)
-    for future in futures.values():
-        future.wait()
-    failed = [future.state.message for future in futures.values() if future.state.is_failed()]
+    with ThreadPoolTaskRunner(max_workers=num_slots()) as runner:
+        for stage, needs in stale.items():
+            before = [futures[need] for need in sorted(needs)]
+            force = ingest_again and stage == dvc_graph.INGEST
+            futures[stage] = runner.submit(
+                run_one, {"stage": stage, "force": force}, wait_for=before
+            )
+        try:
+            for _ in as_completed(list(futures.values())):
+                progress.another()
+        except BaseException:
+            dvc_stage.stop_running()
+            raise
+    states = {stage: future.state for stage, future in futures.items()}
+    artifacts.show_stages(states)
+    failed = [state.message for state in states.values() if state.is_failed()]
     if failed:
         return Failed(message=" ".join(map(str, failed)))
-    return Completed(message=f"{len(futures)} stages run")
+    if "promote" in stale:
+        artifacts.show_result()
+    return Completed(message=f"{len(states)} stages run")
 
 
-def run() -> None:
+def run(promote: bool = True) -> None:
     """Runs the flow on the Prefect server that is configured, or on one of its own.
 
     Raises:
         PipelineError: a stage failed.
     """
-    by_device = pipeline.with_options(task_runner=ThreadPoolTaskRunner(max_workers=num_slots()))
-    state = by_device(return_state=True)
+    state = pipeline(promote=promote, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

@@ -5,9 +5,9 @@ import importlib
 import signal
 
 from pneumo_core import params as all_params
-from pneumo_core.errors import PipelineError
+from pneumo_core.errors import PipelineError, PneumoError
 from pneumo_core.params import Strategy
-from tasks import places
+from tasks import failures, places
 
 PR_SET_PDEATHSIG = 1
 
@@ -18,6 +18,14 @@ def run_body(name: str, model: str | None, strategy: str | None) -> None:
         PipelineError: train was called without a cell.
     """
     die_with_parent()
+    try:
+        _run(name, model, strategy)
+    except (PneumoError, OSError) as error:
+        failures.record(name if model is None else f"{name}@{model}-{strategy}", error)
+        raise
+
+
+def _run(name: str, model: str | None, strategy: str | None) -> None:
     params = all_params.load(places.PARAMS)
     body = importlib.import_module(f"tasks.{name}").run
     if name != "train":

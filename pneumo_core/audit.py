@@ -1,5 +1,7 @@
 """The shortcut audit of one run: its data, its augmented training set, its models."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -7,14 +9,17 @@ import pandas as pd
 from pneumo_core import manifest
 from pneumo_core.augmentation import Copy, copy_rows, make_copy
 from pneumo_core.counterfactuals import audit_model, read_altered
+from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Images, Stack
 from pneumo_core.manifest import LABELS
 from pneumo_core.metrics import Floats
 from pneumo_core.params import AuditParams, AugmentParams
 from pneumo_core.recipes import RECIPES
+from pneumo_core.robustness import measure_robustness
+from pneumo_core.saliency_checks import check_saliency
 from pneumo_core.scoring import Scorer, score
 from pneumo_core.shortcut_probes import augmented_gain, exchange_probe
-from pneumo_core.shortcuts import Check, Cohort, Lint, lint_recipe
+from pneumo_core.shortcuts import Check, Cohort, Lint, Score, lint_recipe
 
 
 def lint(copies: pd.DataFrame, params: AugmentParams) -> Lint:
@@ -59,18 +64,49 @@ def audit_augmentation(
 
 
 def audit_cell(
-    scorer: Scorer, films: pd.DataFrame, images: Stack, threshold: float, params: AuditParams
+    scorer: Scorer, threshold: float, films: pd.DataFrame, images: Stack, params: AuditParams
 ) -> list[Check]:
     """Of a finished model on films that it did not learn from; images are those of the manifest."""
     drawn = films.sample(min(params.num_films, len(films)), random_state=params.seed)
-    cohort = cohort_of(drawn, drawn["patient_group"].to_numpy(np.str_))
+    pixels, cohort = _read(images, drawn)
+    return audit_model(read_altered(probabilities_by(scorer), pixels, cohort, threshold), params)
 
+
+def audit_winner(
+    scorer: Scorer, threshold: float, films: pd.DataFrame, images: Stack, params: AuditParams
+) -> dict[str, dict[str, Any] | None]:
+    """What costs too much for every cell, on films drawn from both classes alike.
+
+    `saliency` is None where the model has no map.
+    """
+    corrupted, corrupted_cohort = _read(images, _evenly(films, params.num_corrupted_films, params))
+    explained, explained_cohort = _read(images, _evenly(films, params.num_explained_films, params))
+    robustness = measure_robustness(
+        probabilities_by(scorer), corrupted, corrupted_cohort, threshold, params
+    )
+    try:
+        saliency = check_saliency(scorer, explained, explained_cohort, params)
+    except EvaluationError:
+        saliency = None
+    return {"robustness": robustness, "saliency": saliency}
+
+
+def _evenly(films: pd.DataFrame, num_films: int, params: AuditParams) -> pd.DataFrame:
+    shuffled = films.sample(frac=1, random_state=params.seed)
+    return shuffled.groupby("label").head(num_films // 2)
+
+
+def _read(images: Stack, films: pd.DataFrame) -> tuple[Images, Cohort]:
+    cohort = cohort_of(films, films["patient_group"].to_numpy(np.str_))
+    return images[films["packed_row"].to_numpy(np.int64)], cohort
+
+
+def probabilities_by(scorer: Scorer) -> Score:
     def probabilities(altered: Images) -> Floats:
         logits = score(scorer.model, altered, scorer.description.normalisation, "auto")
         return scorer.probabilities(logits)
 
-    packed = images[drawn["packed_row"].to_numpy(np.int64)]
-    return audit_model(read_altered(probabilities, packed, cohort, threshold), params)
+    return probabilities
 
 
 def cohort_of(films: pd.DataFrame, patients: npt.NDArray[np.str_]) -> Cohort:

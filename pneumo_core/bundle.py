@@ -23,6 +23,7 @@ from pneumo_core.errors import BundleError
 from pneumo_core.images import RESIZE_RULE
 from pneumo_core.manifest import LABELS
 from pneumo_core.params import Section
+from pneumo_core.views import VIEWS, View
 from pneumo_core.weights import Provenance, create_model
 
 FORMAT_VERSION = 2
@@ -68,6 +69,8 @@ class Description(Blueprint):
     """What is known once the model has been looked at on validation."""
 
     temperature: float
+    calibration_prevalence: float | None = None  # share of ill films that the temperature is from
+    views: tuple[View, ...] = VIEWS[:1]  # of a film, whose mean logit counts
     operating_points: dict[str, OperatingPoint]
 
 

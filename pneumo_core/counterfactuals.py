@@ -14,14 +14,14 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Gray, Images
 from pneumo_core.metrics import Figure, Floats, Ints, Scores, auroc, balanced_accuracy
 from pneumo_core.params import AuditParams
-from pneumo_core.shortcuts import Check, Cohort, estimate
+from pneumo_core.robustness import curve_point
+from pneumo_core.shortcuts import Check, Cohort, Score, estimate, estimate_mean
 
 SHIFTS = (-0.20, -0.15, -0.10, -0.05, 0.05, 0.10, 0.15, 0.20)  # parts of full scale
 STUDY_SHIFT = 0.10  # the middle of what the study adds to NORMAL and takes from PNEUMONIA
 CALIPER = 0.01  # of full scale: the most by which the brightness of a matched pair differs
 
 Statistic = Callable[[Scores, float, Floats], Floats]
-Score = Callable[[Images], Floats]  # films [N, H, W] to probabilities of PNEUMONIA, [N]
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,18 @@ def brightness_sweep(readings: Readings, limits: AuditParams) -> list[Check]:
             "flip_rate",
             "model",
             f"Films whose reading flips when brightness shifts by {STUDY_SHIFT:g}",
-            _mean(at_study, draws),
+            estimate_mean(at_study, draws),
             limits.max_flip_rate,
             unit="%",
             detail={
-                "by_shift": {f"{by:+.2f}": _mean(f, draws) for by, f in flips.items()},
-                "overall": _mean(np.mean(list(flips.values()), axis=0), draws),
+                "by_shift": {f"{by:+.2f}": estimate_mean(f, draws) for by, f in flips.items()},
+                "overall": estimate_mean(np.mean(list(flips.values()), axis=0), draws),
                 "mean_change_of_probability": {
-                    f"{by:+.2f}": _mean(move, draws) for by, move in moves.items()
+                    f"{by:+.2f}": estimate_mean(move, draws) for by, move in moves.items()
+                },
+                "figures": {
+                    f"{by:+.2f}": curve_point(readings.scores(p), readings.threshold, draws)
+                    for by, p in sorted((readings.shifted | {0.0: readings.unaltered}).items())
                 },
             },
         ),
@@ -102,7 +106,7 @@ def brightness_sweep(readings: Readings, limits: AuditParams) -> list[Check]:
             "brightness_slope",
             "model",
             "Change of the log odds of PNEUMONIA for each 0.1 of brightness",
-            _mean(slopes, draws),
+            estimate_mean(slopes, draws),
             limits.max_slope,
             two_sided=True,
             detail={"brighter_reads_as": "PNEUMONIA" if slopes.mean() > 0 else "NORMAL"},
@@ -222,10 +226,6 @@ def match_pairs(brightness: Floats, labels: Ints) -> npt.NDArray[np.bool_]:
             paired[[well[i], ill[j]]] = True
         i, j = i + (ahead <= CALIPER), j + (ahead >= -CALIPER)
     return paired
-
-
-def _mean(values: Floats, draws_DN: Floats) -> Figure:
-    return estimate(lambda weights: weights @ values / weights.sum(1), draws_DN)
 
 
 def _logit(probabilities: Floats) -> Floats:

@@ -87,8 +87,17 @@ class Epochs:
         )
         with self.wait:
             for epoch in range(len(self.history) + 1, num_epochs + 1):
+                if self._no_longer_improves():
+                    break
                 self._one(epoch, random)
                 random = None
+
+    def _no_longer_improves(self) -> bool:
+        patience = self._params.patience_epochs
+        losses = [entry["val_loss"] for entry in self.history]
+        if patience is None or len(losses) <= patience:
+            return False
+        return min(losses[-patience:]) >= min(losses[:-patience])
 
     def _one(self, epoch: int, random: list[torch.Tensor] | None) -> None:
         begun, waited_before = time.perf_counter(), self.wait.seconds

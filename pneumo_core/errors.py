@@ -15,8 +15,11 @@ PneumoError
 ├── WeightsError       pretrained weights are missing or are not what they should be
 ├── BundleError        a model bundle is incomplete, altered or of another version
 ├── EvaluationError    figures that these predictions cannot give
-├── PromotionError     the registry or the policy cannot be read
+├── PromotionError     the registry or a policy cannot be used as asked
+├── LedgerError        an append-only file is damaged
 └── PipelineError      a stage failed, or this is no pneumo project
+    ├── UnavailableError  for want of something beyond this machine: trying again may help
+    └── BusyError         another run holds the project
 """
 
 
@@ -76,5 +79,17 @@ class PromotionError(PneumoError):
     pass
 
 
+class LedgerError(PneumoError):
+    pass
+
+
 class PipelineError(PneumoError):
+    pass
+
+
+class UnavailableError(PipelineError):
+    pass
+
+
+class BusyError(PipelineError):
     pass

@@ -1,11 +1,12 @@
-"""Figures of a binary classifier, each with its 95 % interval.
+"""What a binary classifier's probabilities amount to, for any weights of the films.
 
-Proportions carry Wilson's interval. The others carry a percentile interval from a bootstrap over
-patients, not images: films of one patient are alike. The draws are one matrix of weights, so that
-2,000 of them take well under a second for a test set of this size.
+Each statistic takes a matrix of weights, so that 2,000 bootstrap draws of patients (not of films:
+those of one patient are alike) take well under a second for a test set of this size. Figures with
+their intervals are in `intervals.py`.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,21 @@ class Scores:
                 f"{num_positive} of {len(self.labels)} films are PNEUMONIA: both classes needed."
             )
 
+    @property
+    def ill(self) -> npt.NDArray[np.bool_]:
+        ill: npt.NDArray[np.bool_] = self.labels == 1
+        return ill
+
+    @cached_property
+    def patient_of(self) -> Ints:
+        """Number of each film's patient, 0 to the number of patients less 1."""
+        return np.unique(self.patient_keys, return_inverse=True)[1].astype(np.int64)
+
+    def reads(self, threshold: float) -> npt.NDArray[np.bool_]:
+        """A probability at or above the threshold reads as PNEUMONIA."""
+        called: npt.NDArray[np.bool_] = self.probabilities >= threshold
+        return called
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -62,39 +78,13 @@ class Confusion:
 
 
 def confusion(scores: Scores, threshold: float) -> Confusion:
-    """A probability at or above the threshold reads as PNEUMONIA."""
-    called, ill = scores.probabilities >= threshold, scores.labels == 1
+    called, ill = scores.reads(threshold), scores.ill
     return Confusion(
         tp=int((called & ill).sum()),
         fp=int((called & ~ill).sum()),
         tn=int((~called & ~ill).sum()),
         fn=int((~called & ill).sum()),
     )
-
-
-def figures(scores: Scores, threshold: float, num_draws: int, seed: int) -> dict[str, Figure]:
-    """All figures of `metrics.json`, by name."""
-    c = confusion(scores, threshold)
-    found = {
-        "accuracy": wilson(c.tp + c.tn, len(scores.labels)),
-        "sensitivity": wilson(c.tp, c.tp + c.fn),
-        "specificity": wilson(c.tn, c.tn + c.fp),
-        "fnr": wilson(c.fn, c.tp + c.fn),
-        "fpr": wilson(c.fp, c.tn + c.fp),
-    }
-    whole = np.ones((1, len(scores.labels)))
-    draws = patient_weights(scores, num_draws, seed)
-    for name, statistic in {
-        "auroc": auroc,
-        "average_precision": average_precision,
-        "balanced_accuracy": balanced_accuracy,
-        "f1": f1,
-        "brier": brier,
-        "ece": ece,
-    }.items():
-        value = float(statistic(scores, threshold, whole)[0])
-        found[name] = Figure(value, *percentile_interval(statistic(scores, threshold, draws)))
-    return found
 
 
 def wilson(successes: int, trials: int) -> Figure:
@@ -113,10 +103,10 @@ def patient_weights(scores: Scores, num_draws: int, seed: int) -> Floats:
 
     Patients are drawn within their class (well, ill, or films of both), so that each draw has both.
     """
-    keys, patient_of = np.unique(scores.patient_keys, return_inverse=True)
+    patient_of = scores.patient_of
     share_ill = np.bincount(patient_of, scores.labels) / np.bincount(patient_of)
     rng = np.random.default_rng(seed)
-    times = np.zeros((num_draws, len(keys)))
+    times = np.zeros((num_draws, len(share_ill)))
     for of_class in (share_ill == 0, share_ill == 1, (share_ill > 0) & (share_ill < 1)):
         members = np.flatnonzero(of_class)
         if len(members):
@@ -180,8 +170,24 @@ def brier(scores: Scores, _: float, weights_DN: Floats) -> Floats:
 
 def ece(scores: Scores, _: float, weights_DN: Floats) -> Floats:
     """Expected calibration error over bins that hold equally many films."""
-    order = np.argsort(scores.probabilities, kind="stable")
-    gap = (scores.probabilities - scores.labels)[order] * weights_DN[:, order]
-    edges = np.linspace(0, len(order), min(NUM_ECE_BINS, len(order)) + 1).astype(int)[:-1]
-    error: Floats = np.abs(np.add.reduceat(gap, edges, axis=1)).sum(1) / weights_DN.sum(1)
+    error: Floats = np.abs(ece_by_bin(scores, weights_DN)).sum(1)
     return error
+
+
+def ece_by_bin(scores: Scores, weights_DN: Floats) -> Floats:
+    """Mean probability less share of ill films in each bin, times the bin's share, [D, B]."""
+    rows, starts = equal_mass_bins(scores.probabilities)
+    gap = (scores.probabilities - scores.labels)[rows] * weights_DN[:, rows]
+    by_bin: Floats = np.add.reduceat(gap, starts, axis=1) / weights_DN.sum(1, keepdims=True)
+    return by_bin
+
+
+def equal_mass_bins(probabilities: Floats) -> tuple[Ints, Ints]:
+    """Films by ascending probability, and where each bin starts among them.
+
+    Equal probabilities stay in one bin, so that nothing hangs on the order of the films.
+    """
+    rows = np.argsort(probabilities, kind="stable")
+    even = np.linspace(0, len(rows), min(NUM_ECE_BINS, len(rows)) + 1).astype(np.int64)[:-1]
+    ordered = probabilities[rows]
+    return rows, np.unique(np.searchsorted(ordered, ordered[even]))

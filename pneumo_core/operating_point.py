@@ -5,7 +5,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from pneumo_core.bundle import OperatingPoint
-from pneumo_core.metrics import Floats, Ints, Scores, patient_weights, percentile_interval, wilson
+from pneumo_core.intervals import Estimates, shares
+from pneumo_core.metrics import Floats, Ints, Scores, patient_weights, percentile_interval
 from pneumo_core.params import EvaluateParams
 
 
@@ -26,7 +27,8 @@ def calibrated(logits: Floats, temperature: float) -> Floats:
 
 def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str, OperatingPoint]:
     """`reading_aid`: best mean of sensitivity and specificity. `screening`: the highest threshold
-    whose sensitivity has its lower bound at the floor; absent where none has.
+    whose sensitivity has its lower bound at the floor. `rule_in`: the lowest one whose specificity
+    has. Each of the last two is absent where no threshold reaches the floor.
 
     The best threshold of one sample jumps from film to film, so it is found in each bootstrap
     draw of the patients, and the median is taken.
@@ -34,17 +36,14 @@ def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str,
     candidates = _candidates(scores)
     weights = patient_weights(scores, params.num_draws, params.seed)
     best = candidates[np.argmax(_balance(scores, candidates, weights), axis=1)]
-    points = {"reading_aid": _with_interval(best)}
-    screening = [
-        threshold
-        for threshold in candidates
-        if _sensitivity_floor(scores, threshold) >= params.min_screening_sensitivity
-    ]
-    if screening:
-        missed = 1 - float((scores.probabilities[scores.labels == 1] >= screening[-1]).mean())
-        points["screening"] = OperatingPoint(
-            float(screening[-1]), *_quantile_interval(scores, candidates, weights, missed)
-        )
+    points = {"reading_aid": OperatingPoint(float(np.median(best)), *percentile_interval(best))}
+    called_CN = scores.probabilities >= candidates[:, None]
+    sensitivity = shares(called_CN, scores.ill, scores)
+    specificity = shares(~called_CN, ~scores.ill, scores)
+    if len(held := np.flatnonzero(sensitivity.low >= params.min_screening_sensitivity)):
+        points["screening"] = _with_interval(held[-1], sensitivity, candidates)
+    if len(held := np.flatnonzero(specificity.low >= params.min_rule_in_specificity)):
+        points["rule_in"] = _with_interval(held[0], specificity, candidates)
     return points
 
 
@@ -71,22 +70,8 @@ def _balance(scores: Scores, candidates: Floats, weights_DN: Floats) -> Floats:
     return balance
 
 
-def _with_interval(thresholds: Floats) -> OperatingPoint:
-    return OperatingPoint(float(np.median(thresholds)), *percentile_interval(thresholds))
-
-
-def _sensitivity_floor(scores: Scores, threshold: float) -> float:
-    found = scores.probabilities[scores.labels == 1] >= threshold
-    return wilson(int(found.sum()), len(found)).ci_low
-
-
-def _quantile_interval(
-    scores: Scores, candidates: Floats, weights_DN: Floats, quantile: float
-) -> tuple[float, float]:
-    """Interval of the highest candidate below which no more than this part of the ill lies."""
-    ill = np.flatnonzero(scores.labels == 1)
-    order = ill[np.argsort(scores.probabilities[ill], kind="stable")]
-    sums = np.cumsum(weights_DN[:, order], axis=1)
-    missed = sums <= quantile * sums[:, -1:] + 1e-9
-    last_found = scores.probabilities[order][missed.sum(1).clip(max=len(order) - 1)]
-    return percentile_interval(candidates[np.searchsorted(candidates, last_found, "right") - 1])
+def _with_interval(chosen: int, share: Estimates, candidates: Floats) -> OperatingPoint:
+    """The thresholds at which the share may be what it is at the chosen one (Woodruff 1952)."""
+    level = share.value[chosen]
+    possible = candidates[(share.low <= level) & (level <= share.high)]
+    return OperatingPoint(float(candidates[chosen]), float(possible[0]), float(possible[-1]))

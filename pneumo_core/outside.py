@@ -1,7 +1,7 @@
 """Films from outside the pipeline, looked at and scored by its rules."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +71,22 @@ def certify_source(source: Source) -> Certificate:
 
 @contextmanager
 def _look_at(files: list[SourceFile], size_px: int) -> Iterator[Looked]:
-    file_of = {file.image_id: file for file in files}
+    with inventory_of(files, size_px) as (table, images):
+        found = find_duplicates(table, images, _reader(files), DedupParams())
+        yield Looked(table, images, found)
+
+
+@contextmanager
+def inventory_of(
+    files: list[SourceFile], size_px: int
+) -> Iterator[tuple[pd.DataFrame, PackedImages]]:
+    """The manifest of the files as they are, and the films that could be decoded, packed."""
     table = manifest.conform(pd.DataFrame([raw.describe(file) for file in files]))
-
-    def read(path: str) -> bytes:
-        return raw.read(file_of[path])
-
+    limits = ValidateParams(image_size_px=size_px)
     with tempfile.TemporaryDirectory() as scratch:
-        limits = ValidateParams(image_size_px=size_px)
-        looked, images = take_inventory(table, read, limits, Path(scratch))
-        yield Looked(looked, images, find_duplicates(looked, images, read, DedupParams()))
+        yield take_inventory(table, _reader(files), limits, Path(scratch))
+
+
+def _reader(files: list[SourceFile]) -> Callable[[str], bytes]:
+    file_of = {file.image_id: file for file in files}
+    return lambda path: raw.read(file_of[path])

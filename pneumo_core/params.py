@@ -7,7 +7,7 @@ those DVC follows in `params.yaml` itself.
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 from pneumo_core.errors import ParamsError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Prevalence = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -96,6 +97,7 @@ class TrainParams(Section):
     schedule: Literal["step", "one_cycle"]
     class_weights: tuple[PositiveFloat, PositiveFloat]  # NORMAL, PNEUMONIA
     label_smoothing: float = Field(ge=0, lt=1)
+    patience_epochs: int | None = Field(default=None, ge=1)
     feature_cache_gb: float = Field(gt=0)
     frozen: StrategyParams
     partial: StrategyParams
@@ -115,6 +117,11 @@ class TrainParams(Section):
 class EvaluateParams(Section):
     operating_point: str = "reading_aid"  # whose threshold the leaderboard and the report use
     min_screening_sensitivity: float = Field(default=0.95, gt=0, lt=1)  # for its lower bound
+    min_rule_in_specificity: float = Field(default=0.95, gt=0, lt=1)  # likewise
+    # Of pneumonia among those filmed, for which predictive values are stated: rare, and what Shah
+    # et al. (JAMA 2017, 318:462) found among children in North America (.19) and elsewhere (.37).
+    prevalences: tuple[Prevalence, ...] = (0.05, 0.2, 0.4)
+    num_views: int = Field(default=1, ge=1, le=5)  # of each film that a model reads
     num_draws: int = Field(default=2000, ge=100)
     seed: int = Field(default=0, ge=0)
 
@@ -124,6 +131,8 @@ class AuditParams(Section):
 
     num_copies: int = Field(default=2000, ge=100)  # of the training set, for the probes
     num_films: int = Field(default=300, ge=20)  # of validation, read ten times by each model
+    num_corrupted_films: int = Field(default=100, ge=20)  # of it, read 66 times by the best
+    num_explained_films: int = Field(default=64, ge=20)  # of it, whose maps are held to checks
 
     # Above chance by the noise of a small source; 120 originals of the archive gave 1.00.
     max_metadata_auroc: float = Field(default=0.60, ge=0.5, le=1)
@@ -148,13 +157,26 @@ class AuditParams(Section):
 
 
 class ReportParams(Section):
-    num_saliency_films: int = Field(default=8, ge=0)
+    num_saliency_films: int = Field(default=8, ge=0)  # drawn from the four outcomes
+    num_worst_films: int = Field(default=4, ge=0)  # the worst errors
     seed: int = Field(default=0, ge=0)
 
 
 class PromoteParams(Section):
-    policy: str
+    policies: str  # the folder
+    roles: tuple[str, ...] = Field(min_length=1)  # each an alias, and a file of that folder
     registered_model: str
+
+
+class MonitorParams(Section):
+    """When later films call for another training; of a command, not of a stage."""
+
+    # Of a comparison with films like those of training: that it calls any figure drifted.
+    max_false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
+    # Of the two distributions (Kolmogorov-Smirnov). Re-encoding the archive's films gave up to
+    # 0.12, a tenth of contrast 0.21.
+    min_distance: float = Field(default=0.15, ge=0, lt=1)
+    min_new_films: int = Field(default=200, gt=0)  # with labels
 
 
 class Params(Section):
@@ -168,6 +190,7 @@ class Params(Section):
     audit: AuditParams
     report: ReportParams
     promote: PromoteParams
+    monitor: MonitorParams
 
     def section(self, stage: str) -> Section:
         """`validate` is a method of every pydantic model, so its section has another name here."""

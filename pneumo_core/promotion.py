@@ -1,105 +1,112 @@
 """May this model take the place of the one in use? A decision with its reasons, and no action.
 
-It fails closed: what is missing counts against the challenger.
+Of challengers that are just as good as the champion at most one in twenty is promoted: a bare
+comparison would take half (`benchmarks/promotion_rate.py`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-from pydantic import Field
+from pneumo_core.errors import EvaluationError
+from pneumo_core.gates import (
+    Challenger,
+    Data,
+    Gate,
+    at_operating_point,
+    audit_gates,
+    evidence_gates,
+    figure_gates,
+    subgroup_gates,
+)
+from pneumo_core.paired import Reading, compare
+from pneumo_core.policy import FigureName, Policy
 
-from pneumo_core.errors import PromotionError
-from pneumo_core.metrics import Scores, auroc, patient_weights, percentile_interval
-from pneumo_core.params import Section
-
-
-class Policy(Section):
-    """One role in the registry; a file in `mlflow/` holds it."""
-
-    alias: str
-    operating_point: str
-    min_ci_low: dict[str, float]  # floors on the lower bounds of test figures
-    min_test_films: int = Field(gt=0)
-    num_draws: int = Field(ge=100)
-    seed: int = Field(ge=0)
+Outcome = Literal["promoted", "refused", "already champion"]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A model as it stands on the pinned test split."""
-
+class Champion:
     bundle_sha256: str
-    metrics: dict[str, Any] | None  # of `metrics.json`; None: never evaluated
-    scores: Scores | None
+    reading: Reading | None  # on the challenger's films
+    obstacle: str | None = None  # why there is none
 
 
 @dataclass(frozen=True)
 class Decision:
-    promote: bool
-    outcome: Literal["promoted", "refused", "already champion"]
-    reasons: tuple[str, ...]
+    outcome: Outcome
+    gates: tuple[Gate, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        failed = tuple(str(gate) for gate in self.gates if not gate.passed)
+        return failed or (f"all {len(self.gates)} gates hold",)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "outcome": self.outcome,
+            "reasons": list(self.reasons),
+            "gates": [asdict(gate) for gate in self.gates],
+        }
 
 
-def decide(challenger: Candidate, champion: Candidate | None, policy: Policy) -> Decision:
-    """Gates first, then the challenger against the champion on the same films.
+def choose_challenger(
+    on_validations: Mapping[str, Sequence[Mapping[str, Any]]], policy: Policy
+) -> str | None:
+    """The cell with the highest figure that the policy chooses by, in the mean of the validations;
+    None where no cell has it on all of them.
 
-    A champion is replaced only by a model whose AUROC is higher beyond chance: the lower bound of
-    the paired bootstrap's 95 % interval of the difference lies above 0. So of challengers that
-    are just as good, about one in forty is promoted, where a bare comparison would take half.
+    Args:
+        on_validations: the contents of each cell's `metrics.json`, one a validation.
     """
-    faults = gate_faults(challenger, policy)
-    if faults:
-        return Decision(False, "refused", tuple(faults))
-    if champion is None:
-        return Decision(True, "promoted", ("every gate holds and there was no champion",))
-    if champion.bundle_sha256 == challenger.bundle_sha256:
-        return Decision(False, "already champion", ("the same bundle is in use already",))
-    if champion.scores is None or challenger.scores is None:
-        return Decision(False, "refused", ("the champion could not be scored on the same films",))
-    value, low, high = auroc_gain(challenger.scores, champion.scores, policy)
-    gain = f"AUROC gain over the champion {value:+.4f} [{low:+.4f}, {high:+.4f}]"
-    if low > 0:
-        return Decision(True, "promoted", ("every gate holds", gain))
-    return Decision(False, "refused", (f"{gain}: not beyond chance",))
+    means = {}
+    for cell, validations in sorted(on_validations.items()):
+        values = [
+            {**metrics, **at_point}[policy.choose_by]["value"]
+            for metrics in validations
+            if (at_point := at_operating_point(metrics, policy.operating_point))
+            and {**metrics, **at_point}.get(policy.choose_by)
+        ]
+        if values and len(values) == len(validations):
+            means[cell] = sum(values) / len(values)
+    return max(means, key=means.__getitem__, default=None)
 
 
-def gate_faults(challenger: Candidate, policy: Policy) -> list[str]:
-    """Why the challenger may not be used at all; empty if it may."""
-    metrics = challenger.metrics
-    if metrics is None or challenger.scores is None:
-        return ["it was never evaluated on the test split"]
-    faults = []
-    split, num_films = metrics.get("split"), metrics.get("n", 0)
-    operating_point = metrics.get("operating_point")
-    if split != "test":
-        faults.append(f"it was evaluated on {split}, not on test")
-    if operating_point != policy.operating_point:
-        faults.append(f"evaluated at {operating_point}, not at {policy.operating_point}")
-    if num_films < policy.min_test_films:
-        faults.append(f"{num_films} test films, {policy.min_test_films} are asked for")
-    for name, floor in policy.min_ci_low.items():
-        if name not in metrics:
-            raise PromotionError(f"The policy names an unknown figure {name!r}.")
-        low = metrics[name]["ci_low"]
-        if not low >= floor:
-            faults.append(f"lower bound of {name} is {low:.3f}, {floor:.3f} is asked for")
-    return faults
+def decide(
+    challenger: Challenger, data: Data, champion: Champion | None, policy: Policy
+) -> Decision:
+    """The model's own gates first; where they hold, it is compared with the champion."""
+    gates = evidence_gates(challenger, data, policy)
+    if challenger.metrics is not None:
+        gates += figure_gates(challenger.metrics, policy)
+    gates += subgroup_gates(challenger.worst_groups, policy)
+    gates += audit_gates(challenger.checks, policy)
+    if champion is not None and all(gate.passed for gate in gates):
+        if champion.bundle_sha256 == challenger.bundle_sha256:
+            return Decision("already champion", tuple(gates))
+        gates += comparison_gates(challenger.reading, champion, policy)
+    promoted = all(gate.passed for gate in gates)
+    return Decision("promoted" if promoted else "refused", tuple(gates))
 
 
-def auroc_gain(challenger: Scores, champion: Scores, policy: Policy) -> tuple[float, float, float]:
-    """Difference of AUROC on the same films, with its paired interval over patients.
+def comparison_gates(new: Reading | None, champion: Champion, policy: Policy) -> list[Gate]:
+    """Not inferior by the policy's margins, and better beyond chance on its figure: each by the
+    lower bound of the 95 % interval of the paired difference (`paired.py`)."""
+    name, old = "champion on the same films", champion.reading
+    if new is None or old is None:
+        return [Gate(name, champion.obstacle, "scored", False)]
+    try:
+        found = compare({"challenger": new, "champion": old}, policy.num_draws, policy.seed)
+    except EvaluationError as error:
+        return [Gate(name, str(error), "scored", False)]
+    (gains,) = found["pairs"]
 
-    Raises:
-        PromotionError: the two were not scored on the same films in the same order.
-    """
-    same = np.array_equal(challenger.labels, champion.labels) and np.array_equal(
-        challenger.patient_keys, champion.patient_keys
-    )
-    if not same:
-        raise PromotionError("Challenger and champion were scored on different films.")
-    draws = patient_weights(challenger, policy.num_draws, policy.seed)
-    whole = np.ones((1, len(challenger.labels)))
-    value = auroc(challenger, 0, whole) - auroc(champion, 0, whole)
-    gains = auroc(challenger, 0, draws) - auroc(champion, 0, draws)
-    return float(value[0]), *percentile_interval(gains)
+    def gate(figure: FigureName, bound: float, asked: str, strictly: bool = False) -> Gate:
+        low = gains[figure]["ci_low"]
+        passed = low > bound if strictly else low >= bound
+        return Gate(f"gain in {figure}, lower bound", low, asked, passed)
+
+    return [
+        *(gate(figure, -m, f"at least {-m:g}") for figure, m in policy.margins.items()),
+        gate(policy.improve, 0, "above 0", strictly=True),
+    ]

@@ -1,12 +1,12 @@
-"""What a later film is compared with: the training films as the model that learned them sees them.
+"""What later films are compared with: films of the training data as the model sees them.
 
 It travels in the bundle (`reference.safetensors`) and holds numbers only, no film:
 
 - `statistics` [N, len(STATISTICS)]: of N training films, kept and as they are, not augmented;
-- `features` [N, K]: the same films before the classifier, in the K directions of most variance;
 - `val_probabilities`, `val_labels` [V]: calibrated, of all validation films;
-- what `project` and `strangeness` need, and `max_strangeness`, above which lies no more than
-  `false_rejection_rate` of validation.
+- `peer_*` [P]: of those of them that a later set of films can be held against as a set (`peers`);
+- what `project` and `strangeness` need, learned from training films, and `max_strangeness`, above
+  which lies no more than `false_rejection_rate` of validation.
 
 Strangeness is the Mahalanobis distance from the training films under probabilistic PCA (Tipping &
 Bishop 1999): K directions with a variance each, one variance for all that is left.
@@ -49,6 +49,25 @@ def drawn(films: pd.DataFrame) -> pd.DataFrame:
     return films.sort_values("pixel_sha256").head(MAX_FILMS).sort_index()
 
 
+def peers(films: pd.DataFrame) -> pd.Index:
+    """Of kept films of train and validation those that later films can be held against as a set.
+
+    From validation, since films that a model learned get other scores and features than later
+    ones; one a patient, since films of one patient are alike; with the classes in the shares that
+    they have among all patients, since validation is balanced and the source is not.
+    """
+    patients, chosen = one_per_patient(films), one_per_patient(films[films["split"] == "val"])
+    shares = patients["label"].value_counts(normalize=True)
+    num_peers = (chosen["label"].value_counts() / shares).min()
+    wanted = (num_peers * shares).clip(lower=1).astype(int)
+    return chosen.index[chosen.groupby("label").cumcount() < chosen["label"].map(wanted)]
+
+
+def one_per_patient(films: pd.DataFrame) -> pd.DataFrame:
+    """Of each patient the film with the least `pixel_sha256`, which is as good as drawn by lot."""
+    return films.sort_values("pixel_sha256").drop_duplicates("patient_group")
+
+
 def describe(images: Images, widths_px: Sequence[int], heights_px: Sequence[int]) -> Numbers:
     """`STATISTICS` of films [N, H, W] at the bundle's size, with the sizes of their files."""
     width_N, height_N = np.asarray(widths_px, np.float32), np.asarray(heights_px, np.float32)
@@ -59,7 +78,10 @@ def describe(images: Images, widths_px: Sequence[int], heights_px: Sequence[int]
 @dataclass(frozen=True)
 class Reference:
     statistics: Numbers
-    features: Numbers
+    peer_statistics: Numbers  # [P, len(STATISTICS)]
+    peer_features: Numbers  # [P, K], in the directions
+    peer_strangeness: Numbers
+    peer_probabilities: Numbers
     val_probabilities: Numbers
     val_labels: npt.NDArray[np.int64]
     mean: Numbers  # [F]
@@ -74,20 +96,26 @@ class Reference:
         cls,
         statistics: Numbers,
         features: npt.NDArray[Any],
+        val_statistics: Numbers,
         val_features: npt.NDArray[Any],
         val_probabilities: npt.NDArray[Any],
         val_labels: npt.NDArray[np.int64],
+        peers: npt.NDArray[np.int64],
     ) -> "Reference":
         """
         Args:
             statistics: of training films by `describe`, [N, len(STATISTICS)].
             features: of the same films by `scoring.see`, [N, F]; `val_features` [V, F].
+            peers: places of the peers in validation.
         """
         num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)
         space = PCA(num_directions, svd_solver="full").fit(features.astype(np.float64))
         learned = cls(
             statistics=statistics,
-            features=space.transform(features).astype(np.float32),
+            peer_statistics=val_statistics[peers],
+            peer_features=np.empty((0, num_directions), np.float32),
+            peer_strangeness=np.empty(0, np.float32),
+            peer_probabilities=val_probabilities[peers].astype(np.float32),
             val_probabilities=val_probabilities.astype(np.float32),
             val_labels=val_labels,
             mean=space.mean_.astype(np.float32),
@@ -98,16 +126,19 @@ class Reference:
             false_rejection_rate=0.0,
         )
         # One more film is stranger than the k-th strangest of V in k of V + 1 cases.
-        strangest = np.sort(learned.strangeness(val_features))[::-1]
+        strangeness = learned.strangeness(val_features)
+        strangest = np.sort(strangeness)[::-1]
         k = max(1, int(FALSE_REJECTION_RATE * (len(strangest) + 1)))
         return replace(
             learned,
+            peer_features=learned.project(val_features[peers]),
+            peer_strangeness=strangeness[peers].astype(np.float32),
             max_strangeness=float(strangest[k - 1]),
             false_rejection_rate=k / (len(strangest) + 1),
         )
 
     def project(self, features: npt.NDArray[Any]) -> Numbers:
-        """Features [M, F] to the K directions, [M, K], comparable with `features`."""
+        """Features [M, F] to the K directions, [M, K], comparable with `peer_features`."""
         return ((features - self.mean) @ self.directions.T).astype(np.float32)
 
     def strangeness(self, features: npt.NDArray[Any]) -> Floats:

@@ -17,13 +17,25 @@ from pneumo_core.errors import EvaluationError
 
 
 def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
-    """What speaks for class `positive`, [B, H, W] in 0..1, each film scaled to its own maximum.
+    """What speaks for class `positive` at each place of a film, [B, H, W], never below zero.
 
-    All zeros where nothing on a film speaks for the class. Sets the model to eval mode and moves
-    it to the films' device.
+    In log odds a cell of the feature map, so that films can be compared: all zeros where nothing
+    speaks for the class. Sets the model to eval mode and moves it to the films' device.
 
     Raises:
         EvaluationError: the model has no spatial feature map; see `last_spatial_layer`.
+    """
+    map_B1HW = contributions(model, x_BCHW, positive).unsqueeze(1).relu()
+    map_BHW: torch.Tensor = functional.interpolate(
+        map_B1HW, x_BCHW.shape[2:], mode="bilinear"
+    ).squeeze(1)
+    return map_BHW
+
+
+def contributions(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
+    """What speaks for class `positive` and, below zero, against it, [B, H, W] of the feature map.
+
+    Raises as `saliency` does.
     """
     model.to(x_BCHW.device).eval()
     layer = last_spatial_layer(model, x_BCHW[:1])
@@ -34,12 +46,8 @@ def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Ten
         return logits_BK[:, positive] - logits_BK[:, others].logsumexp(1)
 
     x_BCHW = x_BCHW.detach().clone().requires_grad_()
-    product_BCHW = LayerGradientXActivation(log_odds, layer).attribute(x_BCHW).detach()
-    map_B1HW = product_BCHW.sum(1, keepdim=True).relu()
-    map_BHW = functional.interpolate(map_B1HW, x_BCHW.shape[2:], mode="bilinear").squeeze(1)
-    highest_B11 = map_BHW.amax((1, 2), keepdim=True)
-    scaled_BHW: torch.Tensor = map_BHW / highest_B11.where(highest_B11 > 0, 1.0)
-    return scaled_BHW
+    product_BCHW: torch.Tensor = LayerGradientXActivation(log_odds, layer).attribute(x_BCHW)
+    return product_BCHW.detach().sum(1)
 
 
 def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:

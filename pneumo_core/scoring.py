@@ -19,6 +19,7 @@ from pneumo_core.metrics import Floats
 from pneumo_core.operating_point import calibrated
 from pneumo_core.params import Precision
 from pneumo_core.progress import track
+from pneumo_core.views import VIEWS, View
 
 Features = npt.NDArray[np.float32]  # [N, F], before the classifier
 
@@ -34,9 +35,13 @@ class Scorer:
         return cls(*bundle.load(folder))
 
     @classmethod
-    def untempered(cls, blueprint: Blueprint, weights: Path) -> "Scorer":
+    def untempered(
+        cls, blueprint: Blueprint, weights: Path, views: tuple[View, ...] = VIEWS[:1]
+    ) -> "Scorer":
         """Of weights that validation has not seen yet: temperature 1, no thresholds."""
-        description = Description(**dict(blueprint), temperature=1.0, operating_points={})
+        description = Description(
+            **dict(blueprint), temperature=1.0, views=views, operating_points={}
+        )
         return cls(bundle.build(description, weights), description)
 
     def logits(self, images: Images) -> Floats:
@@ -44,8 +49,11 @@ class Scorer:
         return self.see(images)[0]
 
     def see(self, images: Images) -> tuple[Floats, Features]:
-        """Logits [N] and what the classifier makes them of, [N, F]."""
-        return see(self.model, images, self.description.normalisation)
+        """Logits [N], the mean of the bundle's views, and what the classifier was given of the
+        first one, [N, F]."""
+        views = self.description.views
+        seen = [see(self.model, view.of(images), self.description.normalisation) for view in views]
+        return np.mean([logits for logits, _ in seen], axis=0), seen[0][1]
 
     def probabilities(self, logits: Floats) -> Floats:
         return calibrated(logits, self.description.temperature)

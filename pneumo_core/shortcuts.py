@@ -11,10 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pneumo_core.images import Images
 from pneumo_core.metrics import Figure, Floats, Ints, Scores, patient_weights, percentile_interval
 from pneumo_core.params import AuditParams
 
 Subject = Literal["data", "augmentation", "model"]
+Score = Callable[[Images], Floats]  # films [N, H, W] to probabilities of PNEUMONIA, [N]
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ def estimate(statistic: Callable[[Floats], Floats], draws_DN: Floats) -> Figure:
     """A statistic of weights of films, [D, N] to [D], of all films with its bootstrap interval."""
     whole = np.ones((1, draws_DN.shape[1]))
     return Figure(float(statistic(whole)[0]), *percentile_interval(statistic(draws_DN)))
+
+
+def estimate_mean(values: Floats, draws_DN: Floats) -> Figure:
+    return estimate(lambda weights: weights @ values / weights.sum(1), draws_DN)
 
 
 @dataclass(frozen=True)

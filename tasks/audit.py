@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 
 from pneumo_core import manifest
 from pneumo_core import params as all_params
 from pneumo_core.atomic import write_json
-from pneumo_core.audit import audit_augmentation, audit_cell, lint
+from pneumo_core.audit import audit_augmentation, audit_cell, audit_winner, lint
 from pneumo_core.packed import PackedImages
 from pneumo_core.params import AuditParams
 from pneumo_core.scoring import Scorer
@@ -27,9 +28,10 @@ def run(params: AuditParams) -> None:
     }
     val = manifest.kept(table, "val")
     for folder in sorted(places.EVALUATED.iterdir()):
-        scorer = Scorer.load(folder / places.BUNDLE)
-        threshold = json.loads((folder / "val" / "metrics.json").read_text())["threshold"]
-        checks[folder.name] = audit_cell(scorer, val, images, threshold, params)
+        checks[folder.name] = audit_cell(*_cell(folder), val, images, params)
+    winner = pd.read_csv(places.LEADERBOARD)["cell"].iloc[0]
+    of_winner = audit_winner(*_cell(places.EVALUATED / winner), val, images, params)
+    write_json(places.WINNER_AUDIT, {"cell": winner} | of_winner)
     found = {"lint": asdict(lint(copies, augment))}
     found |= {subject: [check.as_dict() for check in each] for subject, each in checks.items()}
     write_json(places.AUDIT, found)
@@ -38,3 +40,8 @@ def run(params: AuditParams) -> None:
         print(f"audit: {subject}: {len(beyond)} of {len(each)} checks beyond their limit")
         for sentence in beyond:
             print(f"  {sentence}")
+
+
+def _cell(folder: Path) -> tuple[Scorer, float]:
+    threshold = json.loads((folder / "val" / "metrics.json").read_text())["threshold"]
+    return Scorer.load(folder / places.BUNDLE), threshold

@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 LOCK = Path("dvc.lock")
+INGEST, PROMOTE = "ingest", "promote"
 
 
 def locked_hashes(*stages: str) -> dict[str, str]:
@@ -17,10 +18,14 @@ def locked_hashes(*stages: str) -> dict[str, str]:
     }
 
 
-def stale_stages() -> dict[str, set[str]]:
+def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, set[str]]:
     """What DVC would run and all that stands behind it, each with the stale stages it waits for.
 
     In the order of `dvc.yaml`, in which a stage stands behind what it needs.
+
+    Args:
+        promote: False leaves out the stage of that name, the only one that changes the registry.
+        ingest_again: counts ingest as stale: DVC does not see what a description points to.
     """
     from dvc.repo import Repo
 
@@ -30,6 +35,9 @@ def stale_stages() -> dict[str, set[str]]:
         stale: dict[str, set[str]] = {}
         for stage in repo.index.stages:
             needs = {need.addressing for need in graph[stage]} & stale.keys()
-            if needs or stage.addressing in changed:
+            again = ingest_again and stage.addressing == INGEST
+            if needs or again or stage.addressing in changed:
                 stale[stage.addressing] = needs
+        if not promote:
+            stale.pop(PROMOTE, None)  # no stage stands behind it
         return stale

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pneumo_core.errors import PipelineError
+from pneumo_core.errors import PipelineError, UnavailableError
+from tasks import failures
 
-OURS = "pneumo: "  # how the command line begins an error
 HINTS = (  # what DVC says after every stage
     "To track the changes with git",
     "git add",
@@ -20,38 +20,58 @@ HINTS = (  # what DVC says after every stage
     "Generating lock file",
 )
 
+_running: set[subprocess.Popen[str]] = set()
 
-def run_stage(stage: str, log: Callable[[str], None] | None = None) -> None:
+
+def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool = False) -> str:
     """Runs one stage; its output goes to `log` by line, or straight to the terminal.
 
+    DVC dies with the process that runs it, whatever kills that, and the stage with DVC.
+
+    Args:
+        force: even where DVC would find nothing to do.
+
+    Returns:
+        What the stage said last; nothing where it said it to the terminal.
+
     Raises:
-        PipelineError: the stage failed; what it printed last is in the message.
+        UnavailableError: it could not reach what it needs, and may the next time.
+        PipelineError: it failed; the message says why.
     """
+    failures.forget(stage)
     # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    process = subprocess.Popen(
-        command,
+    dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    dvc += ["--force"] * force
+    said: list[str] = []
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *dvc],
         env=environment(),
         stdout=None if log is None else subprocess.PIPE,
         stderr=None if log is None else subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    said: list[str] = []
-    try:
-        if log is not None and process.stdout is not None:
-            for line in filter(_is_news, process.stdout):
+    ) as process:
+        _running.add(process)
+        try:
+            for line in filter(_is_news, process.stdout or ()):
                 said.append(line.strip())
-                log(line.rstrip())
-        code = process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        raise
+                if log is not None:
+                    log(line.rstrip())
+            code = process.wait()
+        finally:
+            _running.discard(process)
+    last = said[-1] if said else ""
     if code:
-        # The stage's own last word tells more than DVC's line about it.
-        own = [line.removeprefix(OURS) for line in said if line.startswith(OURS)]
-        raise PipelineError(f"Stage {stage} failed. {(own or said or [''])[-1]}".rstrip())
+        failure = failures.recall(stage)
+        kind = UnavailableError if failure and failure.may_pass else PipelineError
+        raise kind(f"Stage {stage} failed. {failure.message if failure else last}".rstrip())
+    return last
+
+
+def stop_running() -> None:
+    """Ends the stages that run in other threads of this process, which no exception reaches."""
+    for process in list(_running):
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 def _is_news(line: str) -> bool:

@@ -4,6 +4,7 @@ place might have taken them; test figures stand beside it and choose nothing.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,29 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import bundle, manifest
+from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Description
-from pneumo_core.evaluation import as_predictions, as_scores, predict, write_evaluation
+from pneumo_core.evaluation import (
+    as_predictions,
+    as_scores,
+    predict,
+    read_evaluation,
+    write_evaluation,
+)
 from pneumo_core.images import Images, Stack
 from pneumo_core.metrics import Scores
 from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
 from pneumo_core.packed import PackedImages
+from pneumo_core.paired import compare, tied_with
 from pneumo_core.params import EvaluateParams
-from pneumo_core.reference import Reference, describe, drawn
+from pneumo_core.reference import Numbers, Reference, describe, drawn, peers
 from pneumo_core.scoring import Features, Scorer
 from pneumo_core.shifted import shifted
-from tasks import ledger, places
+from pneumo_core.views import VIEWS
+from tasks import ledger, places, runs, tracking
 
-SHIFTED = "val_shifted"
+VAL, SHIFTED = places.VALIDATIONS
 
 
 def run(params: EvaluateParams) -> None:
@@ -39,10 +49,16 @@ def run(params: EvaluateParams) -> None:
     leaderboard = pd.DataFrame(rows).sort_values(
         ["choice_auroc", "val_balanced_accuracy", "cell"], ascending=[False, False, True]
     )
+    comparisons = {split: _compare(split, leaderboard["cell"], params) for split in ("val", "test")}
+    write_json(places.COMPARISONS, comparisons)
+    tied = tied_with(leaderboard.iloc[0]["cell"], comparisons["val"])
+    leaderboard.insert(1, "tied_with_best", leaderboard["cell"].isin(tied))
     with replacing_file(places.LEADERBOARD) as draft_file:
         leaderboard.to_csv(draft_file, index=False)
     best = leaderboard.iloc[0].to_dict()
     write_json(places.METRICS, best)
+    with tracking.copying("the evaluation"):
+        runs.record_evaluation(all_params.load(places.PARAMS).train)
     print(
         f"evaluate: best on validation is {best['cell']} (AUROC {best['val_auroc']:.4f}, "
         f"shifted {best['val_shifted_auroc']:.4f}; on test AUROC {best['test_auroc']:.4f}, "
@@ -56,7 +72,8 @@ def _make_bundle(
     """Temperature and thresholds from validation complete what was trained."""
     blueprint = Blueprint.model_validate(json.loads((trained / places.BLUEPRINT).read_text()))
     val, val_images = _films(table, images, "val")
-    scorer = Scorer.untempered(blueprint, trained / places.WEIGHTS)
+    views = VIEWS[: params.num_views]
+    scorer = Scorer.untempered(blueprint, trained / places.WEIGHTS, views)
     logits, features = scorer.see(val_images)
     predictions = as_predictions(scorer, val, logits)
     on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
@@ -66,11 +83,13 @@ def _make_bundle(
     description = Description(
         **dict(blueprint),
         temperature=temperature,
+        views=views,
+        calibration_prevalence=float(as_scores(predictions).labels.mean()),
         operating_points=choose_operating_points(as_scores(predictions), params),
     )
     reference = _make_reference(scorer, table, images, features, as_scores(predictions))
     bundle.save(folder, description, trained / places.WEIGHTS, reference.write)
-    write_evaluation(folder.parent / "val", predictions, description, "val", params)
+    write_evaluation(folder.parent / VAL, predictions, description, VAL, params)
     write_evaluation(folder.parent / SHIFTED, on_shifted, description, SHIFTED, params)
 
 
@@ -78,10 +97,24 @@ def _make_reference(
     scorer: Scorer, table: pd.DataFrame, images: Stack, val_features: Features, val: Scores
 ) -> Reference:
     films = drawn(manifest.kept(table, "train"))
+    statistics, pixels = _describe(films, images)
+    val_films = manifest.kept(table, "val")
+    val_statistics, _ = _describe(val_films, images)
+    chosen = peers(manifest.kept(table)[lambda film: film["split"] != "test"])
+    return Reference.of(
+        statistics,
+        scorer.see(pixels)[1],
+        val_statistics,
+        val_features,
+        val.probabilities,
+        val.labels,
+        val_films.index.get_indexer(chosen),
+    )
+
+
+def _describe(films: pd.DataFrame, images: Stack) -> tuple[Numbers, Images]:
     pixels = images[films["packed_row"].to_numpy(np.int64)]
-    statistics = describe(pixels, films["width_px"], films["height_px"])
-    _, features = scorer.see(pixels)
-    return Reference.of(statistics, features, val_features, val.probabilities, val.labels)
+    return describe(pixels, films["width_px"], films["height_px"]), pixels
 
 
 def _evaluate(
@@ -104,13 +137,22 @@ def _evaluate(
     )
     on = {
         split: json.loads((folder / split / "metrics.json").read_text())
-        for split in ("val", SHIFTED)
+        for split in places.VALIDATIONS
     } | {"test": on_test}
     shown = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "ece")
     choice = (on["val"]["auroc"]["value"] + on[SHIFTED]["auroc"]["value"]) / 2
     return {"cell": scorer.description.name, "choice_auroc": choice} | {
         f"{split}_{name}": metrics[name]["value"] for split, metrics in on.items() for name in shown
     }
+
+
+def _compare(split: str, cells: Iterable[str], params: EvaluateParams) -> dict[str, Any]:
+    """All models on the films of one split, each at its own threshold."""
+    return compare(
+        {cell: read_evaluation(places.EVALUATED / cell / split) for cell in cells},
+        params.num_draws,
+        params.seed,
+    )
 
 
 def _films(table: pd.DataFrame, images: Stack, split: str) -> tuple[pd.DataFrame, Images]:

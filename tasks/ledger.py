@@ -1,19 +1,83 @@
-"""Append-only files of JSON lines."""
+"""Append-only files of JSON lines, each of which carries the hash of the one before.
 
+So a line that was altered, taken out or put in breaks the chain behind it. What is cut off at the
+end breaks no chain: the registry knows of those lines (`tasks/custody.py`).
+"""
+
+import errno
 import fcntl
+import hashlib
 import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pneumo_core.errors import LedgerError
 
-def append(path: Path, **entry: Any) -> None:
-    """Adds one line with the time, whole even beside other writers."""
+FIRST = "0" * 64  # what the first line names as the one before it
+
+Entry = dict[str, Any]
+
+
+def append(path: Path, **entry: Any) -> str:
+    """Adds one line with the time, whole even beside other writers; gives the line's SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds")} | entry)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(line + "\n")
-        file.flush()
+        end = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        lines = file.read().splitlines()
+        stamped = {"time": datetime.now(UTC).isoformat(timespec="seconds")} | entry
+        stamped["previous"] = _sha256(lines[-1]) if lines else FIRST
+        line = json.dumps(stamped, allow_nan=False).encode()
+        if file.write(line + b"\n") <= len(line):  # the disk filled up on the way
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())
+    return _sha256(line)
+
+
+def read(path: Path) -> list[Entry]:
+    """All entries, oldest first; none where there is no file yet.
+
+    Raises:
+        LedgerError: a line is no JSON object.
+    """
+    entries = []
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise LedgerError(f"Line {number} of {path} is no JSON: {error}") from error
+        if not isinstance(entry, dict):
+            raise LedgerError(f"Line {number} of {path} is no JSON object.")
+        entries.append(entry)
+    return entries
+
+
+def broken_links(path: Path) -> list[int]:
+    """Numbers of the lines, from 1, that do not carry the hash of the line before.
+
+    Raises:
+        LedgerError: a line is no JSON object.
+    """
+    before = [FIRST, *map(_sha256, _lines(path))]
+    return [
+        number
+        for number, (entry, expected) in enumerate(zip(read(path), before, strict=False), 1)
+        if entry.get("previous") != expected
+    ]
+
+
+def line_hashes(path: Path) -> set[str]:
+    """What `append` gave for each line."""
+    return set(map(_sha256, _lines(path)))
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines() if path.is_file() else []
+
+
+def _sha256(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()

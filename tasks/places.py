@@ -29,10 +29,14 @@ WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.
 
 EVALUATED = Path("results/evaluate/cells")  # a folder a cell
 BUNDLE = "bundle"
+VALIDATIONS = ("val", "val_shifted")  # films as they are, and as another place might take them
+SAMPLE = "pinned_sample.json"  # beside the bundle in the registry
 LEADERBOARD = Path("results/evaluate/leaderboard.csv")
+COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
 
 AUDIT = Path("results/audit/audit.json")
+WINNER_AUDIT = Path("results/audit/winner.json")
 
 POLICIES = Path("mlflow")  # a file a role
 
@@ -45,6 +49,7 @@ SCRATCH = Path("var")
 SOURCES = SCRATCH / "sources"
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
+MONITOR = SCRATCH / "monitor"
 
 # Append-only, to be committed: who scored the test split, who became champion.
 TEST_LEDGER = Path("ledger/test_scoring.jsonl")

@@ -1,99 +1,107 @@
-"""The best cell by validation registered, and made champion if the policy lets it."""
+"""For each role: the cell that validation chooses for it, and whether it gets the role's alias."""
 
-import json
-import tempfile
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-import yaml
-from pydantic import ValidationError
-
-from pneumo_core import bundle, manifest
+from pneumo_core import policy as policies
+from pneumo_core import succession
 from pneumo_core.atomic import write_json
-from pneumo_core.errors import PromotionError
-from pneumo_core.evaluation import as_scores, predict
-from pneumo_core.inventory import take_inventory
-from pneumo_core.params import PromoteParams, ValidateParams
-from pneumo_core.promotion import Candidate, Policy, decide
-from pneumo_core.scoring import Scorer
-from tasks import dvc_graph, ledger, places, provenance
+from pneumo_core.errors import BundleError
+from pneumo_core.gates import Gate
+from pneumo_core.params import PromoteParams
+from pneumo_core.policy import Policy
+from pneumo_core.promotion import Champion, Decision, choose_challenger, decide
+from tasks import evidence, ledger, places, provenance, registration, registry
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+
+@dataclass(frozen=True)
+class Proposal:
+    role: str
+    cell: str | None  # None: none is fit for the role
+    bundle_sha256: str | None
+    champion: str | None  # version that bears the role now
+    decision: Decision
 
 
 def run(params: PromoteParams) -> None:
-    from tasks import registry
-
-    policy = load_policy(Path(params.policy))
-    cell = str(pd.read_csv(places.LEADERBOARD).iloc[0]["cell"])
-    folder = places.EVALUATED / cell
-    challenger = _challenger(folder)
-    in_use = registry.find_champion(params.registered_model, policy.alias)
-    champion = None
-    if in_use is not None:
-        champion = _champion(registry.download_bundle(params.registered_model, in_use.version))
-    decision = decide(challenger, champion, policy)
-
-    evidence = {
-        registry.BUNDLE_TAG: challenger.bundle_sha256,
-        "cell": cell,
-        **{f"dvc:{path}": md5 for path, md5 in dvc_graph.locked_hashes("split", "augment").items()},
-        **provenance.tags(),
-    }
-    version = registry.register(params.registered_model, folder / places.BUNDLE, folder, evidence)
-    if decision.promote:
-        registry.set_alias(params.registered_model, policy.alias, version)
-    ledger.append(
-        places.PROMOTION_LEDGER,
-        model=params.registered_model,
-        alias=policy.alias,
-        version=version,
-        outcome=decision.outcome,
-        reasons=decision.reasons,
-        **evidence,
-    )
-    write_json(places.DECISION, {"cell": cell, "alias": policy.alias} | asdict(decision))
-    print(
-        f"promote: {cell} is version {version} of {params.registered_model}, {decision.outcome} as "
-        f"{policy.alias}: {'; '.join(decision.reasons)}"
-    )
+    decided = {}
+    with registry.locked():
+        for role in params.roles:
+            proposal = propose(params, role)
+            version = carry_out(params, proposal)
+            decided[role] = {"cell": proposal.cell} | proposal.decision.as_dict()
+            print(
+                f"promote: {role}: {proposal.cell or 'no cell'}"
+                f"{version and f', version {version} of {params.registered_model}'}: "
+                f"{proposal.decision.outcome}; {'; '.join(proposal.decision.reasons)}"
+            )
+    write_json(places.DECISION, decided)
 
 
-def load_policy(path: Path) -> Policy:
-    """
+def propose(params: PromoteParams, role: str) -> Proposal:
+    """What would be decided of a role now, and why; changes nothing.
+
     Raises:
-        PromotionError: the file is missing or says something that a policy cannot say.
+        PromotionError: the registry or the policy cannot be read.
+        BundleError: the challenger's bundle is incomplete or was altered.
     """
+    name = params.registered_model
+    policy = policies.load(Path(params.policies) / f"{role}.yaml")
+    in_use = registry.find_champion(name, role)
+    champion = None if in_use is None else str(in_use.version)
+    cell = choose_challenger(evidence.on_validations(), policy)
+    if cell is None:
+        fit = Gate(f"cell with the operating point {policy.operating_point}", None, "one", False)
+        return Proposal(role, None, None, champion, Decision("refused", (fit,)))
+    withdrawn = succession.withdrawn(
+        succession.tenures(ledger.read(places.PROMOTION_LEDGER), name, role)
+    )
+    challenger = evidence.of_challenger(cell, policy.operating_point, withdrawn)
+    decision = decide(challenger, evidence.of_data(), scored(in_use, policy), policy)
+    return Proposal(role, cell, challenger.bundle_sha256, champion, decision)
+
+
+def scored(in_use: "ModelVersion | None", policy: Policy) -> Champion | None:
+    if in_use is None:
+        return None
     try:
-        return Policy.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except FileNotFoundError as error:
-        raise PromotionError(f"No policy at {path}: see promote.policy.") from error
-    except (yaml.YAMLError, ValidationError) as error:
-        raise PromotionError(f"{path} is no policy: {error}") from error
+        bundle = registry.fetch(in_use) / places.BUNDLE
+        return evidence.of_champion(bundle, policy.operating_point)
+    except BundleError as error:
+        return Champion(str(in_use.tags.get(registry.BUNDLE_TAG)), None, str(error))
 
 
-def _challenger(folder: Path) -> Candidate:
-    """The cell's evaluation, if its bundle is whole and the evaluation is there."""
-    metrics = folder / "test" / "metrics.json"
-    predictions = folder / "test" / "predictions.csv"
-    bundle.read_description(folder / places.BUNDLE)
-    identity = bundle.identity(folder / places.BUNDLE)
-    if not metrics.is_file() or not predictions.is_file():
-        return Candidate(identity, None, None)
-    scores = as_scores(pd.read_csv(predictions))
-    return Candidate(identity, json.loads(metrics.read_text()), scores)
+def carry_out(params: PromoteParams, proposal: Proposal) -> str:
+    """The challenger's version, empty where there is none.
 
-
-def _champion(folder: Path) -> Candidate:
-    """The champion scored now, on the same test films as the challenger."""
-    scorer = Scorer.load(folder)
-    films = manifest.kept(manifest.read(places.SPLIT), "test")
-    with tempfile.TemporaryDirectory() as scratch:
-        looked, images = take_inventory(
-            films,
-            lambda path: (places.RAW / path).read_bytes(),
-            ValidateParams(image_size_px=scorer.description.image_size_px),
-            Path(scratch),
-        )
-        scores = as_scores(predict(scorer, looked, images[looked["packed_row"].to_numpy(np.int64)]))
-    return Candidate(bundle.identity(folder), None, scores)
+    The ledger comes before the alias: a kill between the two leaves a line without its deed, which
+    `pneumo registry verify` tells, and never a deed without its line.
+    """
+    name, decision = params.registered_model, proposal.decision
+    facts = provenance.data_versions() | provenance.tags()
+    version = run_id = ""
+    if proposal.cell is not None:
+        tags = facts | {"cell": proposal.cell, registry.BUNDLE_TAG: str(proposal.bundle_sha256)}
+        version, run_id = registration.register(name, proposal.cell, tags)
+    line = ledger.append(
+        places.PROMOTION_LEDGER,
+        who=provenance.who(),
+        model=name,
+        role=proposal.role,
+        **decision.as_dict(),
+        cell=proposal.cell,
+        version=version,
+        run_id=run_id,
+        bundle_sha256=proposal.bundle_sha256,
+        champion=proposal.champion,
+        **facts,
+    )
+    if version:
+        registry.note(name, version, proposal.role, decision.outcome, line)
+    if decision.outcome == succession.PROMOTED:
+        registry.set_alias(name, proposal.role, version)
+    return version

@@ -1,6 +1,13 @@
-"""Which code is running."""
+"""Which code is running, on which data, for whom."""
 
+import getpass
+import hashlib
+import os
+import platform
 import subprocess
+from pathlib import Path
+
+from tasks import dvc_graph, places
 
 
 def tags() -> dict[str, str]:
@@ -12,6 +19,31 @@ def tags() -> dict[str, str]:
     return {"git_commit": commit, "git_dirty": str(bool(changed)).lower()}
 
 
+def data_hashes() -> dict[str, str]:
+    """SHA-256 of the films as they are split, and of the training films made of them."""
+    return {"data_sha256": _sha256(places.SPLIT), "train_sha256": _sha256(places.TRAIN_COPIES)}
+
+
+def data_versions() -> dict[str, str]:
+    """The same as DVC has it; empty where DVC did not make them."""
+    locked = dvc_graph.locked_hashes("split", "augment")
+    versions = {"data_version": places.SPLIT, "train_version": places.TRAIN_IMAGES}
+    return {name: locked[str(path)] for name, path in versions.items() if str(path) in locked}
+
+
+def who() -> str:
+    """Login and machine; in a workflow of GitHub, who started it."""
+    try:
+        login = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        login = str(os.getuid())
+    return f"{login}@{platform.node()}"
+
+
 def _git(*arguments: str) -> str:
     result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     return result.stdout.strip()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,26 +1,103 @@
-"""The model as MLflow serves it: this code and a bundle, no pickle."""
+"""The model as MLflow serves it: this code and a bundle, no pickle.
 
+A row's `image` is one film: the bytes of a JPEG, PNG or other image file in base64, or its gray
+levels [H, W], 0 to 255. What MLflow's `inputs` and `instances` make one row, a list of films, is
+read as such.
+"""
+
+import base64
+import binascii
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
+import yaml
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from pneumo_core.errors import ImageError
+from pneumo_core.images import Gray, Images, decode
+from pneumo_core.manifest import LABELS
+from pneumo_core.params import ValidateParams
 from pneumo_core.scoring import Scorer
+
+META = "registered_model_meta"  # MLflow leaves it beside a model that came from the registry
 
 
 class PneumoModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
-        self._scorer = Scorer.load(Path(context.artifacts["bundle"]))
+        bundle = Path(context.artifacts["bundle"])
+        self._scorer = Scorer.load(bundle)
+        self._limits = ValidateParams(image_size_px=self._scorer.description.image_size_px)
+        meta = bundle.parents[1] / META
+        registered = yaml.safe_load(meta.read_text()) if meta.is_file() else {}
+        # A number or a text, as the registry is embedded or a server.
+        self._name, self._version = (
+            str(registered[key]) if registered.get(key) else None
+            for key in ("model_name", "model_version")
+        )
 
     def predict(
         self,
         context: PythonModelContext,  # noqa: ARG002 (MLflow's signature)
-        model_input: np.ndarray,  # bare: MLflow warns of every other type
-    ) -> npt.NDArray[np.float64]:
-        """Probabilities of PNEUMONIA, [N], for gray films [N, H, W] of the bundle's size."""
-        return self._scorer.probabilities(self._scorer.logits(model_input))
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """A row a film; where the model did not come from the registry, `version` is null."""
+        name = (params or {}).get("operating_point", "reading_aid")
+        points = self._scorer.description.operating_points
+        if name not in points:
+            raise MlflowException.invalid_parameter_value(
+                f"No operating point {name!r}; this model has {', '.join(points)}."
+            )
+        films = [self._fit(film) for cell in model_input["image"] for film in _films(cell)]
+        probabilities = self._scorer.probabilities(self._scorer.logits(np.stack(films)))
+        threshold = points[name].threshold
+        return pd.DataFrame(
+            {
+                "probability": probabilities,
+                "decision": np.where(probabilities >= threshold, LABELS[1], LABELS[0]),
+                "operating_point": name,
+                "threshold": threshold,
+                "model": self._name,
+                "version": self._version,
+            }
+        )
+
+    def _fit(self, film: str | Gray) -> Gray:
+        if not isinstance(film, str):
+            return self._scorer.fit_to_size(film)
+        try:
+            data = base64.b64decode(film, validate=True)
+            size_px = self._limits.image_size_px
+            decoded = decode(data, self._limits.max_pixels, self._limits.min_side_px, size_px)
+        except (binascii.Error, ImageError) as error:
+            raise MlflowException.invalid_parameter_value(f"No film: {error}.") from error
+        return decoded.squared(size_px)
+
+
+def _films(cell: Any) -> list[str | Gray]:
+    """One film, or each of a list of films.
+
+    Raises:
+        MlflowException: neither text nor gray levels.
+    """
+    if isinstance(cell, str):
+        return [cell]
+    if len(cell) and all(isinstance(film, str) for film in cell):
+        return list(cell)
+    try:
+        levels = np.asarray(cell, dtype=np.float64)
+    except ValueError as error:
+        raise MlflowException.invalid_parameter_value(f"No gray levels: {error}.") from error
+    if levels.ndim not in (2, 3) or not levels.size or levels.min() < 0 or levels.max() > 255:
+        raise MlflowException.invalid_parameter_value(
+            f"Expected gray levels [H, W] of 0 to 255, got shape {levels.shape}."
+        )
+    films: Images = levels.round().astype(np.uint8)
+    return list(films if films.ndim == 3 else films[np.newaxis])
 
 
 set_model(PneumoModel())

@@ -15,6 +15,7 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # its first start migrates
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 4 s; by default it waits minutes for a dead server
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (  # slots outlive no crash of the server
         "prefect.server.concurrency.lease_storage.filesystem"
     ),

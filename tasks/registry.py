@@ -1,24 +1,43 @@
-"""The MLflow registry: versions with their evidence, and who is champion."""
+"""The MLflow registry: who bears which role, and the bundle behind it."""
 
-import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import mlflow
-import numpy as np
+from filelock import FileLock
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
 
-from pneumo_core.bundle import Description, read_description
-from pneumo_core.errors import PromotionError
+from pneumo_core import bundle
+from pneumo_core.atomic import replacing_folder
+from pneumo_core.errors import BundleError, PromotionError
 from tasks import places, tracking
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
 BUNDLE_TAG = "bundle_sha256"
-PYFUNC = Path(__file__).parent / "pyfunc_model.py"
-CORE = Path(__file__).parent.parent / "pneumo_core"
+LINE = "_line"  # ends the tag that names a line of the ledger
 
 
-def find_champion(name: str, alias: str) -> Any | None:
+@contextmanager
+def locked() -> Iterator[None]:
+    """One at a time on this machine, so that whoever comes second sees what the first did.
+
+    Raises:
+        PromotionError: the registry does not answer.
+    """
+    places.SCRATCH.mkdir(exist_ok=True)
+    with FileLock(places.SCRATCH / "registry.lock"):
+        try:
+            yield
+        except MlflowException as error:
+            raise PromotionError(f"The registry does not do what was asked: {error}") from error
+
+
+def find_champion(name: str, alias: str) -> "ModelVersion | None":
     """The model version behind an alias, or None where nobody bears it.
 
     Raises:
@@ -32,72 +51,86 @@ def find_champion(name: str, alias: str) -> Any | None:
         raise PromotionError(f"The registry cannot be read: {error}") from error
 
 
+def versions(name: str) -> "dict[str, ModelVersion]":
+    """By number."""
+    found = tracking.connect().search_model_versions(f"name = '{name}'")
+    return {str(version.version): version for version in found}
+
+
+def aliases(name: str) -> dict[str, str]:
+    """Alias to version."""
+    if not versions(name):
+        return {}
+    found = tracking.connect().get_registered_model(name).aliases
+    return {alias: str(version) for alias, version in found.items()}
+
+
 def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
     """The bundle behind an alias, and its version.
 
     Raises:
         PromotionError: nobody bears the alias.
+        BundleError: what the registry holds is not what was registered.
     """
     version = find_champion(name, alias)
     if version is None:
         raise PromotionError(
             f"No model {name}@{alias} in the registry: run the pipeline first, or give --bundle."
         )
-    return download_bundle(name, str(version.version)), str(version.version)
+    return fetch(version) / places.BUNDLE, str(version.version)
 
 
-def download_bundle(name: str, version: str) -> Path:
-    """A copy of a version's bundle on this machine, fetched once: versions never change."""
-    folder = places.SCRATCH / "registry" / f"{name}-{version}"
+def fetch(version: "ModelVersion") -> Path:
+    """The artifacts of a version, its bundle and its pinned sample, on this machine.
+
+    Raises:
+        BundleError: what the registry holds, or what is kept here, is not what was registered.
+    """
+    folder = places.SCRATCH / "registry" / str(version.tags.get(BUNDLE_TAG))
     if not folder.is_dir():
-        tracking.connect()
-        draft = folder.with_suffix(".part")
-        mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(draft))
-        draft.replace(folder)
-    return folder / "artifacts" / places.BUNDLE
+        with replacing_folder(folder) as draft:
+            download(version, draft)
+    require_registered(version, folder)
+    return folder
 
 
-def register(name: str, bundle: Path, evaluation: Path, tags: dict[str, str]) -> str:
-    """The version of the model that holds this bundle, made if there is none; its number."""
-    client = tracking.connect()
-    mlflow.set_experiment(tracking.EXPERIMENT)
-    for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(BUNDLE_TAG) == tags[BUNDLE_TAG]:
-            return str(version.version)
-    description = read_description(bundle)
-    with mlflow.start_run(run_name=f"register {description.name}", tags=tags):
-        _log_evaluation(evaluation)
-        version = _log_model(name, bundle, description)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version, key, value)
-    return version
+def download(version: "ModelVersion", folder: Path) -> None:
+    """
+    Raises:
+        PromotionError: the registry does not give it.
+        BundleError: the registry holds something else than was registered.
+    """
+    tracking.connect()
+    source = f"models:/{version.name}/{version.version}"
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        try:
+            mlflow.artifacts.download_artifacts(source, dst_path=scratch)
+        except (MlflowException, OSError) as error:
+            raise PromotionError(f"{source} cannot be fetched: {error}") from error
+        for part in (places.BUNDLE, places.SAMPLE):
+            (Path(scratch) / "artifacts" / part).replace(folder / part)
+    require_registered(version, folder)
 
 
-def _log_evaluation(evaluation: Path) -> None:
-    for split in ("val", "test"):
-        metrics = json.loads((evaluation / split / "metrics.json").read_text())
-        figures = {
-            name: f["value"] for name, f in metrics.items() if isinstance(f, dict) and "value" in f
-        }
-        mlflow.log_metrics({f"{split}_{name}": value for name, value in figures.items()})
-        mlflow.log_artifacts(str(evaluation / split), artifact_path=f"evaluation/{split}")
-
-
-def _log_model(name: str, bundle: Path, description: Description) -> str:
-    size = description.image_size_px
-    films = np.zeros((2, size, size), np.uint8)  # two: one would freeze the batch size
-    info = mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(PYFUNC),
-        artifacts={places.BUNDLE: str(bundle)},
-        code_paths=[str(CORE)],
-        signature=infer_signature(films, np.zeros(2)),
-        input_example=films,
-        pip_requirements=["torch", "torchvision", "timm", "safetensors"],
-        registered_model_name=name,
-    )
-    return str(info.registered_model_version)
+def require_registered(version: "ModelVersion", folder: Path) -> None:
+    """
+    Raises:
+        BundleError: a file is missing or altered, or another bundle is there.
+    """
+    bundle.read_description(folder / places.BUNDLE)
+    if bundle.identity(folder / places.BUNDLE) != version.tags.get(BUNDLE_TAG):
+        raise BundleError(
+            f"The bundle of {version.name} version {version.version} is not the one registered: "
+            "its checksums are consistent, but others."
+        )
 
 
 def set_alias(name: str, alias: str, version: str) -> None:
     tracking.connect().set_registered_model_alias(name, alias, version)
+
+
+def note(name: str, version: str, role: str, outcome: str, line: str) -> None:
+    """What was decided of a version, and the hash of the ledger's line that says so."""
+    client = tracking.connect()
+    client.set_model_version_tag(name, version, role, outcome)
+    client.set_model_version_tag(name, version, f"{role}{LINE}", line)

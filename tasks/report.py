@@ -1,4 +1,4 @@
-"""What was found, as one page to open."""
+"""What was found, as pages to read: in English, in Korean, and as JSON."""
 
 import json
 from importlib.metadata import version
@@ -8,36 +8,49 @@ import pandas as pd
 from pneumo_core import bundle, manifest
 from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder
-from pneumo_core.charts import standalone
-from pneumo_core.data_figures import draw_data_figures
-from pneumo_core.film_figures import TrainingFilms
+from pneumo_core.errors import EvaluationError
 from pneumo_core.packed import PackedImages
+from pneumo_core.paired import tied_with
 from pneumo_core.params import Params, ReportParams
-from pneumo_core.report import CellFindings, DataFindings, Findings, count_films, render
+from pneumo_core.report import files
+from pneumo_core.report.cases import show_cases
+from pneumo_core.report.document import Pictures
+from pneumo_core.report.film_figures import TrainingFilms, look
+from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.scoring import Scorer
-from tasks import dvc_graph, places, provenance
+from tasks import dvc_graph, places, provenance, runs, tracking
 
 
 def run(params: ReportParams) -> None:
     settings = all_params.load(places.PARAMS)
-    leaderboard = pd.read_csv(places.LEADERBOARD)
-    found = Findings(
-        data=_data(settings.ingest.source),
-        leaderboard=leaderboard,
-        cells=tuple(map(_cell, leaderboard["cell"])),
-        audit=json.loads(places.AUDIT.read_text()),
-        provenance=_provenance(settings),
-    )
-    figures = draw_data_figures(count_films(found.data), _training_films(found.data), params.seed)
+    found = _findings(settings)
     scorer = Scorer.load(places.EVALUATED / found.winner.name / places.BUNDLE)
-    page = render(found, figures, scorer, params)
+    try:
+        shown = show_cases(found, scorer, params)
+    except EvaluationError:  # a model without maps
+        shown = None
+    pictures = Pictures(shown, look(_training_films(found.data), params.seed))
     with replacing_folder(places.REPORT) as draft:
-        (draft / places.PAGE).write_text(page, encoding="utf-8")
-        (draft / places.FIGURES).mkdir()
-        for figure in figures:
-            path = draft / places.FIGURES / f"{figure.name}.svg"
-            path.write_text(standalone(figure.svg), encoding="utf-8")
+        files.write(draft, found, pictures)
+    with tracking.copying("the report"):
+        runs.record_report(settings.train)
     print(f"report: {places.REPORT / places.PAGE}")
+
+
+def _findings(settings: Params) -> Findings:
+    cells = pd.read_csv(places.LEADERBOARD)["cell"].tolist()
+    comparisons = json.loads(places.COMPARISONS.read_text())
+    of_winner = json.loads(places.WINNER_AUDIT.read_text())
+    return Findings(
+        data=_data(settings.ingest.source),
+        cells=tuple(map(_cell, cells)),
+        provenance=_provenance(settings),
+        tied=frozenset(tied_with(cells[0], comparisons["val"])),
+        recipe=settings.augment.recipe,
+        audit=json.loads(places.AUDIT.read_text()),
+        robustness=of_winner["robustness"],
+        saliency=of_winner["saliency"],
+    )
 
 
 def _data(source: str) -> DataFindings:
@@ -63,9 +76,9 @@ def _cell(name: str) -> CellFindings:
     folder = places.EVALUATED / name
     return CellFindings(
         description=bundle.read_description(folder / places.BUNDLE),
-        val=json.loads((folder / "val" / "metrics.json").read_text()),
         test=json.loads((folder / "test" / "metrics.json").read_text()),
         predictions=pd.read_csv(folder / "test" / "predictions.csv", float_precision="round_trip"),
+        val=json.loads((folder / "val" / "metrics.json").read_text()),
         history=pd.read_csv(places.TRAINED / name / places.HISTORY),
     )
 
@@ -73,9 +86,9 @@ def _cell(name: str) -> CellFindings:
 def _provenance(settings: Params) -> dict[str, str]:
     hashes = dvc_graph.locked_hashes("ingest", "split", "augment")
     return {
-        "data source": settings.ingest.source,
-        "augmentation recipe": settings.augment.recipe,
-        **{f"DVC hash of {path}": md5 for path, md5 in hashes.items()},
-        "pneumo that made this page": version("pneumo"),
-        "git commit": provenance.tags().get("git_commit", "not in a repository"),
+        "source": settings.ingest.source,
+        "recipe": settings.augment.recipe,
+        **{f"DVC: {path}": md5 for path, md5 in hashes.items()},
+        "pneumo": version("pneumo"),
+        "git_commit": provenance.tags().get("git_commit", "not in a repository"),
     }

@@ -1,6 +1,5 @@
 """One cell of the grid: weights, blueprint and curves from the packed training set."""
 
-import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +16,10 @@ from pneumo_core.packed import PackedImages
 from pneumo_core.params import TrainParams
 from pneumo_core.processes import joined
 from pneumo_core.training import Cell, LabelledFilms, TrainedModel, train
-from tasks import places, provenance, tracking
+from tasks import places, provenance
 from tasks.device_lock import own_device
+from tasks.runs import Subject
+from tasks.training_run import training_run
 
 
 def run(params: TrainParams, cell: Cell) -> None:
@@ -30,19 +31,16 @@ def run(params: TrainParams, cell: Cell) -> None:
     val = manifest.kept(table, "val")
     val_images = PackedImages.open(places.IMAGES)[val["packed_row"].to_numpy(np.int64)]
     val_films = LabelledFilms(val_images, manifest.label_indices(val).to_numpy())
-    origin_of_data = {
-        "data_sha256": _sha256(places.SPLIT),
-        "train_sha256": _sha256(places.TRAIN_COPIES),
-    }
+    origin_of_data = provenance.data_hashes()
     certificate = json.loads(places.CERTIFICATE.read_text("utf-8"))
     require_valid(certificate, table, copies["image_id"])
     used = params.of_cell(cell.strategy)
-    tags = origin_of_data | provenance.tags()
     with own_device(), joined() as processes:
         if processes.rank > 0:
             train(cell, train_films, val_films, params, places.SCRATCH, lambda _: None)
             return
-        with tracking.training_run(cell.name, used, tags) as mlflow_sink:
+        subject = Subject(cell.name, used, **origin_of_data)
+        with training_run(subject, params) as mlflow_sink:
             sinks = (ProgressBar(), JsonLines(places.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
 
             def tell(event: Event) -> None:
@@ -79,7 +77,3 @@ def _write(folder: Path, trained: TrainedModel, blueprint: Blueprint) -> None:
         bundle.write_weights(trained.model, draft / places.WEIGHTS)
         write_json(draft / places.BLUEPRINT, blueprint.model_dump(mode="json"))
         pd.DataFrame(trained.history).to_csv(draft / places.HISTORY, index=False)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -18,6 +18,7 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 PARTS = (
     "dvc.yaml",
     "params.yaml",
+    "prefect.yaml",
     "sources",
     "profiles",
     "mlflow",
@@ -200,3 +201,13 @@ def run(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProces
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database with its tables, whose making takes most of a test's time."""
+    import mlflow
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path

@@ -16,7 +16,17 @@ NO_SAY_IN_RESULTS = {
     for name in ("allocation", "atomic", "errors", "events", "params", "progress")
 } | {
     f"tasks.{name}"
-    for name in ("device_lock", "dvc_graph", "ledger", "places", "provenance", "tracking")
+    for name in (
+        "device_lock",
+        "dvc_graph",
+        "ledger",
+        "places",
+        "provenance",
+        "registration",
+        "runs",
+        "tracking",
+        "training_run",
+    )
 }
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -53,6 +63,12 @@ def test_a_stage_has_one_name_everywhere(stage: str) -> None:
     assert whole_sections <= {stage}
     assert (ROOT / "tasks" / f"{stage}.py").is_file()
     assert all(out.startswith(folder) for out in outs)
+
+
+def test_every_section_is_a_stage_but_that_of_the_command_monitor() -> None:
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text()).keys()
+    assert sections - STAGES.keys() == {"monitor"}
+    assert STAGES.keys() <= sections
 
 
 def test_core_runs_where_only_the_base_dependencies_are() -> None:

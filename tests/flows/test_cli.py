@@ -201,24 +201,6 @@ def test_help_names_every_command(project: Path, run: Run) -> None:
         assert f" {command} " in said
 
 
-@pytest.fixture(scope="module")
-def trained(make_project: Callable[[], Path], run: Run) -> Path:
-    """A project whose champion is real, made as small as a champion can be."""
-    project = make_project()
-    (project / "mlflow/champion.yaml").write_text(
-        (project / "mlflow/champion.yaml")
-        .read_text()
-        .replace("specificity: 0.60", "specificity: 0.10")
-        .replace("sensitivity: 0.80", "sensitivity: 0.10")
-        .replace("auroc: 0.85", "auroc: 0.50")
-    )
-    values = ["validate.image_size_px=64", "train.strategies=[frozen]", "train.frozen.epochs=5"]
-    sets = [part for value in values for part in ("--set", value)]
-    result = run("pneumo", "run", *sets, cwd=project)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return project
-
-
 def test_predict_with_the_champion(trained: Path, run: Run, tmp_path: Path) -> None:
     film = next((trained / "results/ingest/raw/test/PNEUMONIA").iterdir())
     Image.open(film).resize((500, 400)).save(tmp_path / "한글 이름.png")
@@ -265,41 +247,3 @@ def test_evaluate_takes_a_zip_with_only_a_test_split(
     assert result.returncode == 0, result.stderr
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (metrics["n"], metrics["n_positive"], metrics["split"]) == (12, 6, "test")
-
-
-def test_the_registry_holds_the_evidence(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trained)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    from tasks import registry
-
-    version = registry.find_champion("pneumo", "champion")
-    assert version is not None
-    assert {"bundle_sha256", "git_commit", "cell", "dvc:results/augment/images"} <= set(
-        version.tags
-    )
-    import mlflow
-
-    model = mlflow.models.get_model_info("models:/pneumo@champion")
-    assert model.signature is not None
-    assert model.saved_input_example_info is not None
-    run = mlflow.get_run(version.run_id)
-    assert "test_auroc" in run.data.metrics
-
-
-def test_the_champion_is_served_by_mlflow_for_any_batch(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import numpy as np
-
-    monkeypatch.chdir(trained)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    from tasks import tracking
-
-    tracking.connect()
-    import mlflow
-
-    model = mlflow.pyfunc.load_model("models:/pneumo@champion")
-    films = np.random.default_rng(0).integers(0, 256, (5, 64, 64), dtype=np.uint8)
-    probabilities = model.predict(films)
-    assert probabilities.shape == (5,)
-    assert ((probabilities > 0) & (probabilities < 1)).all()

@@ -4,7 +4,8 @@ import sklearn.metrics as sk
 
 from pneumo_core import metrics
 from pneumo_core.errors import EvaluationError
-from pneumo_core.metrics import Confusion, Scores, figures, patient_weights, wilson
+from pneumo_core.intervals import figures
+from pneumo_core.metrics import Confusion, Scores, patient_weights, wilson
 
 THRESHOLD = 0.5
 

@@ -77,7 +77,7 @@ def test_screening_is_absent_where_no_threshold_holds_the_floor() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_intervals_hold_their_thresholds(seed: int, gap: float) -> None:
     points = choose_operating_points(_simulated(seed, gap=gap), PARAMS)
-    assert set(points) == {"reading_aid", "screening"}
+    assert set(points) == {"reading_aid", "screening", "rule_in"}
     for point in points.values():
         assert 0 <= point.ci_low <= point.threshold <= point.ci_high <= 1
 

@@ -33,11 +33,15 @@ def made() -> Reference:
 
 
 def _make(num_val: int) -> Reference:
-    statistics = np.arange(200 * len(STATISTICS), dtype=np.float32).reshape(200, -1)
+    statistics = np.arange((200 + num_val) * len(STATISTICS), dtype=np.float32)
+    statistics, val_statistics = np.split(statistics.reshape(-1, len(STATISTICS)), [200])
+    peers = np.arange(0, num_val, 4)
     labels = np.arange(num_val) % 2
     probabilities = np.linspace(0, 1, num_val)
     val = _features(num_val, 1)
-    return Reference.of(statistics, _features(200, 0), val, probabilities, labels)
+    return Reference.of(
+        statistics, _features(200, 0), val_statistics, val, probabilities, labels, peers
+    )
 
 
 def test_draw_follows_from_the_films_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +86,8 @@ def test_rate_of_false_rejections_is_the_stated_one() -> None:
     for seed in range(10):
         train, val = _features(400, 100 + seed), _features(400, 200 + seed)
         statistics = np.zeros((400, len(STATISTICS)), np.float32)
-        made = Reference.of(statistics, train, val, np.zeros(400), np.zeros(400, np.int64))
+        labels = np.zeros(400, np.int64)
+        made = Reference.of(statistics, train, statistics, val, np.zeros(400), labels, labels)
         assert made.false_rejection_rate == 2 / 401
         rejected.append(np.mean(made.strangeness(films) > made.max_strangeness))
     assert 0.002 < np.mean(rejected) < 0.01
@@ -101,9 +106,37 @@ def test_what_is_elsewhere_is_strange_in_any_direction(made: Reference) -> None:
         assert made.strangeness(film) > made.max_strangeness
 
 
-def test_later_films_are_projected_as_the_training_films_were(made: Reference) -> None:
-    assert made.project(_features(200, 0)) == pytest.approx(made.features, abs=1e-3)
-    assert made.features.shape == (200, len(made.variances))
+def test_peers_are_what_later_films_would_be(made: Reference) -> None:
+    val = _features(400, 1)[::4]
+    assert made.project(val) == pytest.approx(made.peer_features, abs=1e-3)
+    assert made.strangeness(val) == pytest.approx(made.peer_strangeness)
+    assert made.peer_statistics[0, 0] == 200 * len(STATISTICS)
+    assert made.peer_probabilities.tolist() == made.val_probabilities[::4].tolist()
+
+
+def test_peers_are_held_out_independent_and_mixed_as_the_patients(
+    make_table: Callable[..., pd.DataFrame],
+) -> None:
+    """Three in four patients are ill, in validation every other one; the ill have two films."""
+    rows = [
+        {"image_id": f"{split}/PNEUMONIA/person{person}_virus_{film}.jpeg"}
+        for split, persons in (("train", range(100, 122)), ("val", range(1, 9)))
+        for person in persons
+        for film in (2 * person, 2 * person + 1)
+    ] + [
+        {"image_id": f"{split}/NORMAL/IM-{series:04d}-0001.jpeg"}
+        for split, seriess in (("train", range(100, 102)), ("val", range(1, 9)))
+        for series in seriess
+    ]
+    for place, row in enumerate(rows):
+        row["pixel_sha256"] = f"{place * 7919 % 1000:064x}"
+    films = make_table(rows).sample(frac=1, random_state=0)
+    chosen = films.loc[reference.peers(films)]
+    assert set(chosen["split"]) == {"val"}
+    assert chosen["patient_group"].is_unique
+    assert chosen["label"].value_counts().to_dict() == {"PNEUMONIA": 8, "NORMAL": 2}
+    again = films.sample(frac=1, random_state=1)
+    assert set(reference.peers(again)) == set(chosen.index)
 
 
 def test_written_and_read_from_a_bundle_it_is_the_same(

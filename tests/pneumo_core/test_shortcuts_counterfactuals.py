@@ -17,7 +17,6 @@ from pneumo_core.counterfactuals import (
     CALIPER,
     SHIFTS,
     Readings,
-    Score,
     audit_model,
     brightness_sweep,
     match_pairs,
@@ -30,7 +29,7 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Images, resize
 from pneumo_core.metrics import Floats
 from pneumo_core.params import AuditParams
-from pneumo_core.shortcuts import Check, Cohort
+from pneumo_core.shortcuts import Check, Cohort, Score
 from pneumo_core.sources.phantom_film import draw_film
 
 LIMITS = AuditParams(num_draws=500)

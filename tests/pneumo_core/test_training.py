@@ -137,6 +137,20 @@ def test_finished_training_that_was_not_forgotten_is_only_told_again(
     assert not _of(events, Stepped)
 
 
+def test_it_ends_early_where_validation_no_longer_improves(run: Any, settings: Any) -> None:
+    impatient = settings(epochs=8, patience_epochs=2)
+    ended, _ = run(impatient, scratch="a")
+    losses = [entry["val_loss"] for entry in ended.history]
+    assert 2 < len(losses) < 8
+    assert min(losses[-2:]) >= min(losses[:-2])
+    assert all(min(losses[n - 2 : n]) < min(losses[: n - 2]) for n in range(3, len(losses)))
+    with pytest.raises(KilledError):
+        run(impatient, scratch="b", kill_after=len(losses))
+    resumed, events = run(impatient, scratch="b")
+    assert not _of(events, Stepped)
+    _assert_same(resumed, ended)
+
+
 def test_training_repeats_and_follows_its_seed(run: Any, settings: Any) -> None:
     first, _ = run(settings(), scratch="a")
     again, _ = run(settings(), scratch="b")

@@ -1,10 +1,22 @@
-"""Lines that nobody loses."""
+"""Lines that nobody loses, and that nobody changes unseen."""
 
 import json
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from pneumo_core.errors import LedgerError
 from tasks import ledger
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger" / "lines.jsonl"
+    for number in range(5):
+        ledger.append(path, number=number)
+    return path
 
 
 def test_every_writer_leaves_one_whole_line(tmp_path: Path) -> None:
@@ -14,3 +26,63 @@ def test_every_writer_leaves_one_whole_line(tmp_path: Path) -> None:
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     assert sorted(entry["number"] for entry in entries) == list(range(40))
     assert all(entry["time"].endswith("+00:00") for entry in entries)
+    assert ledger.broken_links(path) == []
+
+
+def test_lines_come_back_in_order_under_their_hashes(path: Path) -> None:
+    last = ledger.append(path, number=5)
+    assert [entry["number"] for entry in ledger.read(path)] == list(range(6))
+    assert last in ledger.line_hashes(path)
+    assert len(ledger.line_hashes(path)) == 6
+
+
+def test_a_ledger_not_begun_is_empty_and_whole(tmp_path: Path) -> None:
+    assert ledger.read(tmp_path / "none") == []
+    assert ledger.broken_links(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        (
+            lambda lines: [
+                *lines[:2],
+                lines[2].replace(b'"number": 2', b'"number": 7'),
+                *lines[3:],
+            ],
+            4,
+        ),
+        (lambda lines: lines[:1] + lines[2:], 2),
+        (lambda lines: lines[1:], 1),
+        (lambda lines: [lines[1], lines[0], *lines[2:]], 1),
+        (lambda lines: [*lines[:3], lines[1], *lines[3:]], 4),
+    ],
+    ids=["altered", "taken out", "first taken out", "exchanged", "put in"],
+)
+def test_tampering_breaks_the_chain(path: Path, change: object, broken: int) -> None:
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join(change(lines)) + b"\n")  # type: ignore[operator]
+    assert ledger.broken_links(path)[0] == broken
+
+
+def test_a_full_disk_leaves_no_half_line(path: Path) -> None:
+    """The limit on file sizes stands in for the disk: the same write falls short."""
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            ledger.append(path, number=5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    ledger.append(path, number=5)
+    assert ledger.broken_links(path) == []
+
+
+@pytest.mark.parametrize("line", [b"{half", b"[]", b"\xff"])
+def test_a_line_that_is_no_entry_is_named(path: Path, line: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(LedgerError, match="Line 6"):
+        ledger.read(path)

@@ -8,9 +8,17 @@ import pandas as pd
 import pytest
 
 from pneumo_core.charts import Captioned, standalone
-from pneumo_core.data_figures import draw_data_figures
-from pneumo_core.film_figures import BLOCK_ROWS, TrainingFilms, gray_values, samples
 from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.report.data_figures import balance, class_imbalance
+from pneumo_core.report.film_figures import (
+    BLOCK_ROWS,
+    TrainingFilms,
+    _sample,
+    gray_values,
+    look,
+    samples,
+)
+from pneumo_core.report.words import Words
 
 NAMES = ["class_imbalance", "balance_before_and_after", "samples_per_class"]
 NAMES += ["gray_values_per_class"]
@@ -38,9 +46,20 @@ def train(make_table: Callable[..., pd.DataFrame]) -> TrainingFilms:
     )
 
 
+def _draw(counts: pd.DataFrame, train: TrainingFilms, language: str) -> list[Captioned]:
+    words, seen = Words(language), look(train, seed=0)
+    copies = {label: int((train.copies["label"] == label).sum()) for label in LABELS}
+    return [
+        class_imbalance(counts, words),
+        balance(counts, copies, words),
+        samples(seen, words),
+        gray_values(seen, words),
+    ]
+
+
 @pytest.fixture(scope="module")
 def figures(counts: pd.DataFrame, train: TrainingFilms) -> dict[str, Captioned]:
-    return {figure.name: figure for figure in draw_data_figures(counts, train, seed=0)}
+    return {figure.name: figure for figure in _draw(counts, train, "en")}
 
 
 def _texts(figure: Captioned) -> list[str]:
@@ -59,7 +78,18 @@ def test_each_figure_is_a_file_that_stands_alone(figures: dict[str, Captioned]) 
 def test_same_data_give_the_same_bytes(
     figures: dict[str, Captioned], counts: pd.DataFrame, train: TrainingFilms
 ) -> None:
-    assert draw_data_figures(counts, train, seed=0) == list(figures.values())
+    assert _draw(counts, train, "en") == list(figures.values())
+
+
+def test_korean_figures_have_korean_texts_and_the_same_numbers(
+    figures: dict[str, Captioned], counts: pd.DataFrame, train: TrainingFilms
+) -> None:
+    for english, korean in zip(figures.values(), _draw(counts, train, "ko"), strict=True):
+        texts = _texts(korean)
+        assert re.search("[\uac00-\ud7a3]", korean.caption)
+        assert any(re.search("[\uac00-\ud7a3]", text) for text in texts)
+        numbers = [text for text in _texts(english) if re.fullmatch(r"[\d,.]+", text)]
+        assert numbers == [text for text in texts if re.fullmatch(r"[\d,.]+", text)]
 
 
 def test_imbalance_shows_the_files_of_the_source(figures: dict[str, Captioned]) -> None:
@@ -75,9 +105,9 @@ def test_balance_shows_source_use_and_augmentation(figures: dict[str, Captioned]
 
 def test_gray_values_are_those_of_all_films_and_copies(train: TrainingFilms) -> None:
     assert len(train.copies) > 2 * BLOCK_ROWS
-    caption = gray_values(train).caption
-    assert "100 (NORMAL) and 100 (PNEUMONIA) before augmentation" in caption
-    assert "120 (NORMAL) and 60 (PNEUMONIA) after it" in caption
+    caption = gray_values(look(train, 0), Words("en")).caption
+    assert "before augmentation: NORMAL 100, PNEUMONIA 100" in caption
+    assert "after it: NORMAL 120, PNEUMONIA 60" in caption
 
 
 def test_samples_stand_above_copies_of_themselves(train: TrainingFilms) -> None:
@@ -95,7 +125,8 @@ def test_samples_stand_above_copies_of_themselves(train: TrainingFilms) -> None:
             return self.images[row]
 
     images, copy_images = Rows(train.images), Rows(train.copy_images)
-    samples(replace(train, images=images, copy_images=copy_images), seed=0)
+    for label in LABELS:
+        _sample(replace(train, images=images, copy_images=copy_images), label, seed=0)
     by_row = train.films.set_index("packed_row")["image_id"]
     copied = train.copies.iloc[copy_images.asked]
     assert list(by_row[images.asked]) == list(copied["image_id"])

@@ -1,4 +1,7 @@
-"""What the training films look like before and after augmentation: samples and gray values."""
+"""What the training films look like before and after augmentation: samples and gray values.
+
+The films are read once (`look`); what was seen is drawn in each language.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +15,7 @@ from PIL import Image
 from pneumo_core.charts import CLASS_COLOURS, Captioned, svg
 from pneumo_core.images import Gray, Stack, resize
 from pneumo_core.manifest import LABELS
+from pneumo_core.report.words import Words
 
 NUM_SAMPLES_PER_CLASS = 6
 SAMPLE_SIDE_PX = 144
@@ -32,18 +36,43 @@ class TrainingFilms:
     copy_images: Stack  # in the order of `copies`
 
 
-def samples(train: TrainingFilms, seed: int) -> Captioned:
-    """A few films of each class drawn at random, and below each its last copy."""
+@dataclass(frozen=True)
+class Seen:
+    samples: dict[str, tuple[list[Gray], list[Gray]]]  # by label: films, and a copy of each
+    before: dict[str, Counts]  # by label
+    after: dict[str, Counts]
+
+
+def look(train: TrainingFilms, seed: int) -> Seen:
+    films = {label: rows["packed_row"] for label, rows in train.films.groupby("label")}
+    copies = {label: np.flatnonzero(train.copies["label"] == label) for label in LABELS}
+    return Seen(
+        {label: _sample(train, label, seed) for label in LABELS},
+        {
+            label: _histogram(train.images, np.sort(films[label].to_numpy(np.int64)))
+            for label in LABELS
+        },
+        {label: _histogram(train.copy_images, copies[label]) for label in LABELS},
+    )
+
+
+def _sample(train: TrainingFilms, label: str, seed: int) -> tuple[list[Gray], list[Gray]]:
+    """A few films of a class drawn at random, and the last copy of each."""
     last = train.copies.reset_index(drop=True).drop_duplicates("image_id", keep="last")
     row_of = pd.Series(last.index, last["image_id"])
+    films = train.films[train.films["label"] == label]
+    films = films[films["image_id"].isin(row_of.index)]
+    drawn = films.sample(min(NUM_SAMPLES_PER_CLASS, len(films)), random_state=seed)
+    return (
+        [_small(train.images[row]) for row in drawn["packed_row"]],
+        [_small(train.copy_images[row]) for row in row_of[drawn["image_id"]]],
+    )
+
+
+def samples(seen: Seen, words: Words) -> Captioned:
     rows: list[tuple[str, list[Gray]]] = []
-    for label in LABELS:
-        films = train.films[train.films["label"] == label]
-        films = films[films["image_id"].isin(row_of.index)]
-        drawn = films.sample(min(NUM_SAMPLES_PER_CLASS, len(films)), random_state=seed)
-        copies = row_of[drawn["image_id"]]
-        rows.append((label, [_small(train.images[row]) for row in drawn["packed_row"]]))
-        rows.append(("augmented", [_small(train.copy_images[row]) for row in copies]))
+    for label, (films, copies) in seen.samples.items():
+        rows += [(words(f"label.{label}"), films), (words("chart.augmented"), copies)]
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(len(rows), NUM_SAMPLES_PER_CLASS, squeeze=False)
@@ -58,29 +87,16 @@ def samples(train: TrainingFilms, seed: int) -> Captioned:
                 transform=line[0].transAxes,
             )
 
-    return Captioned(
-        "samples_per_class",
-        svg(draw, (7.6, 5.1), "Training films of each class and augmented copies of them"),
-        "Training films drawn at random, and below each its last augmented copy: what the film "
-        "shows must be there in the copy too.",
-    )
+    title = words("chart.samples")
+    return Captioned("samples_per_class", svg(draw, (7.6, 5.1), title), words("caption.samples"))
 
 
 def _small(pixels: Gray) -> Gray:
     return resize(np.asarray(pixels), min(SAMPLE_SIDE_PX, len(pixels)))
 
 
-def gray_values(train: TrainingFilms) -> Captioned:
-    panels = {
-        "before augmentation": {
-            label: _histogram(train.images, np.sort(rows.to_numpy(np.int64)))
-            for label, rows in train.films.groupby("label")["packed_row"]
-        },
-        "after augmentation": {
-            label: _histogram(train.copy_images, np.flatnonzero(train.copies["label"] == label))
-            for label in LABELS
-        },
-    }
+def gray_values(seen: Seen, words: Words) -> Captioned:
+    panels = {"before": seen.before, "after": seen.after}
     shares = {
         name: {label: _shares(counts) for label, counts in panel.items()}
         for name, panel in panels.items()
@@ -95,27 +111,28 @@ def gray_values(train: TrainingFilms) -> Captioned:
         ):
             for label in LABELS:
                 pen: dict[str, Any] = {"color": CLASS_COLOURS[label]}
-                axes.stairs(panel[label], edges, baseline=None, linewidth=1.6, label=label, **pen)
-                axes.axvline(_mean(panels[name][label]), linestyle="--", linewidth=1, **pen)
-            axes.set(title=name, xlim=(0, NUM_LEVELS), ylim=(0, inner * 1.1))
-            axes.set_xlabel("gray value, from black to white")
-            black = "\n".join(f"{panel[label][0]:.1f}% of {label}" for label in LABELS)
-            axes.text(12, inner * 1.06, f"below {LEVELS_PER_STEP}:\n{black}", va="top", fontsize=8)
+                pen["label"] = words(f"label.{label}")
+                axes.stairs(panel[label], edges, baseline=None, linewidth=1.6, **pen)
+                mean = _mean(panels[name][label])
+                axes.axvline(mean, linestyle="--", linewidth=1, color=CLASS_COLOURS[label])
+            axes.set(title=words(f"chart.{name}"), xlim=(0, NUM_LEVELS), ylim=(0, inner * 1.1))
+            axes.set_xlabel(words("chart.gray_value"))
+            black = [f"{words(f'label.{label}')} {panel[label][0]:.1f}%" for label in LABELS]
+            text = "\n".join([words("chart.nearly_black", limit=LEVELS_PER_STEP), *black])
+            axes.text(12, inner * 1.06, text, va="top", fontsize=8)
             axes.set_xticks((0, 64, 128, 192, 255))
-        figure.axes[0].set_ylabel(f"% of pixels, in steps of {LEVELS_PER_STEP}")
+        figure.axes[0].set_ylabel(words("chart.share_of_pixels", step=LEVELS_PER_STEP))
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2
         )
 
-    means = [
-        " and ".join(f"{_mean(panel[label]):.0f} ({label})" for label in LABELS)
-        for panel in panels.values()
-    ]
+    def means(panel: dict[str, Counts]) -> str:
+        return ", ".join(f"{words(f'label.{label}')} {_mean(panel[label]):.0f}" for label in LABELS)
+
     return Captioned(
         "gray_values_per_class",
-        svg(draw, (7.6, 3.3), "Gray values of the training films by class"),
-        f"Every pixel of the training films: mean gray (dashed) {means[0]} before augmentation, "
-        f"{means[1]} after it; where the classes part, brightness alone gives the answer away.",
+        svg(draw, (7.6, 3.3), words("chart.gray_values")),
+        words("caption.gray_values", before=means(seen.before), after=means(seen.after)),
     )
 
 

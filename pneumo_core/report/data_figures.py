@@ -3,6 +3,7 @@
 Those of the study's chapter 2. The same data give the same bytes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,36 +12,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from pneumo_core import manifest
 from pneumo_core.charts import CLASS_COLOURS, GRAY, INK, Captioned, svg
-from pneumo_core.film_figures import TrainingFilms, gray_values, samples
 from pneumo_core.manifest import LABELS, SPLITS
-
-SPLIT_NAMES = dict(zip(SPLITS, ("train", "validation", "test"), strict=True))
-
-
-def draw_data_figures(counts: pd.DataFrame, train: TrainingFilms, seed: int) -> list[Captioned]:
-    """In the order in which they are to be read; `counts` as `report.count_films` gives them."""
-    return [
-        class_imbalance(counts),
-        balance(counts, manifest.count(train.copies, "label")),
-        samples(train, seed),
-        gray_values(train),
-    ]
+from pneumo_core.report.words import Words
 
 
-def class_imbalance(counts: pd.DataFrame) -> Captioned:
+def class_imbalance(counts: pd.DataFrame, words: Words) -> Captioned:
+    """`counts` as `data.count_films` gives them."""
     files = counts.set_index(["label", "split"])["files"].unstack()[list(SPLITS)]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         places = np.arange(len(SPLITS))
         for shift, label in zip((-0.2, 0.2), LABELS, strict=True):
-            bars = axes.bar(
-                places + shift, files.loc[label], 0.38, color=CLASS_COLOURS[label], label=label
-            )
+            pen: dict[str, Any] = {"color": CLASS_COLOURS[label], "label": words(f"label.{label}")}
+            bars = axes.bar(places + shift, files.loc[label], 0.38, **pen)
             axes.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=9)
-        axes.set_xticks(places, [f"{SPLIT_NAMES[s]}\n{_ratio(*files[s])}" for s in SPLITS])
+        axes.set_xticks(places, [f"{words(f'split.{s}')}\n{_ratio(*files[s])}" for s in SPLITS])
         _only_baseline(axes)
         figure.legend(loc="outside upper left", ncols=2)
 
@@ -48,9 +36,8 @@ def class_imbalance(counts: pd.DataFrame) -> Captioned:
     share = files["train"].max() / files["train"].sum()
     return Captioned(
         "class_imbalance",
-        svg(draw, (4.6, 3.4), "Files of the source by split and class"),
-        f"The source: {share:.0%} of its training files are {usual}, so that a model could be "
-        "right that often without looking at one.",
+        svg(draw, (4.6, 3.4), words("chart.class_imbalance")),
+        words("caption.class_imbalance", share=f"{share:.0%}", usual=words(f"label.{usual}")),
     )
 
 
@@ -58,14 +45,16 @@ def _ratio(num_well: int, num_ill: int) -> str:
     return f"1 : {num_ill / num_well:.2f}" if num_well and num_ill else ""
 
 
-def balance(counts: pd.DataFrame, num_copies: dict[str, int]) -> Captioned:
+def balance(counts: pd.DataFrame, num_copies: Mapping[str, int], words: Words) -> Captioned:
     by_split = counts.set_index(["split", "label"])
     bars: list[tuple[str, list[int]]] = []
     for split in SPLITS:
-        for column, name in (("files", "source"), ("used", "in use")):
-            bars.append((f"{SPLIT_NAMES[split]}, {name}", list(by_split.loc[split, column])))
+        for column in ("files", "used"):
+            name = f"{words(f'split.{split}')}, {words(f'chart.{column}')}"
+            bars.append((name, list(by_split.loc[split, column])))
         if split == "train":
-            bars.append(("train, augmented", [num_copies[label] for label in LABELS]))
+            name = f"{words('split.train')}, {words('chart.augmented')}"
+            bars.append((name, [num_copies[label] for label in LABELS]))
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -73,7 +62,15 @@ def balance(counts: pd.DataFrame, num_copies: dict[str, int]) -> Captioned:
         for place, (_, (num_well, num_ill)) in zip(places, bars, strict=True):
             total = num_well + num_ill
             if not total:
-                axes.text(0.5, place, "no files", ha="center", va="center", color=GRAY, fontsize=9)
+                axes.text(
+                    0.5,
+                    place,
+                    words("chart.no_files"),
+                    ha="center",
+                    va="center",
+                    color=GRAY,
+                    fontsize=9,
+                )
                 continue
             start = 0.0
             for label, num in zip(LABELS, (num_well, num_ill), strict=True):
@@ -93,14 +90,16 @@ def balance(counts: pd.DataFrame, num_copies: dict[str, int]) -> Captioned:
         axes.set_xticks((0, 0.5, 1), ("0%", "50%", "100%"))
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        patches = [Patch(color=colour, label=label) for label, colour in CLASS_COLOURS.items()]
+        patches = [
+            Patch(color=colour, label=words(f"label.{label}"))
+            for label, colour in CLASS_COLOURS.items()
+        ]
         figure.legend(handles=patches, loc="outside upper left", ncols=2)
 
     return Captioned(
         "balance_before_and_after",
-        svg(draw, (5.2, 3.4), "Shares of the classes in each split, before and after"),
-        "Before and after: augmentation makes train even and whole patients of train make "
-        "validation even, while test keeps the proportions of its source.",
+        svg(draw, (5.2, 3.4), words("chart.balance")),
+        words("caption.balance"),
     )
 
 

@@ -1,0 +1,44 @@
+"""Someone is told when a run failed: a line in a file, and whom the operator named."""
+
+import json
+import os
+import subprocess
+
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.logging import get_logger
+
+from tasks import ledger, places
+
+FAILED_RUNS = places.SCRATCH / "failed_runs.jsonl"
+COMMAND = "PNEUMO_ON_FAILURE"  # for a shell, which gets the line on its standard input
+PATIENCE_S = 60
+
+
+def tell(flow: Flow, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]
+    """A hook of a flow: `on_failure`, `on_crashed`."""
+    sound(flow.name, flow_run, state)
+
+
+def sound(flow_name: str, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]
+    """An alarm that cannot be delivered is logged and stops nothing."""
+    what = {
+        "flow": flow_name,
+        "run": flow_run.name,
+        "run_id": str(flow_run.id),
+        "state": state.name,
+        "message": state.message,
+        "project": str(places.PARAMS.resolve().parent),
+    }
+    logger = get_logger(__name__)
+    logger.error("Run %s of %s: %s", flow_run.name, flow_name, state.message)
+    ledger.append(FAILED_RUNS, **what)
+    command = os.environ.get(COMMAND)
+    if not command:
+        return
+    try:
+        subprocess.run(
+            command, shell=True, input=json.dumps(what), text=True, timeout=PATIENCE_S, check=True
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        logger.error("%s did not take the alarm: %s", COMMAND, error)

@@ -1,0 +1,53 @@
+"""Runs that were killed together with their worker, which nobody is left to report.
+
+Prefect shows them as running for ever. Whoever holds the project knows better: the run that wrote
+its name here before and did not take it away is dead.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from flows import alarm
+from pneumo_core.atomic import write_text
+from tasks import places
+
+HOLDER = places.SCRATCH / "locks" / "run.txt"
+KILLED = "It was killed together with its worker."
+
+
+@contextmanager
+def entered(flow_name: str, own: UUID) -> Iterator[None]:
+    """To be called by the holder of the project."""
+    if HOLDER.is_file() and (before := UUID(HOLDER.read_text())) != own:
+        with get_client(sync_client=True) as client:
+            _report(client, flow_name, before)
+    write_text(HOLDER, str(own))
+    try:
+        yield
+    finally:
+        HOLDER.unlink()
+
+
+def _report(client: SyncPrefectClient, flow_name: str, run_id: UUID) -> None:
+    """Nothing where its worker did, or where it ran on another server."""
+    try:
+        run = client.read_flow_run(run_id)
+    except ObjectNotFound:
+        return
+    if run.state is None or run.state.is_final():
+        return
+    crashed = Crashed(message=KILLED)
+    its_tasks = client.read_task_runs(
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    )
+    for task_run in its_tasks:
+        if task_run.state is None or not task_run.state.is_final():
+            client.set_task_run_state(task_run.id, crashed, force=True)
+    client.set_flow_run_state(run_id, crashed, force=True)
+    alarm.sound(flow_name, run, crashed)

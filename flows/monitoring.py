@@ -1,0 +1,73 @@
+"""The flow that looks at new films, and calls for a training where they call for it."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas import State
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+from prefect.states import Completed
+
+from pneumo_core import params as all_params
+from pneumo_core.drift import Findings
+from pneumo_core.errors import PipelineError
+from tasks import monitor as body
+from tasks import places, registry
+
+RETRAIN = "pneumo/retrain"  # flow and deployment, as in prefect.yaml
+BY_HAND = "dvc repro --force --single-item ingest && pneumo run"
+
+
+@flow
+def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
+    """Holds new films against the training data of the model in use.
+
+    Args:
+        source: As ingest.source; otherwise that, in which films may be new.
+        alias: Role of the model in the registry.
+    """
+    findings = look(source, None, alias, places.MONITOR)
+    page = (places.MONITOR / body.PAGE).read_text("utf-8")
+    create_markdown_artifact(page, key="new-films", description="New films and training data")
+    if not findings.reasons:
+        return Completed(message="Nothing calls for a training.")
+    return Completed(message=f"{call_for_training(findings)} {'; '.join(findings.reasons)}")
+
+
+def look(source: str | None, bundle: Path | None, alias: str, out: Path) -> Findings:
+    """Raises what `tasks.monitor.run` raises, and PromotionError where nobody bears the alias."""
+    params = all_params.load(places.PARAMS)
+    where_from = str(bundle)
+    if bundle is None:
+        name = params.promote.registered_model
+        bundle, version = registry.champion_bundle(name, alias)
+        where_from = f"{name}@{alias}, version {version}"
+    return body.run(source or params.ingest.source, bundle, where_from, params, out)
+
+
+def call_for_training(findings: Findings) -> str:
+    """Starts one on the server that is configured, or says how to; the same findings start one.
+
+    Raises:
+        PipelineError: the server has no deployment for it.
+    """
+    if get_current_settings().api.url is None:
+        return f"No Prefect server is configured; to train: {BY_HAND}"
+    found = json.dumps(findings.as_json()).encode()
+    try:
+        run = run_deployment(
+            RETRAIN,
+            parameters={"ingest_again": True},
+            timeout=0,  # does not wait
+            idempotency_key=hashlib.sha256(found).hexdigest(),
+            as_subflow=False,
+        )
+    except ObjectNotFound as error:
+        raise PipelineError(
+            f"The Prefect server has no deployment {RETRAIN}: prefect deploy --all."
+        ) from error
+    return f"Training started as {run.name}."

@@ -1,0 +1,61 @@
+"""What a role in the registry asks of a model: a file in `mlflow/`, named like the role's alias."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, PositiveFloat, ValidationError
+
+from pneumo_core.errors import PromotionError
+from pneumo_core.params import Section
+
+FigureName = Literal["auroc", "balanced_accuracy", "sensitivity", "specificity"]
+Proportion = Literal["sensitivity", "specificity"]
+Subject = Literal["augmentation", "model"]  # of the shortcut audit; data inform, they do not gate
+
+
+class Floors(Section):
+    """On lower bounds of 95 % intervals. Both kinds of error have a floor above 0, so that a model
+    which calls every film the same passes no policy."""
+
+    auroc: float = Field(gt=0.5, lt=1)
+    sensitivity: float = Field(gt=0, lt=1)
+    specificity: float = Field(gt=0, lt=1)
+
+
+class Ceilings(Section):
+    """On upper bounds."""
+
+    ece: float = Field(gt=0, lt=1)
+    brier: float = Field(gt=0, lt=1)
+
+
+class Policy(Section):
+    purpose: str
+    drawn_films_only: bool = False  # a low bar for the phantom, closed to real films
+    operating_point: str
+    choose_by: FigureName  # on validation: the cell with the highest is the challenger
+    improve: FigureName  # on test: above the champion's beyond chance
+    margins: dict[FigureName, PositiveFloat]  # on test: below the champion's by less than this
+    min_ci_low: Floors
+    max_ci_high: Ceilings
+    worst_group_min_ci_low: dict[Proportion, PositiveFloat] = Field(min_length=1)
+    audited: tuple[Subject, ...]
+    min_test_films: int = Field(gt=0)
+    num_draws: int = Field(ge=100)
+    seed: int = Field(ge=0)
+
+
+def load(path: Path) -> Policy:
+    """
+    Raises:
+        PromotionError: the file is missing or says something that a policy cannot say.
+    """
+    try:
+        return Policy.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except FileNotFoundError as error:
+        raise PromotionError(
+            f"No policy at {path}: see promote.policies and promote.roles."
+        ) from error
+    except (yaml.YAMLError, ValidationError) as error:
+        raise PromotionError(f"{path} is no policy: {error}") from error

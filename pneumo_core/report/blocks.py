@@ -1,0 +1,165 @@
+"""What a document is made of, whatever file it ends in: HTML and Markdown show the same blocks.
+
+Texts may hold **strong** words and `names`; everything else in them is text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pneumo_core.charts import Captioned
+
+Tone = Literal["plain", "quiet", "note"]
+Level = Literal["good", "caution", "bad", "open"]
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+    tone: Tone = "plain"
+    kind: str = field(default="paragraph", init=False)
+
+
+@dataclass(frozen=True)
+class Subheading:
+    text: str
+    kind: str = field(default="subheading", init=False)
+
+
+@dataclass(frozen=True)
+class Bullets:
+    items: tuple[str, ...]
+    kind: str = field(default="bullets", init=False)
+
+
+@dataclass(frozen=True)
+class Fact:
+    title: str
+    value: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Large figures side by side."""
+
+    facts: tuple[Fact, ...]
+    kind: str = field(default="facts", init=False)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    level: Level
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Questions answered one by one; `marks` are the words for the levels."""
+
+    verdicts: tuple[Verdict, ...]
+    marks: Mapping[Level, str]
+    kind: str = field(default="verdicts", init=False)
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    numeric: bool = False
+    explained: str = ""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A cell that sorts by its value and not by its text."""
+
+    text: str
+    value: float
+
+
+Cell = str | Number
+
+
+@dataclass(frozen=True)
+class Table:
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    strong_rows: frozenset[int] = frozenset()
+    sortable: bool = False
+    kind: str = field(default="table", init=False)
+
+
+@dataclass(frozen=True)
+class Charts:
+    charts: tuple[Captioned, ...]
+    small: bool = False
+    kind: str = field(default="charts", init=False)
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film beside what was seen on it; `scale` places probability and threshold, 0..1."""
+
+    film: str  # data URI
+    overlay: str  # data URI
+    probability: float
+    threshold: float
+    title: str
+    text: str
+    name: str
+    alternative: str
+    overlay_alternative: str
+
+
+@dataclass(frozen=True)
+class Films:
+    films: tuple[Film, ...]
+    ramp: str  # what the colours of the maps mean
+    kind: str = field(default="films", init=False)
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """A threshold to move; without a script it shows the figures at `start`."""
+
+    data: Mapping[str, Any]  # numbers for the script
+    labels: Mapping[str, str]
+    start: Mapping[str, str]  # texts at the threshold in use
+    kind: str = field(default="explorer", init=False)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    pairs: tuple[tuple[str, str], ...]
+    kind: str = field(default="definitions", init=False)
+
+
+Block = (
+    Paragraph
+    | Subheading
+    | Bullets
+    | Facts
+    | Verdicts
+    | Table
+    | Charts
+    | Films
+    | Explorer
+    | Definitions
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    name: str  # the anchor
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    language: str
+    title: str
+    use: str  # what it is not for
+    sections: tuple[Section, ...]  # the first one is the first screen, without a heading

@@ -1,0 +1,41 @@
+"""The model card: what somebody who is handed the bundle must know (Mitchell et al. 2019)."""
+
+from pneumo_core.report import limits, provenance, subgroups, use, winner
+from pneumo_core.report.blocks import Block, Bullets, Document, Paragraph, Section
+from pneumo_core.report.findings import Findings
+from pneumo_core.report.trust import answer, verdicts
+from pneumo_core.report.words import Words
+
+
+def write(found: Findings, words: Words) -> Document:
+    model = found.winner.description
+    details = words(
+        "card.described",
+        architecture=model.architecture,
+        strategy=words(f"strategy.{model.strategy}"),
+        size=model.image_size_px,
+        weights=model.origin.pretrained.origin,
+    )
+    groups = found.winner.test["subgroups"]
+    sections: dict[str, list[Block]] = {
+        "details": [Paragraph(details)],
+        "use": [Bullets((words("card.users"), words("card.uses"), words("card.misuses")))],
+        "figures": [winner.figures_table(found, words)],
+        "points": [
+            use.points_table(found.winner, words),
+            use.per_1000_table(found.winner, words),
+        ],
+        "groups": [subgroups.table(groups, words)]
+        if groups
+        else [Paragraph(words("subgroups.unknown"))],
+        "trust": [verdicts(answer(found), words)],
+        "limits": limits.build_limits(found, words),
+        "provenance": provenance.build(found, words),
+    }
+    title = words("card.title", model=found.winner.name)
+    return Document(
+        words.language,
+        title,
+        words("page.use"),
+        tuple(Section(name, words(f"card.{name}"), tuple(b)) for name, b in sections.items()),
+    )

@@ -1,0 +1,119 @@
+"""What the models learnt from and were judged on, and what is known about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from pneumo_core import manifest
+from pneumo_core.charts import Captioned
+from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
+from pneumo_core.report.findings import DataFindings
+from pneumo_core.report.words import Words
+
+COUNTS = ("files", "quarantined", "duplicates", "moved", "used")
+
+
+def build(data: DataFindings, figures: Mapping[str, Captioned], words: Words) -> list[Block]:
+    """`figures` by name; those that are not there are left out."""
+    counts = count_films(data)
+    blocks: list[Block] = [
+        Paragraph(
+            words(
+                "data.came",
+                n=int(counts["files"].sum()),
+                used=words.count(int(counts["used"].sum())),
+                source=data.source,
+            )
+        ),
+        _table(counts, data, words),
+    ]
+    blocks += _charts(figures, "class_imbalance", "balance_before_and_after")
+    if data.certificate is not None:
+        blocks += [Subheading(words("data.certificate")), *_certificate(data.certificate, words)]
+    quarantined = data.in_state(manifest.QUARANTINED)
+    if len(quarantined):
+        reasons = quarantined["reason"].value_counts().sort_index().items()
+        blocks += [
+            Subheading(words("data.quarantined_why")),
+            Bullets(tuple(words("data.reason", n=int(n), reason=reason) for reason, n in reasons)),
+        ]
+    blocks += _charts(figures, "samples_per_class")
+    blocks += _charts(figures, "gray_values_per_class")
+    return blocks
+
+
+def count_films(data: DataFindings) -> pd.DataFrame:
+    """A row for each split and class, in which
+    files - quarantined - duplicates + moved = used; moved are whole patients, to validation."""
+    others = sorted(set(data.table["split"]) - set(SPLITS))
+    index = pd.MultiIndex.from_product([[*SPLITS, *others], LABELS], names=["split", "label"])
+
+    def count(rows: pd.DataFrame, split: str) -> pd.Series:
+        return rows.groupby([split, "label"]).size().reindex(index, fill_value=0)
+
+    counts = pd.DataFrame(
+        {
+            "files": count(data.table, "source_split"),
+            "quarantined": count(data.in_state(manifest.QUARANTINED), "source_split"),
+            "duplicates": count(data.in_state(manifest.DUPLICATE), "source_split"),
+            "used": count(data.in_state(manifest.KEPT), "split"),
+        }
+    )
+    left = counts["files"] - counts["quarantined"] - counts["duplicates"]
+    counts.insert(3, "moved", counts["used"] - left)
+    return counts.reset_index()
+
+
+def _table(counts: pd.DataFrame, data: DataFindings, words: Words) -> Table:
+    def row(names: tuple[str, str], numbers: Any, copies: str) -> tuple[str, ...]:
+        return (*names, *(words.count(int(numbers[column])) for column in COUNTS), copies)
+
+    augmented = data.num_copies is not None
+    rows = []
+    for each in counts[counts["files"] + counts["used"] > 0].to_dict("records"):
+        copies = words("data.as_it_is")
+        if data.num_copies is not None and each["split"] == "train":
+            copies = words.count(data.num_copies[each["label"]])
+        names = (words.split(each["split"]), words(f"label.{each['label']}"))
+        rows.append(row(names, each, copies))
+    rows.append(row((words("data.all"), ""), counts[list(COUNTS)].sum(), ""))
+    columns = [Column(words("data.split")), Column(words("data.class"))]
+    columns += [Column(words(f"data.{name}"), numeric=True) for name in (*COUNTS, "augmented")]
+    width = len(columns) if augmented else len(columns) - 1
+    return Table(
+        tuple(columns[:width]),
+        tuple(each[:width] for each in rows),
+        strong_rows=frozenset({len(rows) - 1}),
+    )
+
+
+def _certificate(certificate: Mapping[str, Any], words: Words) -> list[Block]:
+    near, patients = certificate["near_duplicates"], certificate["patients"]
+    verdict = "valid" if certificate["valid"] else "not_valid"
+    pinned = "data.pinned" if certificate["pinned_test_split_hash"] else "data.not_pinned"
+    return [
+        Paragraph(words(f"data.{verdict}", faults="; ".join(certificate["faults"]))),
+        Bullets(
+            (
+                words("data.duplicates_meant"),
+                words(
+                    "data.near",
+                    n=near["groups"],
+                    across=words.count(near["groups_across_splits"]),
+                ),
+                words(
+                    "data.patients",
+                    confirmed=words.count(patients["confirmed_across_splits"]),
+                    possible=words.count(patients["possible_across_splits"]),
+                ),
+                words(pinned, digest=certificate["test_split_hash"][:16]),
+            )
+        ),
+    ]
+
+
+def _charts(figures: Mapping[str, Captioned], *names: str) -> list[Block]:
+    there = tuple(figures[name] for name in names if name in figures)
+    return [Charts(there)] if there else []

@@ -1,0 +1,67 @@
+"""A report as files: two pages that open from disk, the same as Markdown, all figures as JSON."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pneumo_core.atomic import write_json, write_text
+from pneumo_core.charts import standalone
+from pneumo_core.report import card, document
+from pneumo_core.report.cases import Shown
+from pneumo_core.report.document import Pictures
+from pneumo_core.report.findings import Findings
+from pneumo_core.report.limits import states
+from pneumo_core.report.pages import to_html, to_markdown
+from pneumo_core.report.study import compare
+from pneumo_core.report.trust import answer
+from pneumo_core.report.use import recommend
+from pneumo_core.report.words import LANGUAGES, Words
+
+SUFFIX = {"en": "", "ko": ".ko"}  # the first language has the plain names
+PAGE_OF = {language: f"index{SUFFIX[language]}.html" for language in LANGUAGES}
+
+
+def write(folder: Path, found: Findings, pictures: Pictures) -> None:
+    """The same findings give the same bytes.
+
+    `index.html`, `report.md`, `model_card.md` and their Korean twins (`.ko`), `report.json`, and
+    each chart under `figures/`.
+    """
+    for language in LANGUAGES:
+        words, suffix = Words(language), SUFFIX[language]
+        written = document.write(found, pictures, words)
+        write_text(folder / PAGE_OF[language], to_html(written, PAGE_OF))
+        write_text(folder / f"report{suffix}.md", to_markdown(written, suffix))
+        write_text(folder / f"model_card{suffix}.md", to_markdown(card.write(found, words), suffix))
+        for chart in document.charts_of(written):
+            path = folder / "figures" / f"{chart.name}{suffix}.svg"
+            write_text(path, standalone(chart.svg))
+    sections = frozenset(section.name for section in written.sections)
+    write_json(folder / "report.json", as_json(found, pictures.shown, sections))
+
+
+def as_json(found: Findings, shown: Shown | None, sections: frozenset[str]) -> dict[str, Any]:
+    """What the pages say, as numbers."""
+    compared = compare(found)
+    certificate = dict(found.data.certificate or {})
+    certificate.pop("lists", None)  # the certificate itself has them
+    return {
+        "winner": found.winner.description.model_dump(mode="json"),
+        "tied_with_winner": sorted(found.tied - {found.winner.name}),
+        "trust": [asdict(each) for each in answer(found)],
+        "recommendations": {
+            each.use: [cell.name for cell in each.cells] for each in recommend(found)
+        },
+        "certificate": certificate or None,
+        "cells": {cell.name: {"val": cell.val, "test": cell.test} for cell in found.cells},
+        "cases": [
+            {name: value for name, value in asdict(film).items() if name not in ("film", "overlay")}
+            for film in (shown.films if shown else ())
+        ],
+        "robustness": found.robustness,
+        "saliency": found.saliency,
+        "audit": found.audit,
+        "study": asdict(compared) if compared else None,
+        "checklist": states(sections),
+        "provenance": dict(found.provenance),
+    }

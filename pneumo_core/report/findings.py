@@ -1,0 +1,85 @@
+"""What a report is made of: the results of a pipeline, or of one model on films from outside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pneumo_core.bundle import Description
+from pneumo_core.evaluation import as_scores
+from pneumo_core.images import Stack
+from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.metrics import Scores
+
+Metrics = Mapping[str, Any]  # the content of a `metrics.json`
+
+
+@dataclass(frozen=True)
+class DataFindings:
+    """`certificate` and `num_copies` are None outside the pipeline."""
+
+    source: str  # as in ingest.source
+    table: pd.DataFrame  # the manifest: after the split, or of what was scored
+    images: Stack  # row `packed_row` of the manifest
+    num_copies: Mapping[str, int] | None = None  # augmented training films by label
+    certificate: Mapping[str, Any] | None = None
+
+    @property
+    def is_phantom(self) -> bool:
+        return bool((self.table["origin"] == "phantom").all())
+
+    @property
+    def is_public_archive(self) -> bool:
+        """Whether train is that of the archive that the study used, file for file by number."""
+        train = self.table[self.table["source_split"] == "train"]["label"].value_counts()
+        return [int(train.get(label, 0)) for label in LABELS] == [1341, 3875]
+
+    def in_state(self, state: str) -> pd.DataFrame:
+        return self.table[self.table["state"] == state]
+
+    def count(self, label: str, column: str = "split") -> dict[str, int]:
+        rows = self.table[self.table["label"] == label]
+        return {split: int((rows[column] == split).sum()) for split in SPLITS}
+
+
+@dataclass(frozen=True)
+class CellFindings:
+    """`val` and `history` are None outside the pipeline."""
+
+    description: Description
+    test: Metrics
+    predictions: pd.DataFrame  # on test
+    val: Metrics | None = None
+    history: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
+    def points(self) -> Mapping[str, Any]:
+        """On test, by name."""
+        points: Mapping[str, Any] = self.test["operating_points"]
+        return points
+
+    @property
+    def scores(self) -> Scores:
+        return as_scores(self.predictions)
+
+
+@dataclass(frozen=True)
+class Findings:
+    data: DataFindings
+    cells: tuple[CellFindings, ...]  # in the order of the leaderboard: the first one won
+    provenance: Mapping[str, str]  # what the winner's bundle does not say
+    tied: frozenset[str] = frozenset()  # cells that validation cannot tell from the winner
+    recipe: str | None = None  # of augmentation
+    audit: Mapping[str, Any] | None = None  # the content of `audit.json`
+    audited_split: str = "val"  # whose films the next two are about
+    robustness: Mapping[str, Any] | None = None  # of `winner.json`
+    saliency: Mapping[str, Any] | None = None
+
+    @property
+    def winner(self) -> CellFindings:
+        return self.cells[0]

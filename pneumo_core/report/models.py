@@ -1,0 +1,167 @@
+"""All trained models beside each other, and strategies and architectures compared.
+
+The study's 4.1 to 4.3. Selection is by validation; the test figures stand beside it.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from pneumo_core.charts import Captioned
+from pneumo_core.report.blocks import (
+    Block,
+    Cell,
+    Charts,
+    Column,
+    Number,
+    Paragraph,
+    Subheading,
+    Table,
+)
+from pneumo_core.report.charts import ForestRow, forest, learning_curve
+from pneumo_core.report.findings import CellFindings, Findings
+from pneumo_core.report.words import Words
+
+VALIDATION = ("auroc", "balanced_accuracy")
+TEST = ("auroc", "accuracy", "sensitivity", "specificity", "f1")
+
+
+def build(found: Findings, words: Words) -> list[Block]:
+    trained = [cell for cell in found.cells if cell.val is not None]
+    if not trained:
+        return []
+    blocks: list[Block] = [
+        Paragraph(words("models.order", n=len(trained))),
+        _leaderboard(found, trained, words),
+        Paragraph(words("models.tied_meaning"), "quiet"),
+        Charts(tuple(_forest(found, trained, name, words) for name in ("auroc", "accuracy"))),
+    ]
+    for kind in ("strategy", "architecture"):
+        groups = {str(getattr(cell.description, kind)) for cell in trained}
+        if len(groups) > 1:
+            blocks += [
+                Subheading(words(f"models.by_{kind}")),
+                _compared(trained, kind, words),
+                Paragraph(_conclusion(trained, kind, words)),
+            ]
+    if len(trained) > 1:
+        blocks.append(Paragraph(words("models.gap_meaning"), "quiet"))
+    return [*blocks, Subheading(words("models.learning")), _learning(trained, words)]
+
+
+def _leaderboard(found: Findings, cells: Sequence[CellFindings], words: Words) -> Table:
+    columns = [Column(words("models.rank"), True), Column(words("models.model"))]
+    columns += [Column(words("models.strategy"))]
+    for split, names in (("val", VALIDATION), ("test", TEST)):
+        columns += [
+            Column(
+                f"{words(f'split.{split}')} {words(f'short.{name}')}",
+                True,
+                words(f"figure.{name}"),
+            )
+            for name in names
+        ]
+    columns.append(Column(words("models.tied")))
+    rows: list[tuple[Cell, ...]] = []
+    for rank, cell in enumerate(cells, 1):
+        val = cell.val or {}
+        of_val = [
+            Number(words.value(name, val[name]["value"]), val[name]["value"]) for name in VALIDATION
+        ]
+        of_test = [
+            Number(words.figure(name, cell.test[name]), cell.test[name]["value"]) for name in TEST
+        ]
+        is_tied = words("models.yes") if cell.name in found.tied else ""
+        name, strategy = cell.description.architecture, cell.description.strategy
+        place = Number(words.count(rank), rank)
+        rows.append((place, name, words(f"strategy.{strategy}"), *of_val, *of_test, is_tied))
+    caption = words("models.caption")
+    return Table(tuple(columns), tuple(rows), caption, frozenset({0}), sortable=True)
+
+
+def _forest(found: Findings, cells: Sequence[CellFindings], name: str, words: Words) -> Captioned:
+    rows = [
+        ForestRow(
+            cell.name,
+            {
+                words("split.test"): cell.test[name],
+                words("split.val"): (cell.val or cell.test)[name],
+            },
+            strong=cell is found.winner,
+        )
+        for cell in cells
+    ]
+    label = words("chart.forest_models", figure=words(f"figure.{name}"))
+    caption = words("caption.models", figure=words(f"figure.{name}"))
+    return Captioned(f"models_{name}", forest(rows, name, label, words), caption)
+
+
+def gap(cell: CellFindings) -> float:
+    """What accuracy loses from validation to test."""
+    assert cell.val is not None
+    return float(cell.val["accuracy"]["value"] - cell.test["accuracy"]["value"])
+
+
+def _by(cells: Sequence[CellFindings], kind: str) -> dict[str, list[CellFindings]]:
+    """Groups in the order of their best cell."""
+    groups: dict[str, list[CellFindings]] = {}
+    for cell in cells:
+        groups.setdefault(str(getattr(cell.description, kind)), []).append(cell)
+    return groups
+
+
+def _compared(cells: Sequence[CellFindings], kind: str, words: Words) -> Table:
+    columns = (
+        Column(words(f"models.{kind}")),
+        Column(words("models.best")),
+        Column(f"{words('split.val')} {words('figure.auroc')}", True),
+        Column(f"{words('split.test')} {words('figure.accuracy')}", True),
+        Column(words("models.range"), True),
+        Column(words("models.gap"), True),
+    )
+    rows = []
+    for name, group in _by(cells, kind).items():
+        best = group[0]
+        accuracies = [cell.test["accuracy"]["value"] for cell in group]
+        gaps = [gap(cell) for cell in group]
+        shown = words(f"strategy.{name}") if kind == "strategy" else name
+        lowest, highest = (words.percent(f(accuracies)) for f in (min, max))
+        rows.append(
+            (
+                shown,
+                best.name,
+                words.number((best.val or {})["auroc"]["value"]),
+                words.figure("accuracy", best.test["accuracy"]),
+                words.range(lowest, highest) if len(group) > 1 else lowest,
+                words.points(fmean(gaps)),
+            )
+        )
+    return Table(columns, tuple(rows))
+
+
+def _conclusion(cells: Sequence[CellFindings], kind: str, words: Words) -> str:
+    """Which group validation prefers, which loses most from validation to test."""
+    groups = _by(cells, kind)
+    gaps = {name: fmean([gap(cell) for cell in group]) for name, group in groups.items()}
+    best, falls = next(iter(groups)), max(gaps, key=gaps.__getitem__)
+
+    def shown(name: str) -> str:
+        return words(f"strategy.{name}") if kind == "strategy" else name
+
+    return words(
+        f"models.{kind}_conclusion",
+        best=shown(best),
+        falls=shown(falls),
+        gap=words.points(gaps[falls]),
+    )
+
+
+def _learning(cells: Sequence[CellFindings], words: Words) -> Charts:
+    with_history = [(cell.name, cell.history) for cell in cells if cell.history is not None]
+    losses = [h[["train_loss", "val_loss"]].to_numpy().max() for _, h in with_history]
+    return Charts(
+        tuple(
+            Captioned(f"learning_{rank}", learning_curve(name, history, max(losses), words), name)
+            for rank, (name, history) in enumerate(with_history, 1)
+        ),
+        small=True,
+    )

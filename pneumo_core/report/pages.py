@@ -1,0 +1,73 @@
+"""A document as files: HTML that needs nothing beside it, and Markdown with the same blocks."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+
+import jinja2
+from markupsafe import Markup, escape
+
+from pneumo_core.report.blocks import Document
+from pneumo_core.report.words import LANGUAGES, Words
+from pneumo_core.templating import environment
+
+STRONG, NAME = re.compile(r"\*\*(.+?)\*\*"), re.compile(r"`(.+?)`")
+INTERVAL = re.compile(r"(?<=\S) (\([^()]*\d[^()]*\))$")
+MARKDOWN_SPECIAL = re.compile(r"([\\|<>\[\]])")
+
+Files = Mapping[str, str]  # of the document's page, by language
+
+
+def to_html(document: Document, page_of: Files) -> str:
+    """One file; of the other language's page it holds no more than a link."""
+    words = Words(document.language)
+    (language,) = (each for each in LANGUAGES if each != document.language)
+    other = {"language": language, "name": Words(language)("page.language")}
+    script = _resource("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _template("report.html.j2", inline=_inline_html, cell=_cell_html).render(
+        document=document,
+        skip=words("page.skip"),
+        contents=words("page.contents"),
+        other=other | {"file": page_of[language]} if language in page_of else None,
+        style=_resource("report.css"),
+        script=script,
+        script_sha256=digest,
+    )
+
+
+def to_markdown(document: Document, suffix: str) -> str:
+    """Charts are named by their files, which end in `suffix`.svg; films by what they are."""
+    return _template("report.md.j2", inline=_inline_markdown).render(
+        document=document, suffix=suffix
+    )
+
+
+def _template(name: str, **filters: object) -> jinja2.Template:
+    pages = environment()
+    pages.filters |= filters
+    return pages.get_template(name)
+
+
+def _resource(name: str) -> str:
+    return files("pneumo_core").joinpath("templates", name).read_text("utf-8")
+
+
+def _inline_html(text: str) -> Markup:
+    marked = STRONG.sub(r"<strong>\1</strong>", str(escape(text)))
+    return Markup(NAME.sub(r"<code>\1</code>", marked))
+
+
+def _cell_html(text: str) -> Markup:
+    """A figure may leave its interval to the next line, whole."""
+    return Markup(INTERVAL.sub(r' <span class="interval">\1</span>', str(_inline_html(text))))
+
+
+def _inline_markdown(text: str) -> str:
+    """On one line, with what Markdown or HTML would take for its own escaped."""
+    parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    return "".join(
+        part if part.startswith("`") else MARKDOWN_SPECIAL.sub(r"\\\1", part) for part in parts
+    )

@@ -1,0 +1,57 @@
+"""The shortcut audit, and what its checks say of the winner."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pneumo_core.report.blocks import Block, Column, Number, Paragraph, Table
+from pneumo_core.report.words import Words
+
+Check = Mapping[str, Any]  # of `audit.json`
+
+
+def checks_of(audit: Mapping[str, Any], cell: str) -> list[tuple[str, Check]]:
+    """(subject, check) of what concerns a cell: its own, and those of data and augmentation."""
+    subjects = {"data": "data", "augmentation": "augmentation", cell: "model"}
+    return [(subject, check) for name, subject in subjects.items() for check in audit[name]]
+
+
+def build(audit: Mapping[str, Any], cell: str, words: Words) -> list[Block]:
+    blocks: list[Block] = [Paragraph(words("shortcuts.question"))]
+    blocks += [Paragraph(text, "note") for text in _warnings(audit["lint"], words)]
+    columns = [Column(words("shortcuts.of")), Column(words("shortcuts.what"))]
+    columns += [Column(words(f"shortcuts.{name}"), True) for name in ("figure", "interval")]
+    columns += [Column(words("shortcuts.limit"), True), Column(words("shortcuts.verdict"))]
+    rows = tuple(_row(subject, check, words) for subject, check in checks_of(audit, cell))
+    return [*blocks, Table(tuple(columns), rows), Paragraph(words("shortcuts.data_note"), "quiet")]
+
+
+def _warnings(lint: Mapping[str, Any], words: Words) -> list[str]:
+    dependent = lint["label_dependent"]
+    said = [
+        words(
+            "shortcuts.depends",
+            what=name,
+            values=", ".join(f"{words(f'label.{label}')} {v}" for label, v in values.items()),
+        )
+        for name, values in dependent.items()
+    ]
+    if len(lint["warnings"]) > len(dependent):
+        said.append(words("shortcuts.originals"))
+    return said
+
+
+def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:
+    def show(value: float) -> str:
+        return words.percent(value) if check["unit"] == "%" else words.number(value)
+
+    figure = check["figure"]
+    sign = "±" if check["two_sided"] else ""
+    passed = {True: "within", False: "beyond", None: "open"}[check["passed"]]
+    return (
+        words(f"shortcuts.{subject}"),
+        words(f"check.{check['name']}"),
+        Number(show(figure["value"]), figure["value"]),
+        words.range(show(figure["ci_low"]), show(figure["ci_high"])),
+        f"{sign}{show(check['limit'])}",
+        words(f"shortcuts.{passed}"),
+    )

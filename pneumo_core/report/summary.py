@@ -1,0 +1,89 @@
+"""The first screen: which model, how good, for what use, and may it be trusted."""
+
+from pneumo_core.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Subheading
+from pneumo_core.report.findings import Findings
+from pneumo_core.report.trust import answer, verdicts
+from pneumo_core.report.use import recommend
+from pneumo_core.report.words import Words
+
+
+def build(found: Findings, words: Words) -> list[Block]:
+    blocks: list[Block] = []
+    if found.data.is_phantom:
+        blocks.append(Paragraph(words("summary.phantom", source=found.data.source), "note"))
+    return [
+        *blocks,
+        Paragraph(_which(found, words)),
+        _how_good(found, words),
+        Subheading(words("summary.for_what")),
+        Bullets(_for_what(found, words)),
+        Subheading(words("summary.trust")),
+        verdicts(answer(found), words),
+    ]
+
+
+def _which(found: Findings, words: Words) -> str:
+    winner = found.winner
+    test = {"n": winner.test["n"], "ill": words.count(winner.test["n_positive"])}
+    if winner.val is None:
+        return words("summary.given", model=winner.name, **test)
+    auroc = words.figure("auroc", winner.val["auroc"])
+    sentence = words("summary.won", model=winner.name, n=len(found.cells), auroc=auroc)
+    others = sorted(found.tied - {winner.name})
+    if others:
+        names = words.listed([f"`{name}`" for name in others])
+        sentence += " " + words("summary.tied", n=len(others), names=names)
+    return f"{sentence} {words('summary.measured', **test)}"
+
+
+def _how_good(found: Findings, words: Words) -> Facts:
+    test = found.winner.test
+    c = test["confusion"]
+    counts = {
+        "auroc": {},
+        "accuracy": {"right": words.count(c["tp"] + c["tn"]), "all": words.count(test["n"])},
+        "sensitivity": {
+            "found": words.count(c["tp"]),
+            "ill": words.count(c["tp"] + c["fn"]),
+            "missed": words.count(c["fn"]),
+        },
+        "specificity": {
+            "cleared": words.count(c["tn"]),
+            "well": words.count(c["tn"] + c["fp"]),
+            "alarms": words.count(c["fp"]),
+        },
+    }
+    return Facts(
+        tuple(
+            Fact(
+                words(f"figure.{name}"),
+                words.value(name, test[name]["value"]),
+                (
+                    words("summary.interval", interval=words.interval(name, test[name])),
+                    words(f"summary.{name}_meaning", **values),
+                ),
+            )
+            for name, values in counts.items()
+        )
+    )
+
+
+def _for_what(found: Findings, words: Words) -> tuple[str, ...]:
+    said = []
+    for recommendation in recommend(found):
+        use = recommendation.use
+        if not recommendation.cells:
+            said.append(words(f"use.no_{use}"))
+            continue
+        cell = recommendation.cells[0]
+        point = cell.points[use]
+        said.append(
+            words(
+                f"summary.use_{use}",
+                model=cell.name,
+                threshold=words.number(point["threshold"]),
+                sensitivity=words.figure("sensitivity", point["sensitivity"]),
+                specificity=words.figure("specificity", point["specificity"]),
+            )
+        )
+    return (*said, words("summary.not_for"))

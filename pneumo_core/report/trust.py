@@ -1,0 +1,159 @@
+"""May the winner be trusted? Each question answered by a rule, from what was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pneumo_core.report.blocks import Level, Verdict, Verdicts
+from pneumo_core.report.findings import Findings
+from pneumo_core.report.robustness import worst_kind
+from pneumo_core.report.shortcuts import checks_of
+from pneumo_core.report.subgroups import group_name
+from pneumo_core.report.words import Words
+
+MAX_ECE = 0.05  # a probability of .80 then stands for .75 to .85 on average
+MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`values` are plain; `trust.{name}_{level}` of the catalogue says them."""
+
+    name: str
+    level: Level
+    values: Mapping[str, Any]
+
+
+def answer(found: Findings) -> list[Answer]:
+    """In the order in which a reader should worry."""
+    return [
+        _leaks(found),
+        _shortcuts(found),
+        _shift(found),
+        _calibration(found),
+        _groups(found),
+        _corruption(found),
+        _maps(found),
+        Answer("outside", "open", {}),
+    ]
+
+
+def _leaks(found: Findings) -> Answer:
+    certificate = found.data.certificate
+    if certificate is None:
+        return Answer("leaks", "open", {})
+    if not certificate["valid"]:
+        return Answer("leaks", "bad", {"faults": list(certificate["faults"])})
+    return Answer("leaks", "good", {"possible": certificate["patients"]["possible_across_splits"]})
+
+
+def _shortcuts(found: Findings) -> Answer:
+    if found.audit is None:
+        return Answer("shortcuts", "open", {})
+    checks = [
+        check for subject, check in checks_of(found.audit, found.winner.name) if subject != "data"
+    ]
+    beyond = [check["name"] for check in checks if check["passed"] is False]
+    unclear = [check["name"] for check in checks if check["passed"] is None]
+    level: Level = "bad" if beyond else "caution" if unclear else "good"
+    return Answer("shortcuts", level, {"all": len(checks), "names": beyond or unclear})
+
+
+def _shift(found: Findings) -> Answer:
+    """Whether accuracy on test is as validation promised."""
+    val, test = found.winner.val, found.winner.test["accuracy"]
+    if val is None:
+        return Answer("shift", "open", {})
+    values = {"val": val["accuracy"]["value"], "test": test}
+    return Answer(
+        "shift", "caution" if val["accuracy"]["value"] > test["ci_high"] else "good", values
+    )
+
+
+def _calibration(found: Findings) -> Answer:
+    ece = found.winner.test["ece"]
+    return Answer("calibration", "good" if ece["value"] <= MAX_ECE else "caution", {"ece": ece})
+
+
+def _groups(found: Findings) -> Answer:
+    """Whether a group is served worse than all films are, beyond chance."""
+    worst = {
+        name: group
+        for name, group in found.winner.test["worst_groups"].items()
+        if name in ("sensitivity", "specificity")
+    }
+    if not worst:
+        return Answer("groups", "open", {})
+    behind = {
+        name: group
+        for name, group in worst.items()
+        if group["ci_high"] < found.winner.test[name]["value"]
+    }
+    return Answer("groups", "caution" if behind else "good", {"groups": behind or worst})
+
+
+def _corruption(found: Findings) -> Answer:
+    if found.robustness is None:
+        return Answer("corruption", "open", {})
+    kind, lost = worst_kind(found.robustness)
+    level: Level = "caution" if lost > MAX_LOST else "good"
+    return Answer("corruption", level, {"kind": kind, "lost": lost})
+
+
+def _maps(found: Findings) -> Answer:
+    if found.saliency is None:
+        return Answer("maps", "open", {})
+    return Answer("maps", "good" if found.saliency["passed"] else "bad", {})
+
+
+def verdicts(answers: list[Answer], words: Words) -> Verdicts:
+    levels: tuple[Level, ...] = ("good", "caution", "bad", "open")
+    return Verdicts(
+        tuple(
+            Verdict(
+                each.level,
+                words(f"trust.{each.name}"),
+                words(f"trust.{each.name}_{each.level}", **_said(each, words)),
+            )
+            for each in answers
+        ),
+        {level: words(f"trust.mark_{level}") for level in levels},
+    )
+
+
+def _said(each: Answer, words: Words) -> dict[str, str]:
+    """The values as the language writes them."""
+    values = each.values
+    match each.name:
+        case "leaks":
+            return {
+                "faults": "; ".join(values.get("faults", ())),
+                "possible": words.count(values.get("possible", 0)),
+            }
+        case "shortcuts" if values:
+            names = words.listed([words(f"check.{name}") for name in values["names"]] or [""])
+            return {"all": words.count(values["all"]), "names": names}
+        case "shift" if values:
+            test = words.figure("accuracy", values["test"])
+            return {"val": words.percent(values["val"]), "test": test}
+        case "calibration":
+            return {"ece": words.figure("ece", values["ece"])}
+        case "groups" if values:
+            return {"groups": words.listed(_group_texts(values["groups"], words))}
+        case "corruption" if values:
+            kind = words(f"corruption.{values['kind']}")
+            return {"kind": kind, "lost": words("unit.points", value=f"{100 * values['lost']:.1f}")}
+        case _:
+            return {}
+
+
+def _group_texts(groups: Mapping[str, Any], words: Words) -> list[str]:
+    return [
+        words(
+            "trust.group",
+            figure=words(f"figure.{name}"),
+            group=group_name(each["dimension"], each["group"], words),
+            value=words.figure(name, each),
+        )
+        for name, each in groups.items()
+    ]

@@ -1,0 +1,91 @@
+"""The words of one language: a catalogue of texts, and numbers as that language writes them."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+LANGUAGES = ("en", "ko")
+
+PERCENTAGES = frozenset(
+    {"accuracy", "balanced_accuracy", "sensitivity", "specificity", "fnr", "fpr", "ppv", "npv"}
+)
+MINUS, EN_DASH = "\u2212", "\u2013"
+RANGE = {"en": EN_DASH, "ko": "~"}
+
+Estimate = Mapping[str, float]  # `value`, `ci_low`, `ci_high`
+
+
+class Words:
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._texts = catalogue(language)
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """The text under `section.name`, its {places} filled in.
+
+        English has two forms where the text counts something: the one of `n` is taken.
+        """
+        text = self._texts[key]
+        if not isinstance(text, str):
+            text = text["one" if values["n"] == 1 else "other"]
+        return str(text.format(**values))
+
+    def has(self, key: str) -> bool:
+        return key in self._texts
+
+    def split(self, name: str) -> str:
+        """Of a source from outside it may be any."""
+        return self(f"split.{name}") if self.has(f"split.{name}") else name
+
+    def number(self, value: float, places: int = 3) -> str:
+        return f"{value:.{places}f}".replace("-", MINUS)
+
+    def count(self, value: int) -> str:
+        return f"{value:,}".replace("-", MINUS)
+
+    def percent(self, share: float, places: int = 1) -> str:
+        return f"{100 * share:.{places}f}%".replace("-", MINUS)
+
+    def patients(self, figure: Estimate) -> str:
+        """Of 1,000, whole ones."""
+        value, low, high = (f"{figure[part]:.0f}" for part in ("value", "ci_low", "ci_high"))
+        return f"{value} ({self.range(low, high)})"
+
+    def points(self, difference: float) -> str:
+        """A difference of shares, signed, in percentage points."""
+        return self("unit.points", value=f"{100 * difference:+.1f}".replace("-", MINUS))
+
+    def value(self, name: str, value: float) -> str:
+        """A figure by its name in `metrics.json`."""
+        return self.percent(value) if name in PERCENTAGES else self.number(value)
+
+    def range(self, low: str, high: str) -> str:
+        return f"{low}{RANGE[self.language]}{high}"
+
+    def interval(self, name: str, figure: Estimate) -> str:
+        return self.range(self.value(name, figure["ci_low"]), self.value(name, figure["ci_high"]))
+
+    def figure(self, name: str, figure: Estimate) -> str:
+        """Value and interval."""
+        return f"{self.value(name, figure['value'])} ({self.interval(name, figure)})"
+
+    def listed(self, items: Iterable[str]) -> str:
+        *first, last = items
+        if not first:
+            return last
+        joint = " and " if self.language == "en" else ", "
+        return f"{', '.join(first)}{joint}{last}"
+
+
+@cache
+def catalogue(language: str) -> dict[str, Any]:
+    """All texts by `section.name`."""
+    text = files("pneumo_core.report").joinpath("texts", f"{language}.yaml").read_text("utf-8")
+    return {
+        f"{section}.{name}": entry
+        for section, entries in yaml.safe_load(text).items()
+        for name, entry in entries.items()
+    }

@@ -1,0 +1,37 @@
+"""A folder of films as they come in, sorted in no way; for a look at them, not for training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumo_core.errors import SourceError
+from pneumo_core.sources.folder import posix_below, reader, walk
+from pneumo_core.sources.layout import LITTER, parse_place
+from pneumo_core.sources.source import SourceFile
+
+SPLIT, LABEL = "later", "UNLABELLED"
+
+
+def holds_labelled_films(root: Path) -> bool:
+    """Raises SourceError; see `walk`."""
+    return any(parse_place(posix_below(path, root)) for path in walk(root))
+
+
+@dataclass(frozen=True)
+class UnlabelledFolder:
+    root: Path
+
+    def files(self) -> list[SourceFile]:
+        """
+        Raises:
+            SourceError: it holds no file, a linked folder, or one that cannot be looked into.
+        """
+        found = []
+        for path in walk(self.root):
+            name = posix_below(path, self.root)
+            if not any(part.lower() in LITTER or part.startswith(".") for part in name.parts):
+                size = path.lstat().st_size
+                file = SourceFile(SPLIT, LABEL, str(name), size, reader(path), origin="folder")
+                found.append(file)
+        if not found:
+            raise SourceError(f"No files in {self.root}.")
+        return found

@@ -1,0 +1,116 @@
+"""Who bears which role: decided, shown, looked up, taken back, by the commands that people type."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+CELL = "tf_efficientnet_lite0-frozen"
+TODAY = datetime.now(UTC)
+
+
+def ledger(project: Path) -> list[dict[str, Any]]:
+    lines = (project / "ledger" / "promotions.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_run_ends_with_a_bearer_of_each_role(trained: Path) -> None:
+    decided = json.loads((trained / "results/promote/decision.json").read_text())
+    assert {role: each["outcome"] for role, each in decided.items()} == {
+        "champion": "promoted",
+        "screening": "promoted",
+    }
+    assert {entry["version"] for entry in ledger(trained)} == {"1"}
+
+
+def test_ledger_says_who_what_from_where_and_why(trained: Path) -> None:
+    for entry in ledger(trained):
+        assert {"time", "who", "run_id", "data_version", "train_version", "git_commit"} <= set(
+            entry
+        )
+        assert entry["cell"] == CELL
+        decided = json.loads((trained / "results/promote/decision.json").read_text())
+        assert entry["gates"] == decided[entry["role"]]["gates"]
+
+
+def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, run: Run) -> None:
+    before = (trained / "ledger" / "promotions.jsonl").read_bytes()
+    result = run("pneumo", "promote", "--dry-run", cwd=trained)
+    assert result.returncode == 0, result.stderr
+    assert f"champion: {CELL}, against version 1 in use" in result.stdout
+    assert re.search(r"^sensitivity, lower bound +0\.\d+ +at least 0\.1 +ok$", result.stdout, re.M)
+    for gate in ledger(trained)[0]["gates"]:
+        assert gate["name"] in result.stdout
+    assert result.stdout.count("would be already champion") == 2
+    assert (trained / "ledger" / "promotions.jsonl").read_bytes() == before
+    assert "up to date" in run("dvc", "status", cwd=trained).stdout
+
+
+def test_history_and_the_day_a_model_was_in_use(trained: Path, run: Run) -> None:
+    lines = run("pneumo", "registry", "history", cwd=trained).stdout.splitlines()
+    assert re.match(r"time +role +outcome +version +cell +commit +who +why", lines[0])
+    assert len(lines) == 3
+    only = run("pneumo", "registry", "history", "--alias", "screening", cwd=trained).stdout
+    assert len(only.splitlines()) == 2
+    today = run("pneumo", "registry", "as-of", f"{TODAY:%Y-%m-%d}", cwd=trained).stdout
+    assert re.search(r"^champion: version 1, from .* to now, bundle [0-9a-f]{12}$", today, re.M)
+    before = TODAY - timedelta(days=1)
+    for moment in (f"{before:%Y-%m-%d}", before.isoformat()):
+        result = run("pneumo", "registry", "as-of", moment, "--alias", "champion", cwd=trained)
+        assert result.stdout == "champion: nobody\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["as-of", "yesterday"], "'yesterday' is no date like 2026-11-25"),
+        (["rollback", "--why", "x"], "There is no champion before version 1"),
+        (["rollback", "--why", "x", "--to", "9"], "Version 9 is no former champion"),
+    ],
+)
+def test_wrong_request_is_one_sentence(
+    trained: Path, run: Run, arguments: list[str], told: str
+) -> None:
+    result = run("pneumo", "registry", *arguments, cwd=trained)
+    assert result.returncode == 1
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_verify_agrees_until_the_ledger_is_changed(trained: Path, run: Run) -> None:
+    result = run("pneumo", "registry", "verify", cwd=trained)
+    assert (result.returncode, result.stdout) == (0, "Ledger, registry and bundles agree.\n")
+    path = trained / "ledger" / "promotions.jsonl"
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"who": "', b'"who": "not ', 1))
+    changed = run("pneumo", "registry", "verify", cwd=trained)
+    path.write_bytes(before)
+    assert changed.returncode == 1
+    assert "ledger: line 2 does not follow from the one before" in changed.stderr
+
+
+def test_two_promotions_at_once_leave_one_champion_and_a_line_each(
+    trained: Path, tmp_path: Path, empty_store: Path, environment: dict[str, str], run: Run
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(trained, project, symlinks=True)
+    shutil.rmtree(project / "ledger")
+    shutil.copy(empty_store, project / "var" / "mlflow.db")
+    command = ["pneumo", "stage", "promote"]
+    both = [
+        subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    for role in ("champion", "screening"):
+        entries = [entry for entry in ledger(project) if entry["role"] == role]
+        assert [entry["outcome"] for entry in entries] == ["promoted", "already champion"]
+        assert [entry["version"] for entry in entries] == ["1", "1"]
+    assert run("pneumo", "registry", "verify", cwd=project).returncode == 0

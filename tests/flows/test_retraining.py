@@ -1,0 +1,317 @@
+"""`.github/workflows/retrain.yml`, step by step, against a git remote and S3 on loopback."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/retrain.yml").read_text())
+JOBS = WORKFLOW["jobs"]
+BUCKET = "films"
+TINY = {
+    "validate": {"image_size_px": 64},
+    "split": {"val_per_class": 24},
+    "augment": {"size_per_class": 24},
+    "train": {"strategies": ["frozen"], "frozen": {"lr": 0.001, "epochs": 2}},
+    "evaluate": {"num_draws": 100},
+    "audit": {"num_copies": 100, "num_draws": 100},
+    "report": {"num_saliency_films": 1},
+}
+PHANTOM = {"kind": "phantom", "seed": 1} | {
+    split: {"NORMAL": count, "PNEUMONIA": count}
+    for split, count in (("train", 40), ("val", 8), ("test", 16))
+}
+OLD_INSTALL = 'make() { command make --old-file=install "$@"; }\n'  # the tests' own is used
+
+
+class Missing(str):
+    """Empty, and so is all that is in it."""
+
+    def __getattr__(self, name: str) -> "Missing":
+        return self
+
+
+class Context(dict[str, Any]):
+    """A context of an expression, whose parts are asked for as attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = self.get(name, Missing())
+        return Context(value) if isinstance(value, dict) else value
+
+
+def evaluate(expression: str, contexts: dict[str, Any]) -> Any:
+    """Enough of GitHub's expressions for this workflow."""
+    python = expression.replace("&&", " and ").replace("||", " or ").strip()
+    known = {
+        name: Context(contexts.get(name, {})) for name in ("github", "vars", "secrets", "needs")
+    }
+    return eval(python, {"__builtins__": {}}, known)
+
+
+def expand(text: str, contexts: dict[str, Any]) -> str:
+    return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(evaluate(found[1], contexts)), text)
+
+
+@dataclass
+class Ran:
+    clone: Path
+    summary: str
+    outputs: dict[str, str]
+    said: str
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Runs jobs as GitHub does: each in a fresh clone, its steps in order."""
+
+    origin: Path
+    scratch: Path
+    environment: dict[str, str]
+    settings: dict[str, Any]  # of the repository: vars and secrets
+
+    def run(self, job: str, **contexts: Any) -> Ran:
+        contexts = self.settings | contexts
+        steps = JOBS[job]["steps"]
+        clone = self.scratch / f"{job}-{contexts['github']['run_id']}"
+        (checkout,) = (step["with"] for step in steps if "checkout" in step.get("uses", ""))
+        git("clone", "-q", self.origin, clone, cwd=self.scratch)
+        git("checkout", "-q", "--detach", expand(checkout["ref"], contexts), cwd=clone)
+        files = {name: clone.with_suffix(f".{name}") for name in ("summary", "output")}
+        asked = {name: expand(value, contexts) for name, value in WORKFLOW["env"].items()}
+        asked |= {"GITHUB_STEP_SUMMARY": str(files["summary"])}
+        asked |= {"GITHUB_OUTPUT": str(files["output"])}
+        said = ""
+        for step in (step for step in steps if "run" in step):
+            result = subprocess.run(
+                ["bash", "-e", "-c", OLD_INSTALL + step["run"]],
+                cwd=clone,
+                env=self.environment | asked,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 0, f"{step['run']}\n{result.stdout}\n{result.stderr}"
+            said += result.stdout + result.stderr
+        lines = files["output"].read_text().splitlines() if files["output"].exists() else []
+        outputs = dict(line.split("=", 1) for line in lines)
+        return Ran(clone, files["summary"].read_text(), outputs, said)
+
+
+def git(*arguments: str | Path, cwd: Path) -> str:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    return subprocess.run(
+        ["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[dict[str, Any]]:
+    """Variables and secrets of a repository whose DVC remote is a bucket on loopback."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    key = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    yield {
+        "vars": {"AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1"},
+        "secrets": key,
+    }
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket(store: dict[str, Any]) -> Iterator[Any]:
+    client = boto3.client(
+        "s3",
+        endpoint_url=store["vars"]["AWS_ENDPOINT_URL_S3"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def origin(make_project: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare repository on whose main no `dvc.lock` is committed; its remote is the bucket."""
+    project = make_project()
+    shutil.copy(ROOT / "Makefile", project)
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    for section, values in TINY.items():
+        params[section] |= values
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    (project / "sources/phantom.yaml").write_text(yaml.safe_dump(PHANTOM))
+    config = project / ".dvc/config"
+    config.write_text(config.read_text().replace("../var/dvc-store", f"s3://{BUCKET}/pneumo"))
+    git("add", "--all", cwd=project)
+    git("commit", "-qm", "settings", cwd=project)
+    bare = tmp_path_factory.mktemp("git") / "origin"
+    git("init", "-q", "--bare", "--initial-branch=main", bare, cwd=project)
+    git("push", "-q", bare, "HEAD:main", cwd=project)
+    return bare
+
+
+@pytest.fixture(scope="module")
+def actions(
+    origin: Path,
+    bucket: Any,  # noqa: ARG001 (must be there)
+    store: dict[str, Any],
+    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Actions:
+    scratch = tmp_path_factory.mktemp("runner")
+    mlflow = f"sqlite:///{scratch / 'mlflow.db'}"
+    settings = store | {"vars": store["vars"] | {"MLFLOW_TRACKING_URI": mlflow}}
+    clean = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+    return Actions(origin, scratch, clean, settings)
+
+
+def on_main(actions: Actions, run_id: int) -> dict[str, Any]:
+    """The context `github` of a scheduled run."""
+    return {
+        "event_name": "schedule",
+        "ref": "refs/heads/main",
+        "sha": git("rev-parse", "main", cwd=actions.origin),
+        "run_id": run_id,
+        "run_attempt": 1,
+    }
+
+
+def branches(origin: Path) -> dict[str, str]:
+    lines = git("for-each-ref", "--format=%(refname:short) %(objectname)", cwd=origin)
+    return dict(line.split() for line in lines.splitlines())
+
+
+def num_versions(actions: Actions) -> int:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(actions.settings["vars"]["MLFLOW_TRACKING_URI"])
+    return len(client.search_model_versions("name = 'pneumo'"))
+
+
+@pytest.fixture(scope="module")
+def retrained(actions: Actions) -> Ran:
+    """The first job of all: nothing was computed before, no `dvc.lock` is committed."""
+    return actions.run("retrain", github=on_main(actions, 1))
+
+
+@pytest.fixture(scope="module")
+def promoted(actions: Actions, retrained: Ran) -> Ran:
+    needs = {"retrain": {"outputs": retrained.outputs}}
+    return actions.run("promote", github=on_main(actions, 1), needs=needs)
+
+
+def test_retraining_leaves_a_branch_its_results_and_no_champion(
+    actions: Actions, retrained: Ran, bucket: Any
+) -> None:
+    commit = retrained.outputs["commit"]
+    assert branches(actions.origin)["retrain-1-1"] == commit
+    files = git("diff", "--name-only", "main", commit, cwd=actions.origin).split()
+    assert files == ["dvc.lock", "ledger/test_scoring.jsonl"]
+    locked = yaml.safe_load(git("show", f"{commit}:dvc.lock", cwd=actions.origin))["stages"]
+    assert "report" in locked
+    assert "promote" not in locked
+    assert num_versions(actions) == 0
+    assert bucket.list_objects_v2(Bucket=BUCKET)["KeyCount"] > 100
+
+
+def test_summary_of_a_first_run_has_figures_and_says_what_is_missing(retrained: Ran) -> None:
+    assert "Best by validation: **tf_efficientnet_lite0-frozen**" in retrained.summary
+    assert "No results of origin/main are in the DVC store" in retrained.summary
+    assert re.search(r"test auroc +here .*├─*●─*┤", retrained.summary)
+    assert "The registry was not asked" in retrained.summary
+    assert "| results/evaluate/metrics.json | test_auroc" in retrained.summary
+
+
+def test_report_is_where_the_artifact_takes_it_from(retrained: Ran) -> None:
+    (upload,) = (step["with"] for step in JOBS["retrain"]["steps"] if "upload" in str(step))
+    assert (retrained.clone / upload["path"] / "index.html").is_file()
+
+
+def test_promotion_adds_the_decision_to_the_branch(
+    actions: Actions, retrained: Ran, promoted: Ran
+) -> None:
+    assert "Nothing to do" in promoted.said  # everything else came from the store
+    assert num_versions(actions) == 1
+    tip = branches(actions.origin)["retrain-1-1"]
+    assert git("rev-parse", f"{tip}^", cwd=actions.origin) == retrained.outputs["commit"]
+    assert "ledger/promotions.jsonl" in git("ls-tree", "-r", "--name-only", tip, cwd=actions.origin)
+    assert re.search(r"as champion: \*\*(promoted|refused)\*\*", promoted.summary)
+
+
+def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(
+    retrained: Ran, promoted: Ran, actions: Actions
+) -> None:
+    """As after the branch was merged; what that commit has comes from the store."""
+    git("branch", "merged", retrained.outputs["commit"], cwd=promoted.clone)
+    (described,) = re.findall(r"Best by.*", retrained.summary)
+    said = subprocess.run(
+        ["pneumo", "diff", "merged"],
+        cwd=promoted.clone,
+        env=actions.environment | actions.settings["vars"] | actions.settings["secrets"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"{described}, in merged tf_efficientnet_lite0-frozen" in said
+    drawn = {side: re.findall(rf"test auroc +{side} +(.*)", said) for side in ("here", "merged")}
+    assert drawn["here"] == drawn["merged"] != []
+    assert said.count("None.") == 2  # neither parameters nor metrics differ
+
+
+def test_where_nothing_is_new_there_is_no_branch(actions: Actions, promoted: Ran) -> None:
+    before = branches(actions.origin)
+    subprocess.run(["make", "--old-file=install", "branch"], cwd=promoted.clone, check=True)
+    assert branches(actions.origin) == before
+
+
+MAIN = {"event_name": "push", "ref": "refs/heads/main", "sha": "old"}
+MLFLOW = {"MLFLOW_TRACKING_URI": "http://mlflow"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "github", "variables", "commit"),
+    [
+        (True, {}, MLFLOW, "new"),
+        (True, {"event_name": "workflow_dispatch"}, MLFLOW, "old"),
+        (False, {}, MLFLOW, "old"),
+        (False, {}, {}, "new"),
+        (False, {"event_name": "pull_request", "ref": "refs/pull/7/merge"}, MLFLOW, "new"),
+        (False, {"event_name": "workflow_dispatch", "ref": "refs/heads/x"}, MLFLOW, "new"),
+    ],
+    ids=["new", "by hand", "nothing new", "no registry", "pull request", "other branch"],
+)
+def test_only_main_promotes_and_only_through_the_environment(
+    asked: bool, github: dict[str, str], variables: dict[str, str], commit: str
+) -> None:
+    needs = {"retrain": {"outputs": {"commit": commit}}}
+    contexts = {"github": MAIN | github, "vars": variables, "needs": needs}
+    assert bool(evaluate(JOBS["promote"]["if"], contexts)) == asked
+    assert JOBS["promote"]["environment"] == "champion"
+    promoting = [job for job in JOBS if "make promote" in str(JOBS[job]["steps"])]
+    assert promoting == ["promote"]
+
+
+@pytest.mark.parametrize(("repository", "runs"), [("team/films", True), ("fork/films", False)])
+def test_a_fork_has_no_credentials_to_train_with(repository: str, runs: bool) -> None:
+    request = {"head": {"repo": {"full_name": repository}, "sha": "a"}}
+    github = {"event_name": "pull_request", "repository": "team/films", "event": {}}
+    github["event"] = {"pull_request": request}
+    assert evaluate(JOBS["retrain"]["if"], {"github": github}) == runs
+
+
+def test_a_wrong_revision_is_one_sentence(retrained: Ran, run: Callable[..., Any]) -> None:
+    result = run("pneumo", "diff", "nowhere", cwd=retrained.clone)
+    assert result.returncode == 1
+    assert "DVC cannot compare with nowhere" in result.stderr
+    assert "Traceback" not in result.stderr

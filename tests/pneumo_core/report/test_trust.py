@@ -1,0 +1,92 @@
+"""Each answer turns with the finding that it rests on."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pneumo_core.report.findings import Findings
+from pneumo_core.report.trust import answer, verdicts
+from pneumo_core.report.words import LANGUAGES, Words
+
+
+def _levels(found: Findings) -> dict[str, str]:
+    return {each.name: each.level for each in answer(found)}
+
+
+def _with_test(found: Findings, **changed: Any) -> Findings:
+    winner = replace(found.winner, test={**found.winner.test, **changed})
+    return replace(found, cells=(winner, *found.cells[1:]))
+
+
+def _figure(value: float, half: float = 0.01) -> dict[str, float]:
+    return {"value": value, "ci_low": value - half, "ci_high": value + half}
+
+
+def test_leaks(made: Any) -> None:
+    found = made.found
+    assert _levels(found)["leaks"] == "good"
+    bad = {**found.data.certificate, "valid": False, "faults": ["3 groups across splits"]}
+    assert _levels(replace(found, data=replace(found.data, certificate=bad)))["leaks"] == "bad"
+    none = replace(found, data=replace(found.data, certificate=None))
+    assert _levels(none)["leaks"] == "open"
+
+
+@pytest.mark.parametrize(("passed", "level"), [(True, "good"), (None, "caution"), (False, "bad")])
+def test_shortcuts(made: Any, passed: bool | None, level: str) -> None:
+    name = made.found.winner.name
+    checks = [check | {"passed": passed} for check in made.found.audit[name]]
+    found = replace(made.found, audit={**made.found.audit, name: checks})
+    assert _levels(found)["shortcuts"] == level
+    assert _levels(replace(found, audit=None))["shortcuts"] == "open"
+
+
+def test_a_cue_in_the_data_is_not_held_against_the_model(made: Any) -> None:
+    name = made.found.winner.name
+    fine = [check | {"passed": True} for check in made.found.audit[name]]
+    cue = [{**fine[0], "name": "metadata_auroc", "passed": False}]
+    found = replace(made.found, audit={**made.found.audit, name: fine, "data": cue})
+    assert _levels(found)["shortcuts"] == "good"
+
+
+def test_shift(made: Any) -> None:
+    promised = made.found.winner.val["accuracy"]["value"]
+    fell = _with_test(made.found, accuracy=_figure(promised - 0.1))
+    held = _with_test(made.found, accuracy=_figure(promised - 0.1, half=0.15))
+    assert (_levels(fell)["shift"], _levels(held)["shift"]) == ("caution", "good")
+
+
+def test_calibration(made: Any) -> None:
+    levels = [
+        _levels(_with_test(made.found, ece=_figure(ece)))["calibration"] for ece in (0.04, 0.06)
+    ]
+    assert levels == ["good", "caution"]
+
+
+def test_groups(made: Any) -> None:
+    worst = {"sensitivity": {"dimension": "subtype", "group": "virus"} | _figure(0.6)}
+    behind = _with_test(made.found, worst_groups=worst, sensitivity=_figure(0.9))
+    chance = _with_test(made.found, worst_groups=worst, sensitivity=_figure(0.605))
+    unknown = _with_test(made.found, worst_groups={})
+    levels = [_levels(found)["groups"] for found in (behind, chance, unknown)]
+    assert levels == ["caution", "good", "open"]
+
+
+def test_corruption_and_maps(made: Any) -> None:
+    assert _levels(made.found)["corruption"] == "caution"  # .95 to .79
+    assert _levels(replace(made.found, robustness=None))["corruption"] == "open"
+    assert _levels(made.found)["maps"] == "good"
+    failed = replace(made.found, saliency={**made.found.saliency, "passed": False})
+    assert _levels(failed)["maps"] == "bad"
+    assert _levels(replace(made.found, saliency=None))["maps"] == "open"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_another_hospital_is_always_open_and_every_level_has_words(
+    made: Any, language: str
+) -> None:
+    bare = replace(made.found, audit=None, robustness=None, saliency=None)
+    for found in (made.found, bare, _with_test(bare, worst_groups={})):
+        said = verdicts(answer(found), Words(language))
+        assert said.verdicts[-1].level == "open"
+        assert all(each.text and "{" not in each.text for each in said.verdicts)

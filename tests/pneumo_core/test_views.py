@@ -1,0 +1,53 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pneumo_core.bundle import Description
+from pneumo_core.images import Gray, Images
+from pneumo_core.scoring import Scorer, score
+from pneumo_core.views import VIEWS, View
+from pneumo_core.weights import create_model
+
+
+@pytest.fixture
+def few(film: Callable[..., Gray]) -> Images:
+    return np.stack([film(seed) for seed in range(3)])
+
+
+def test_the_first_view_is_the_film_itself(few: Images) -> None:
+    assert VIEWS[0].of(few) is few
+
+
+def _flat(films: Images) -> Images:
+    return films.reshape(len(films), -1)
+
+
+@pytest.mark.parametrize("view", VIEWS[1:])
+def test_every_other_view_shows_the_same_film_otherwise(view: View, few: Images) -> None:
+    seen = view.of(few)
+    assert seen.shape == few.shape
+    assert (seen != few).any()
+    inner = (slice(None), slice(16, 48), slice(16, 48))
+    alike = [
+        np.corrcoef(a, b)[0, 1] for a, b in zip(*map(_flat, (seen[inner], few[inner])), strict=True)
+    ]
+    assert min(alike) > 0.8
+
+
+def test_a_closer_view_shows_less_and_a_further_one_a_black_margin(few: Images) -> None:
+    bright = np.full_like(few, 200)
+    assert (View(scale=1.08).of(bright) == 200).all()
+    assert (View(scale=0.92).of(bright)[:, 0, :] == 0).all()
+
+
+def test_a_scorer_gives_the_mean_logit_of_its_views(few: Images, description: Description) -> None:
+    model, _ = create_model("test_efficientnet", "none", 2)
+    one, all_five = (
+        Scorer(model, description.model_copy(update={"views": views}))
+        for views in (VIEWS[:1], VIEWS)
+    )
+    by_view = [score(model, view.of(few), description.normalisation) for view in VIEWS]
+    np.testing.assert_array_equal(one.logits(few), by_view[0])
+    np.testing.assert_allclose(all_five.logits(few), np.mean(by_view, axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(all_five.see(few)[1], one.see(few)[1])

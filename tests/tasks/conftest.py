@@ -1,0 +1,119 @@
+"""A project that stands just before the stage promote: drawn films, and two untrained models."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CELLS = ("test_efficientnet-full", "test_efficientnet-partial")
+PHANTOM = {"kind": "phantom", "seed": 1} | {
+    split: {"NORMAL": count, "PNEUMONIA": count}
+    for split, count in {"train": 20, "val": 1, "test": 12}.items()
+}
+SMALL = {
+    "ingest": {"source": "phantom.yaml"},
+    "validate": {"image_size_px": 64},
+    "split": {"val_per_class": 8},
+    "augment": {"size_per_class": 16},
+    "train": {"models": ["test_efficientnet"], "weights": "none"},
+}
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Do not change it: `project` is a copy to change."""
+    from pneumo_core import params
+    from tasks import augment, dedup, evaluate, ingest, places, split, validate
+
+    folder = tmp_path_factory.mktemp("evaluated")
+    shutil.copytree(ROOT / "mlflow", folder / "mlflow")
+    settings = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, values in SMALL.items():
+        settings[section] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "phantom.yaml").write_text(yaml.safe_dump(PHANTOM))
+    with inside(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")  # no copies of the evaluation
+        chosen = params.load(places.PARAMS)
+        for stage in (ingest, validate, dedup, split, augment):
+            stage.run(chosen.section(stage.__name__.rpartition(".")[2]))
+        for seed, cell in enumerate(CELLS):
+            _write_untrained(cell, seed)
+        evaluate.run(chosen.evaluate)
+    return folder
+
+
+def _write_untrained(cell: str, seed: int) -> None:
+    """As the stage train leaves it."""
+    import torch
+
+    from pneumo_core import bundle
+    from pneumo_core.atomic import write_json
+    from pneumo_core.bundle import Blueprint, Origin
+    from pneumo_core.compute import Normalisation
+    from pneumo_core.weights import create_model
+    from tasks import places, provenance
+
+    architecture, strategy = cell.split("-")
+    torch.manual_seed(seed)
+    model, pretrained = create_model(architecture, "none", 2)
+    origin = Origin(
+        **provenance.data_hashes(), code_version="1", params={"seed": seed}, pretrained=pretrained
+    )
+    blueprint = Blueprint(
+        name=cell,
+        architecture=architecture,
+        strategy=strategy,
+        image_size_px=64,
+        normalisation=Normalisation(0.5, 0.25),
+        origin=origin,
+    )
+    folder = places.TRAINED / cell
+    folder.mkdir(parents=True)
+    bundle.write_weights(model, folder / places.WEIGHTS)
+    write_json(folder / places.BLUEPRINT, blueprint.model_dump(mode="json"))
+
+
+@pytest.fixture
+def project(
+    evaluated: Path, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A copy of one's own, entered, with an MLflow of its own."""
+    folder = tmp_path / "project"
+    shutil.copytree(evaluated, folder, copy_function=shutil.copy)
+    (folder / "var").mkdir(exist_ok=True)
+    shutil.copy(empty_store, folder / "var" / "mlflow.db")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+@pytest.fixture
+def promote_cell(project: Path) -> Callable[..., str]:  # noqa: ARG001 (needs to be inside)
+    """Carries out a decision that was not made by the figures; gives the version."""
+    from pneumo_core import bundle, params
+    from pneumo_core.promotion import Decision
+    from tasks import places
+    from tasks.promote import Proposal, carry_out
+
+    def promote(cell: str, role: str = "champion", outcome: str = "promoted") -> str:
+        identity = bundle.identity(places.EVALUATED / cell / places.BUNDLE)
+        proposal = Proposal(role, cell, identity, None, Decision(outcome, ()))
+        return carry_out(params.load(places.PARAMS).promote, proposal)
+
+    return promote

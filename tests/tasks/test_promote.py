@@ -1,0 +1,145 @@
+"""From the files of a run to the decision: what is missing, broken or swapped gets no role."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pneumo_core import params
+from pneumo_core.errors import BundleError, PromotionError
+from pneumo_core.params import PromoteParams
+from tasks import ledger, places, promote, registry
+
+FULL, PARTIAL = (places.EVALUATED / f"test_efficientnet-{name}" for name in ("full", "partial"))
+CHOSEN = PARTIAL  # by validation
+
+
+@pytest.fixture
+def settings(project: Path) -> PromoteParams:
+    return params.load(project / "params.yaml").promote
+
+
+def reasons(settings: PromoteParams) -> tuple[str, ...]:
+    proposal = promote.propose(settings, "champion")
+    assert proposal.decision.outcome == "refused"
+    assert proposal.cell == CHOSEN.name
+    return proposal.decision.reasons
+
+
+def test_evidence_that_is_whole_leaves_only_the_figures_to_blame(settings: PromoteParams) -> None:
+    """The models are untrained, and there is no audit."""
+    blamed = ("auroc", "sensitivity", "specificity", "ece", "brier", "audit", "number of films")
+
+    assert [why for why in reasons(settings) if not why.startswith(blamed)] == []
+
+
+def drop_films() -> None:
+    path = CHOSEN / "test" / "predictions.csv"
+    pd.read_csv(path).iloc[2:].to_csv(path, index=False)
+
+
+def turn_labels() -> None:
+    path = CHOSEN / "test" / "predictions.csv"
+    films = pd.read_csv(path)
+    films["label"] = films["label"].map({"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"})
+    films.to_csv(path, index=False)
+
+
+def one_class_of_films() -> None:
+    path = CHOSEN / "test" / "predictions.csv"
+    films = pd.read_csv(path)
+    films[films["label"] == "PNEUMONIA"].to_csv(path, index=False)
+
+
+def other_models_evaluation() -> None:
+    shutil.copytree(FULL / "test", CHOSEN / "test", dirs_exist_ok=True)
+
+
+def other_certificate() -> None:
+    certificate = json.loads(places.CERTIFICATE.read_text())
+    places.CERTIFICATE.write_text(json.dumps(certificate | {"data_sha256": "0" * 64}))
+
+
+DAMAGES: dict[str, list[Callable[[], object]]] = {
+    "evaluation on test: missing": [
+        (CHOSEN / "test" / "metrics.json").unlink,
+        (CHOSEN / "test" / "predictions.csv").unlink,
+        lambda: (CHOSEN / "test" / "metrics.json").write_text('{"split": "te'),
+        lambda: (CHOSEN / "test" / "predictions.csv").write_text(""),
+        lambda: (CHOSEN / "test" / "predictions.csv").write_text("a,b\n1,2\n"),
+        lambda: shutil.rmtree(CHOSEN / "test"),
+        one_class_of_films,
+    ],
+    "films of the figures: 24, asked for: 22": [drop_films],
+    "films scored: ": [drop_films, turn_labels],
+    "probabilities computed again, off by: ": [other_models_evaluation],
+    "leakage certificate: missing": [
+        places.CERTIFICATE.unlink,
+        lambda: places.CERTIFICATE.write_text("[]"),
+        lambda: places.CERTIFICATE.write_text('{"valid": true'),
+    ],
+    "data certified: 000000000000": [other_certificate],
+    "audit of the augmentation: missing": [lambda: None],
+}
+
+
+def test_what_is_missing_broken_or_swapped_is_told(settings: PromoteParams, tmp_path: Path) -> None:
+    shutil.copytree("results", tmp_path / "kept")
+    for told, damages in DAMAGES.items():
+        for damage in damages:
+            damage()
+            assert [why for why in reasons(settings) if why.startswith(told)], told
+            shutil.rmtree("results")
+            shutil.copytree(tmp_path / "kept", "results")
+
+
+def test_bundle_that_was_tampered_with_is_no_challenger(settings: PromoteParams) -> None:
+    weights = CHOSEN / "bundle" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(BundleError, match=r"weights\.safetensors was altered"):
+        promote.propose(settings, "champion")
+
+
+def test_role_without_a_fit_cell_goes_to_nobody_and_that_is_written_down(
+    settings: PromoteParams,
+) -> None:
+    proposal = promote.propose(settings, "screening")
+    assert proposal.cell is None
+    assert "cell with the operating point screening: missing" in proposal.decision.reasons[0]
+    promote.carry_out(settings, proposal)
+    (line,) = ledger.read(places.PROMOTION_LEDGER)
+    assert (line["role"], line["outcome"], line["version"]) == ("screening", "refused", "")
+
+
+def test_refused_model_is_registered_with_its_evidence_and_without_an_alias(
+    settings: PromoteParams,
+) -> None:
+    promote.run(settings)
+    version = registry.versions("pneumo")["1"]
+    assert version.tags["champion"] == "refused"
+    assert version.tags["cell"] == CHOSEN.name
+    assert version.tags["champion_line"] in ledger.line_hashes(places.PROMOTION_LEDGER)
+    assert registry.aliases("pneumo") == {}
+    first = ledger.read(places.PROMOTION_LEDGER)[0]
+    assert first["who"]
+    assert first["run_id"] == version.run_id
+    assert first["reasons"] == json.loads(places.DECISION.read_text())["champion"]["reasons"]
+
+
+def test_decision_file_hangs_on_the_evidence_alone(settings: PromoteParams) -> None:
+    promote.run(settings)
+    before = places.DECISION.read_bytes()
+    promote.run(settings)
+    assert places.DECISION.read_bytes() == before
+    assert list(registry.versions("pneumo")) == ["1"]
+    assert len(ledger.read(places.PROMOTION_LEDGER)) == 4
+
+
+def test_missing_policy_stops_before_anything_is_registered(settings: PromoteParams) -> None:
+    with pytest.raises(PromotionError, match=r"No policy at .*nobody\.yaml"):
+        promote.run(settings.model_copy(update={"roles": ("nobody",)}))
+    assert registry.versions("pneumo") == {}
+    assert not places.PROMOTION_LEDGER.exists()

@@ -21,7 +21,7 @@ TINY = {
     "validate": {"image_size_px": 64},
     "split": {"val_per_class": 24},
     "augment": {"size_per_class": 24},
-    "train": {"strategies": ["frozen"], "frozen": {"lr": 0.001, "epochs": 2}},
+    "train": {"models": ["test_efficientnet"], "strategies": ["full"], "weights": "none"},
     "evaluate": {"num_draws": 100},
     "audit": {"num_copies": 100, "num_draws": 100},
     "report": {"num_saliency_films": 1},
@@ -226,7 +226,7 @@ def test_retraining_leaves_a_branch_its_results_and_no_champion(
 
 
 def test_summary_of_a_first_run_has_figures_and_says_what_is_missing(retrained: Ran) -> None:
-    assert "Best by validation: **tf_efficientnet_lite0-frozen**" in retrained.summary
+    assert "Best by validation: **test_efficientnet-full**" in retrained.summary
     assert "No results of origin/main are in the DVC store" in retrained.summary
     assert re.search(r"test auroc +here .*├─*●─*┤", retrained.summary)
     assert "The registry was not asked" in retrained.summary
@@ -263,7 +263,7 @@ def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(
         text=True,
         check=True,
     ).stdout
-    assert f"{described}, in merged tf_efficientnet_lite0-frozen" in said
+    assert f"{described}, in merged test_efficientnet-full" in said
     drawn = {side: re.findall(rf"test auroc +{side} +(.*)", said) for side in ("here", "merged")}
     assert drawn["here"] == drawn["merged"] != []
     assert said.count("None.") == 2  # neither parameters nor metrics differ

@@ -84,5 +84,5 @@ def ratio(a: Estimates, b: Estimates) -> Estimates:
 
 
 def _divide(a: Floats, b: Floats) -> Floats:
-    quotient: Floats = np.divide(a, b, out=np.full_like(a, np.inf), where=b > 0)
+    quotient: Floats = np.divide(a, b, out=np.where(a > 0, np.inf, 0.0), where=b > 0)
     return quotient

@@ -31,12 +31,13 @@ from pneumo_core import epochs, manifest, params, steps
 from pneumo_core.atomic import replacing_file, write_json, write_text
 from pneumo_core.augmentation import augment, plan
 from pneumo_core.compute import choose_device, to_batch
+from pneumo_core.differences import Difference
 from pneumo_core.features import FeatureCache
 from pneumo_core.manifest import LABELS
 from pneumo_core.metrics import Floats, Scores, auroc, patient_weights, percentile_interval
 from pneumo_core.operating_point import choose_operating_points
 from pneumo_core.packed import PackedImages
-from pneumo_core.paired import Difference, adjusted
+from pneumo_core.paired import adjusted
 from pneumo_core.params import AugmentParams, EvaluateParams, Strategy, TrainParams
 from pneumo_core.progress import track
 from pneumo_core.shifted import shifted

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from flows import registry_commands, retraining_commands, serve_commands, weights_commands
+from flows import (
+    evaluation_commands,
+    registry_commands,
+    retraining_commands,
+    serve_commands,
+    weights_commands,
+)
+from flows.evaluation_commands import Alias, Bundle
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -28,9 +35,8 @@ app.command()(registry_commands.promote)
 app.command()(serve_commands.serve)
 app.command()(retraining_commands.monitor)
 app.command()(retraining_commands.diff)
-
-Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
-Alias = Annotated[str, typer.Option(help="Role in the registry.")]
+app.command()(evaluation_commands.evaluate)
+app.command()(evaluation_commands.compare)
 
 
 class Stage(StrEnum):
@@ -103,36 +109,6 @@ def predict(
         print(model.describe(), file=sys.stderr)
     if any("error" in each for each in predictions):
         raise typer.Exit(1)
-
-
-@app.command()
-def evaluate(
-    source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
-    out: Annotated[Path, typer.Option(help="Folder for metrics.json and predictions.csv.")],
-    split: Annotated[str, typer.Option(help="Which split of the source.")] = "test",
-    bundle: Bundle = None,
-    alias: Alias = "champion",
-) -> None:
-    """Score a model on labelled films, without the pipeline."""
-    from flows.models import load_model
-    from pneumo_core.outside import evaluate_source
-    from pneumo_core.params import EvaluateParams, IngestParams
-    from tasks.sources import open_source
-
-    model = load_model(bundle, alias)
-    films = open_source(IngestParams(source=source))
-    metrics = evaluate_source(model.scorer, films, split, out, EvaluateParams())
-    print(f"{model.describe()}")
-    print(
-        f"{metrics['n']} films of {split} ({metrics['states']}), "
-        f"threshold {metrics['threshold']:.3f}"
-    )
-    for name in ("auroc", "accuracy", "sensitivity", "specificity"):
-        figure = metrics[name]
-        print(
-            f"  {name:12} {figure['value']:.3f} [{figure['ci_low']:.3f}, {figure['ci_high']:.3f}]"
-        )
-    print(f"Written to {out}")
 
 
 @app.command()

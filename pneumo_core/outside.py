@@ -35,28 +35,37 @@ class Looked:
 def evaluate_source(
     scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Scores one split of any labelled source, without the pipeline.
-
-    The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
-    the same pixels one is scored. `films.csv` says what became of each file.
+    """Scores one split of any labelled source, without the pipeline; `films.csv` says what became
+    of each file.
 
     Raises:
         SourceError: the source's files cannot be listed.
-        EvaluationError: it has no such split, or only one class is left.
+        EvaluationError: it has no such split, or too few films of a class are left.
     """
-    files = [file for file in source.files() if file.split == split]
+    predictions, films = score_source(scorer, source, split)
+    metrics = write_evaluation(folder, predictions, scorer.description, split, params)
+    with replacing_file(folder / "films.csv") as draft:
+        columns = ["image_id", "label", "state", "reason", "duplicate_of"]
+        films[columns].to_csv(draft, index=False)
+    return metrics | {"states": manifest.count(films, "state")}
+
+
+def score_source(scorer: Scorer, source: Source, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of `predictions.csv` of one split, and the manifest of its files.
+
+    The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
+    the same pixels one is scored.
+    """
+    listed = source.files()
+    files = [file for file in listed if file.split == split]
     if not files:
-        raise EvaluationError(f"The source has no split {split!r}.")
+        splits = ", ".join(sorted({file.split for file in listed})) or "no files"
+        raise EvaluationError(f"The source has no split {split!r}, only {splits}.")
     with _look_at(files, scorer.description.image_size_px) as looked:
         films = remove_duplicates(looked.table, looked.found)
-        with replacing_file(folder / "films.csv") as draft:
-            columns = ["image_id", "label", "state", "reason", "duplicate_of"]
-            films[columns].to_csv(draft, index=False)
         kept = manifest.kept(films)
         images = looked.images[kept["packed_row"].to_numpy(np.int64)]
-    predictions = predict(scorer, kept, images)
-    metrics = write_evaluation(folder, predictions, scorer.description, split, params)
-    return metrics | {"states": manifest.count(films, "state")}
+    return predict(scorer, kept, images), films
 
 
 def certify_source(source: Source) -> Certificate:

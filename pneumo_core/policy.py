@@ -42,8 +42,6 @@ class Policy(Section):
     worst_group_min_ci_low: dict[Proportion, PositiveFloat] = Field(min_length=1)
     audited: tuple[Subject, ...]
     min_test_films: int = Field(gt=0)
-    num_draws: int = Field(ge=100)
-    seed: int = Field(ge=0)
 
 
 def load(path: Path) -> Policy:

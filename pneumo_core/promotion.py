@@ -96,7 +96,7 @@ def comparison_gates(new: Reading | None, champion: Champion, policy: Policy) ->
     if new is None or old is None:
         return [Gate(name, champion.obstacle, "scored", False)]
     try:
-        found = compare({"challenger": new, "champion": old}, policy.num_draws, policy.seed)
+        found = compare({"challenger": new, "champion": old})
     except EvaluationError as error:
         return [Gate(name, str(error), "scored", False)]
     (gains,) = found["pairs"]

@@ -16,6 +16,7 @@ from pneumo_core import manifest
 from pneumo_core.bundle import Description, OperatingPoint, Origin
 from pneumo_core.compute import Normalisation
 from pneumo_core.images import Gray
+from pneumo_core.metrics import Scores
 from pneumo_core.params import Params, Strategy, TrainParams, load, parse
 from pneumo_core.patients import identify
 from pneumo_core.training import LabelledFilms
@@ -111,6 +112,37 @@ def _row(index: int, given: str | dict[str, object]) -> dict[str, object]:
         "reason": None,
         "duplicate_of": None,
     } | given
+
+
+@pytest.fixture(scope="session")
+def make_scores() -> Callable[..., Scores]:
+    """Of labels and probabilities; without keys each film is a patient of its own."""
+
+    def make(labels: Any, probabilities: Any, keys: Any = None) -> Scores:
+        labels = np.asarray(labels, np.int64)
+        keys = np.arange(len(labels)) if keys is None else keys
+        probabilities = np.asarray(probabilities, np.float64)
+        return Scores(labels, probabilities, np.asarray(keys).astype(np.str_))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_scores(make_scores: Callable[..., Scores]) -> Callable[..., Scores]:
+    """A set of 8 to 80 films, at least two patients a class; every second one with ties."""
+
+    def draw(seed: int, apart: bool = False) -> Scores:
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 2, rng.integers(8, 80))
+        labels[:4] = 0, 0, 1, 1
+        probabilities = np.clip(rng.normal(0.4 + 0.2 * labels, 0.3), 0, 1)
+        if seed % 2:
+            probabilities = probabilities.round(1)
+        keys = np.arange(len(labels)) if apart else rng.integers(4, len(labels), len(labels))
+        keys[:4] = range(4)
+        return make_scores(labels, probabilities, keys)
+
+    return draw
 
 
 @pytest.fixture(scope="session")

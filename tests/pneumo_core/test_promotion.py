@@ -31,8 +31,6 @@ POLICY = Policy.model_validate(
         "worst_group_min_ci_low": {"sensitivity": 0.5},
         "audited": ["augmentation", "model"],
         "min_test_films": 100,
-        "num_draws": 500,
-        "seed": 0,
     }
 )
 LABELS = np.arange(300) % 2

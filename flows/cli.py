@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import weights_commands
+from flows import report_commands, weights_commands
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -23,6 +23,7 @@ app = typer.Typer(
 augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
 app.add_typer(augment_app, name="augment")
 app.add_typer(weights_commands.app, name="weights")
+app.command("report")(report_commands.report)
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
 Alias = Annotated[str, typer.Option(help="Role in the registry.")]

@@ -32,9 +32,26 @@ class Looked:
     found: Duplicates
 
 
+@dataclass(frozen=True)
+class Scored:
+    films: pd.DataFrame  # the manifest of the split, duplicates marked
+    images: PackedImages  # while the context lasts
+    predictions: pd.DataFrame
+    metrics: dict[str, Any]
+
+
 def evaluate_source(
     scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
 ) -> dict[str, Any]:
+    """The metrics of `scored`, and how many files came to which state."""
+    with scored(scorer, source, split, folder, params) as found:
+        return found.metrics | {"states": manifest.count(found.films, "state")}
+
+
+@contextmanager
+def scored(
+    scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
+) -> Iterator[Scored]:
     """Scores one split of any labelled source, without the pipeline.
 
     The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
@@ -54,9 +71,9 @@ def evaluate_source(
             films[columns].to_csv(draft, index=False)
         kept = manifest.kept(films)
         images = looked.images[kept["packed_row"].to_numpy(np.int64)]
-    predictions = predict(scorer, kept, images)
-    metrics = write_evaluation(folder, predictions, scorer.description, split, params)
-    return metrics | {"states": manifest.count(films, "state")}
+        predictions = predict(scorer, kept, images)
+        metrics = write_evaluation(folder, predictions, scorer.description, split, params)
+        yield Scored(films, looked.images, predictions, metrics)
 
 
 def certify_source(source: Source) -> Certificate:

@@ -1,0 +1,50 @@
+"""A report on one model and films from outside the pipeline."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pneumo_core import manifest
+from pneumo_core.audit import audit_winner
+from pneumo_core.errors import EvaluationError
+from pneumo_core.outside import scored
+from pneumo_core.params import AuditParams, EvaluateParams, ReportParams
+from pneumo_core.report import files
+from pneumo_core.report.cases import show_cases
+from pneumo_core.report.document import Pictures
+from pneumo_core.report.findings import CellFindings, DataFindings, Findings
+from pneumo_core.scoring import Scorer
+from pneumo_core.sources import Source
+
+LOOKED_AT = AuditParams(num_corrupted_films=40, num_explained_films=40)  # a minute or two
+
+
+def report_source(
+    scorer: Scorer, source: Source, name: str, split: str, folder: Path, origin: str
+) -> dict[str, Any]:
+    """Writes the report beside `metrics.json`, `predictions.csv` and `films.csv`.
+
+    Args:
+        name: of the source, for the page.
+        origin: where the model came from.
+
+    Raises:
+        SourceError, EvaluationError: as `outside.scored`.
+    """
+    with scored(scorer, source, split, folder, EvaluateParams()) as found:
+        kept, threshold = manifest.kept(found.films), found.metrics["threshold"]
+        looked_at = audit_winner(scorer, threshold, kept, found.images, LOOKED_AT)
+        findings = Findings(
+            data=DataFindings(name, found.films, found.images),
+            cells=(CellFindings(scorer.description, found.metrics, found.predictions),),
+            provenance={"source": name, "model": origin, "pneumo": version("pneumo")},
+            audited_split=split,
+            robustness=looked_at["robustness"],
+            saliency=looked_at["saliency"],
+        )
+        try:
+            shown = show_cases(findings, scorer, ReportParams())
+        except EvaluationError:  # a model without maps
+            shown = None
+        files.write(folder, findings, Pictures(shown))
+        return found.metrics

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows import report_commands, weights_commands
+from flows import evaluation_commands, report_commands, weights_commands
+from flows.evaluation_commands import Alias, Bundle
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -23,10 +24,9 @@ app = typer.Typer(
 augment_app = typer.Typer(help="What the augmentation recipes do.", no_args_is_help=True)
 app.add_typer(augment_app, name="augment")
 app.add_typer(weights_commands.app, name="weights")
-app.command("report")(report_commands.report)
-
-Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
-Alias = Annotated[str, typer.Option(help="Role in the registry.")]
+app.command()(evaluation_commands.evaluate)
+app.command()(evaluation_commands.compare)
+app.command()(report_commands.report)
 
 
 class Stage(StrEnum):
@@ -97,36 +97,6 @@ def predict(
         print(model.describe(), file=sys.stderr)
     if any("error" in each for each in predictions):
         raise typer.Exit(1)
-
-
-@app.command()
-def evaluate(
-    source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
-    out: Annotated[Path, typer.Option(help="Folder for metrics.json and predictions.csv.")],
-    split: Annotated[str, typer.Option(help="Which split of the source.")] = "test",
-    bundle: Bundle = None,
-    alias: Alias = "champion",
-) -> None:
-    """Score a model on labelled films, without the pipeline."""
-    from flows.models import load_model
-    from pneumo_core.outside import evaluate_source
-    from pneumo_core.params import EvaluateParams, IngestParams
-    from tasks.sources import open_source
-
-    model = load_model(bundle, alias)
-    films = open_source(IngestParams(source=source))
-    metrics = evaluate_source(model.scorer, films, split, out, EvaluateParams())
-    print(f"{model.describe()}")
-    print(
-        f"{metrics['n']} films of {split} ({metrics['states']}), "
-        f"threshold {metrics['threshold']:.3f}"
-    )
-    for name in ("auroc", "accuracy", "sensitivity", "specificity"):
-        figure = metrics[name]
-        print(
-            f"  {name:12} {figure['value']:.3f} [{figure['ci_low']:.3f}, {figure['ci_high']:.3f}]"
-        )
-    print(f"Written to {out}")
 
 
 @app.command()

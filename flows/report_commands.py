@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from flows.evaluation_commands import Alias, Bundle, SplitOption
+
 
 def report(
     source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
     out: Annotated[Path, typer.Option(help="Folder for the pages and their figures.")],
-    split: Annotated[str, typer.Option(help="Which split of the source.")] = "test",
-    bundle: Annotated[
-        Path | None, typer.Option(help="Folder of a bundle instead of the registry.")
-    ] = None,
-    alias: Annotated[str, typer.Option(help="Role in the registry.")] = "champion",
+    split: SplitOption = "test",
+    bundle: Bundle = None,
+    alias: Alias = "champion",
 ) -> None:
     """Score a model on labelled films and write the report, in English and Korean."""
     from flows.models import load_model

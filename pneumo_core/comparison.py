@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import manifest
+from pneumo_core.differences import Difference
 from pneumo_core.images import Images, Stack
 from pneumo_core.metrics import (
     Figure,
@@ -24,7 +25,7 @@ from pneumo_core.metrics import (
     patient_weights,
     percentile_interval,
 )
-from pneumo_core.paired import Difference, adjusted
+from pneumo_core.paired import adjusted
 from pneumo_core.progress import track
 from pneumo_core.recipes import RECIPES, Ranges, Recipe
 from pneumo_core.transforms import transform

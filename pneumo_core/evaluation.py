@@ -6,9 +6,10 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
     brier, ece                      figures, at the chosen operating point
     n, n_positive, n_patients       films, ill ones, patients
     confusion                       {tp, fp, tn, fn}
-    threshold, operating_point, split
+    threshold, operating_point
+    split                           null: not known
     operating_points                by name, each with the threshold fixed before:
-        threshold, threshold_ci_low, threshold_ci_high (null: not known)
+        threshold, threshold_ci_low, threshold_ci_high
         confusion, and the figures accuracy, balanced_accuracy, sensitivity, specificity, f1, fnr,
         fpr
         predictive                  a list, one for each stated prevalence:
@@ -29,8 +30,8 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
     subgroups                       by dimension (subtype, colour_mode, origin, aspect_ratio,
                                     height_px, brightness, contrast), those that are known, and
                                     group: {n, n_positive, sensitivity, specificity, auroc}, the
-                                    last three where the group has the classes; quarters are
-                                    lowest, low, high, highest, with their bounds {low, high}
+                                    last three where there are two patients of the class; quarters
+                                    are lowest, low, high, highest, with bounds {low, high}
     worst_groups                    by figure (sensitivity, specificity, auroc): {dimension, group,
                                     value, ci_low, ci_high}, of groups with 20 films of the class
     without_suspects                the figures, counts and confusion without films that may be
@@ -40,7 +41,7 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
 width_px, height_px, colour_mode, mean, std), logit, probability.
 
 Beside the leaderboard `comparisons.json` has, for `val` and `test`, `paired.compare` of all models:
-`n`, `n_positive`, `alpha`, `num_draws`, `tie_groups` (lists of names, best first, by AUROC) and
+`n`, `n_positive`, `alpha`, `tie_groups` (lists of names, best first, by AUROC) and
 `pairs`: `{a, b}` and by figure (auroc, accuracy, sensitivity, specificity, balanced_accuracy,
 average_precision, brier) the difference a - b `{value, ci_low, ci_high, p, p_holm}`. In
 `leaderboard.csv` `tied_with_best` is true where the AUROC on validation cannot be told from that of
@@ -48,8 +49,7 @@ the first row.
 """
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -59,29 +59,17 @@ import pandas as pd
 from pneumo_core import manifest
 from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.bundle import Description, OperatingPoint
-from pneumo_core.calibration import calibration
 from pneumo_core.errors import EvaluationError
 from pneumo_core.images import Images
-from pneumo_core.intervals import at_threshold, figures
-from pneumo_core.metrics import Scores, confusion
+from pneumo_core.measurement import Rule, check, figures_of, measure
+from pneumo_core.metrics import Scores
 from pneumo_core.paired import Reading
 from pneumo_core.params import EvaluateParams
-from pneumo_core.predictive import decision_curve, predictive_values
+from pneumo_core.predictions import Predictions
 from pneumo_core.scoring import Scorer
-from pneumo_core.subgroups import subgroups, worst_groups
 
-MIN_FILMS = 3  # of each class
 PREDICTION_COLUMNS = ["image_id", "path", "patient_key", "label", "subtype"]
 FILM_COLUMNS = ["origin", "width_px", "height_px", "colour_mode", "mean", "std"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How probabilities are read, which was settled before these films were seen."""
-
-    operating_points: Mapping[str, OperatingPoint]
-    temperature: float | None = None
-    prevalence: float | None = None  # at which the probabilities hold
 
 
 def predict(scorer: Scorer, films: pd.DataFrame, images: Images) -> pd.DataFrame:
@@ -118,21 +106,58 @@ def write_evaluation(
         EvaluationError: too few films of a class, the same probability for all, or the bundle has
             no such operating point.
     """
+    if params.operating_point not in description.operating_points:
+        raise EvaluationError(
+            f"The bundle has no operating point {params.operating_point!r}, only "
+            f"{', '.join(description.operating_points)}: see evaluate.operating_point."
+        )
     rule = Rule(
-        description.operating_points, description.temperature, description.calibration_prevalence
+        description.operating_points,
+        params.operating_point,
+        description.temperature,
+        description.calibration_prevalence,
     )
-    metrics = evaluate(predictions, rule, split, params)
+    metrics = measure(as_scores(predictions), predictions, rule, split, params)
     if suspects:
         trusted = predictions[~predictions["image_id"].isin(suspects)]
-        counts = trusted["label"].value_counts()
-        enough = len(counts) > 1 and counts.min() >= MIN_FILMS
-        metrics["without_suspects"] = (
-            _figures(as_scores(trusted), metrics["threshold"], params) if enough else None
-        )
+        metrics["without_suspects"] = _figures_if_any(trusted, metrics["threshold"], params)
+    _write(folder, predictions, metrics)
+    return metrics
+
+
+def evaluate_predictions(
+    folder: Path, predictions: Predictions, params: EvaluateParams
+) -> dict[str, Any]:
+    """The same of anybody's predictions, at their threshold or at one half.
+
+    Their probabilities are taken to hold at the share of ill films that they were made for.
+    """
+    scores = as_scores(predictions.table)
+    name, threshold = "given", predictions.threshold
+    if threshold is None:
+        name, threshold = "one half", 0.5
+    point = OperatingPoint(threshold, ci_low=threshold, ci_high=threshold)
+    rule = Rule({name: point}, name, prevalence=float(scores.labels.mean()))
+    metrics = measure(scores, predictions.table, rule, None, params)
+    _write(folder, predictions.table, metrics)
+    return metrics
+
+
+def _figures_if_any(
+    predictions: pd.DataFrame, threshold: float, params: EvaluateParams
+) -> dict[str, Any] | None:
+    try:
+        scores = as_scores(predictions)
+        check(scores)
+    except EvaluationError:
+        return None
+    return figures_of(scores, threshold, params)
+
+
+def _write(folder: Path, predictions: pd.DataFrame, metrics: dict[str, Any]) -> None:
     write_json(folder / "metrics.json", metrics)
     with replacing_file(folder / "predictions.csv") as draft:
         predictions.to_csv(draft, index=False)
-    return metrics
 
 
 def read_evaluation(folder: Path) -> Reading:
@@ -147,78 +172,3 @@ def read_evaluation(folder: Path) -> Reading:
     except (OSError, ValueError, KeyError) as error:
         raise EvaluationError(f"{folder} holds no evaluation: {error}") from error
     return Reading(as_scores(predictions), threshold)
-
-
-def evaluate(
-    predictions: pd.DataFrame, rule: Rule, split: str, params: EvaluateParams
-) -> dict[str, Any]:
-    """The content of `metrics.json`; raises EvaluationError as `write_evaluation` does."""
-    scores = as_scores(predictions)
-    _check(scores)
-    points = rule.operating_points
-    if params.operating_point not in points:
-        raise EvaluationError(
-            f"The bundle has no operating point {params.operating_point!r}, only "
-            f"{', '.join(points)}: see evaluate.operating_point."
-        )
-    threshold = points[params.operating_point].threshold
-    by_group = subgroups(predictions, scores, threshold)
-    known = rule.prevalence
-    return _figures(scores, threshold, params) | {
-        "threshold": threshold,
-        "operating_point": params.operating_point,
-        "split": split,
-        "operating_points": {
-            name: _at_point(scores, point, params.prevalences) for name, point in points.items()
-        },
-        "calibration": calibration(scores, threshold, rule.temperature, known, params),
-        "decision_curve": [
-            decision_curve(scores, known, prevalence) for prevalence in params.prevalences
-        ]
-        if known
-        else None,
-        "subgroups": by_group,
-        "worst_groups": worst_groups(by_group),
-    }
-
-
-def _check(scores: Scores) -> None:
-    """
-    Raises:
-        EvaluationError: too few films of a class, or the same probability for all.
-    """
-    num_ill, num_films = int(scores.labels.sum()), len(scores.labels)
-    if min(num_ill, num_films - num_ill) < MIN_FILMS:
-        raise EvaluationError(
-            f"{num_films} films, {num_ill} of them PNEUMONIA: figures need at least {MIN_FILMS} of "
-            "each class."
-        )
-    if np.ptp(scores.probabilities) == 0:
-        raise EvaluationError(
-            f"All {num_films} probabilities are {scores.probabilities[0]:g}: a model that says the "
-            "same of every film has no figures."
-        )
-
-
-def _figures(scores: Scores, threshold: float, params: EvaluateParams) -> dict[str, Any]:
-    found = figures(scores, threshold, params.num_draws, params.seed)
-    return {name: asdict(figure) for name, figure in found.items()} | {
-        "n": len(scores.labels),
-        "n_positive": int(scores.labels.sum()),
-        "n_patients": len(np.unique(scores.patient_of)),
-        "confusion": asdict(confusion(scores, threshold)),
-    }
-
-
-def _at_point(
-    scores: Scores, point: OperatingPoint, prevalences: Collection[float]
-) -> dict[str, Any]:
-    found = at_threshold(scores, point.threshold)
-    return {
-        "threshold": point.threshold,
-        "threshold_ci_low": point.ci_low,
-        "threshold_ci_high": point.ci_high,
-        "confusion": asdict(confusion(scores, point.threshold)),
-        **{name: asdict(figure) for name, figure in found.items()},
-        "predictive": [predictive_values(scores, point.threshold, p) for p in prevalences],
-    }

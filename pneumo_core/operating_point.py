@@ -5,7 +5,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from pneumo_core.bundle import OperatingPoint
-from pneumo_core.intervals import Estimates, shares
+from pneumo_core.estimates import Estimates
+from pneumo_core.intervals import shares
 from pneumo_core.metrics import Floats, Ints, Scores, patient_weights, percentile_interval
 from pneumo_core.params import EvaluateParams
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from pneumo_core.intervals import Estimates, ratio, shares, weighted_sum
+from pneumo_core.estimates import Estimates, ratio, weighted_sum
+from pneumo_core.intervals import shares
 from pneumo_core.metrics import Floats, Scores
 
 PATIENTS = 1000
@@ -37,8 +38,7 @@ def _share_right(wrong: Estimates, right: Estimates, odds: float) -> Plain | Non
     """Of those called alike: 1 / (1 + odds * wrong / right)."""
     if wrong.value[0] == right.value[0] == 0:
         return None
-    falls = ratio(wrong, right)
-    return asdict(Estimates(*(1 / (1 + odds * falls[part]) for part in (0, 2, 1))).figure())
+    return asdict(ratio(wrong, right).falling(lambda r: 1 / (1 + odds * r)).figure())
 
 
 def _counts(sensitivity: Estimates, specificity: Estimates, prevalence: float) -> Plain:
@@ -46,7 +46,7 @@ def _counts(sensitivity: Estimates, specificity: Estimates, prevalence: float) -
     ill, well = PATIENTS * prevalence, PATIENTS * (1 - prevalence)
 
     def scaled(share: Estimates, count: float) -> Plain:
-        return asdict(Estimates(*(count * part for part in share)).figure())
+        return asdict(share.rising(lambda part: count * part).figure())
 
     right = weighted_sum(sensitivity, specificity, ill, well)
     return {

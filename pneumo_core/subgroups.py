@@ -22,7 +22,7 @@ Plain = dict[str, Any]  # as JSON has it
 
 def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> Plain:
     """By dimension and group: `n`, `n_positive`, and those of sensitivity, specificity and AUROC
-    that the group has the classes for; quarters also have their bounds `low` and `high`.
+    that the group has the patients for; quarters also have their bounds `low` and `high`.
 
     Of a subtype, which well films have not, the AUROC is that against all of them.
     """
@@ -61,13 +61,17 @@ def worst_groups(found: Plain) -> Plain:
 def _figures(scores: Scores, threshold: float, members: Bools, well: Bools) -> Plain:
     called, ill = scores.reads(threshold)[None], members & scores.ill
     figures: Plain = {"n": int(members.sum()), "n_positive": int(ill.sum())}
-    if ill.any():
+    if _several_patients(scores, ill):
         figures["sensitivity"] = asdict(shares(called, ill, scores).figure())
-    if (members & well).any():
+    if _several_patients(scores, members & well):
         figures["specificity"] = asdict(shares(~called, members & well, scores).figure())
-    if ill.any() and well.any():
+    if _several_patients(scores, ill) and _several_patients(scores, well):
         figures["auroc"] = asdict(auroc(_part(scores, ill | well)))
     return figures
+
+
+def _several_patients(scores: Scores, films: Bools) -> bool:
+    return len(np.unique(scores.patient_of[films])) > 1
 
 
 def _part(scores: Scores, chosen: Bools) -> Scores:
@@ -95,7 +99,9 @@ def _groups(predictions: pd.DataFrame) -> Iterator[tuple[str, str, Bools, Plain]
 def _measured(predictions: pd.DataFrame) -> dict[str, Floats]:
     def column(name: str) -> Floats:
         missing = pd.Series(np.nan, predictions.index)
-        values: Floats = predictions.get(name, missing).to_numpy(np.float64, na_value=np.nan)
+        values: Floats = pd.to_numeric(predictions.get(name, missing), errors="coerce").to_numpy(
+            np.float64, na_value=np.nan
+        )
         return values
 
     return {

@@ -35,7 +35,7 @@ def run(params: EvaluateParams) -> None:
     leaderboard = pd.DataFrame(rows).sort_values(
         ["val_auroc", "val_balanced_accuracy", "cell"], ascending=[False, False, True]
     )
-    comparisons = {split: _compare(split, leaderboard["cell"], params) for split in ("val", "test")}
+    comparisons = {split: _compare(split, leaderboard["cell"]) for split in ("val", "test")}
     write_json(places.COMPARISONS, comparisons)
     tied = tied_with(leaderboard.iloc[0]["cell"], comparisons["val"])
     leaderboard.insert(1, "tied_with_best", leaderboard["cell"].isin(tied))
@@ -97,13 +97,9 @@ def _evaluate(
     }
 
 
-def _compare(split: str, cells: Iterable[str], params: EvaluateParams) -> dict[str, Any]:
+def _compare(split: str, cells: Iterable[str]) -> dict[str, Any]:
     """All models on the films of one split, each at its own threshold."""
-    return compare(
-        {cell: read_evaluation(places.EVALUATED / cell / split) for cell in cells},
-        params.num_draws,
-        params.seed,
-    )
+    return compare({cell: read_evaluation(places.EVALUATED / cell / split) for cell in cells})
 
 
 def _films(table: pd.DataFrame, images: Stack, split: str) -> tuple[pd.DataFrame, Images]:

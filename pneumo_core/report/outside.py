@@ -7,7 +7,7 @@ from typing import Any
 from pneumo_core import manifest
 from pneumo_core.audit import audit_winner
 from pneumo_core.errors import EvaluationError
-from pneumo_core.outside import scored
+from pneumo_core.outside import score_source, write_scored
 from pneumo_core.params import AuditParams, EvaluateParams, ReportParams
 from pneumo_core.report import files
 from pneumo_core.report.cases import show_cases
@@ -29,22 +29,23 @@ def report_source(
         origin: where the model came from.
 
     Raises:
-        SourceError, EvaluationError: as `outside.scored`.
+        SourceError, EvaluationError: as `outside.evaluate_source`.
     """
-    with scored(scorer, source, split, folder, EvaluateParams()) as found:
-        kept, threshold = manifest.kept(found.films), found.metrics["threshold"]
-        looked_at = audit_winner(scorer, threshold, kept, found.images, LOOKED_AT)
-        findings = Findings(
-            data=DataFindings(name, found.films, found.images),
-            cells=(CellFindings(scorer.description, found.metrics, found.predictions),),
-            provenance={"source": name, "model": origin, "pneumo": version("pneumo")},
-            audited_split=split,
-            robustness=looked_at["robustness"],
-            saliency=looked_at["saliency"],
-        )
-        try:
-            shown = show_cases(findings, scorer, ReportParams())
-        except EvaluationError:  # a model without maps
-            shown = None
-        files.write(folder, findings, Pictures(shown))
-        return found.metrics
+    scored = score_source(scorer, source, split)
+    metrics = write_scored(folder, scored, scorer.description, split, EvaluateParams())
+    kept, threshold = manifest.kept(scored.films), metrics["threshold"]
+    looked_at = audit_winner(scorer, threshold, kept, scored.images, LOOKED_AT)
+    found = Findings(
+        data=DataFindings(name, scored.films, scored.images),
+        cells=(CellFindings(scorer.description, metrics, scored.predictions),),
+        provenance={"source": name, "model": origin, "pneumo": version("pneumo")},
+        audited_split=split,
+        robustness=looked_at["robustness"],
+        saliency=looked_at["saliency"],
+    )
+    try:
+        shown = show_cases(found, scorer, ReportParams())
+    except EvaluationError:  # a model without maps
+        shown = None
+    files.write(folder, found, Pictures(shown))
+    return metrics

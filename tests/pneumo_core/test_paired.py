@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pneumo_core.paired import Difference, adjusted, holm
+from pneumo_core.differences import Difference
+from pneumo_core.paired import adjusted, holm
 
 
 def test_holm_is_that_of_r() -> None:

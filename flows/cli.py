@@ -11,6 +11,7 @@ import typer
 from flows import (
     evaluation_commands,
     registry_commands,
+    report_commands,
     retraining_commands,
     serve_commands,
     weights_commands,
@@ -37,6 +38,7 @@ app.command()(retraining_commands.monitor)
 app.command()(retraining_commands.diff)
 app.command()(evaluation_commands.evaluate)
 app.command()(evaluation_commands.compare)
+app.command()(report_commands.report)
 
 
 class Stage(StrEnum):

@@ -112,7 +112,7 @@ def _predictions(path: Path, source: str | None, split: str, point: str) -> "Pre
     scorer = Scorer.load(path)
     if source is None:
         raise EvaluationError(f"{path} is a bundle: name labelled films for it with --source.")
-    table, _ = score_source(scorer, _open(source), split)
+    table = score_source(scorer, _open(source), split).predictions
     return Predictions(table, scorer.description.operating_points[point].threshold)
 
 

@@ -12,10 +12,12 @@ import pandas as pd
 
 from pneumo_core import manifest, raw
 from pneumo_core.atomic import replacing_file
+from pneumo_core.bundle import Description
 from pneumo_core.certificate import Certificate, certify
 from pneumo_core.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation import predict, write_evaluation
+from pneumo_core.images import Images
 from pneumo_core.inventory import take_inventory
 from pneumo_core.packed import PackedImages
 from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
@@ -32,29 +34,41 @@ class Looked:
     found: Duplicates
 
 
+@dataclass(frozen=True)
+class Scored:
+    predictions: pd.DataFrame
+    films: pd.DataFrame  # the manifest of the split; `packed_row` counts in `images`
+    images: Images  # of the kept ones
+
+
 def evaluate_source(
     scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Scores one split of any labelled source, without the pipeline; `films.csv` says what became
-    of each file.
+    """Scores one split of any labelled source, without the pipeline.
 
     Raises:
         SourceError: the source's files cannot be listed.
         EvaluationError: it has no such split, or too few films of a class are left.
     """
-    predictions, films = score_source(scorer, source, split)
-    metrics = write_evaluation(folder, predictions, scorer.description, split, params)
+    scored = score_source(scorer, source, split)
+    metrics = write_scored(folder, scored, scorer.description, split, params)
+    return metrics | {"states": manifest.count(scored.films, "state")}
+
+
+def write_scored(
+    folder: Path, scored: Scored, description: Description, split: str, params: EvaluateParams
+) -> dict[str, Any]:
+    """An evaluation, and beside it `films.csv`, which says what became of each file."""
+    metrics = write_evaluation(folder, scored.predictions, description, split, params)
     with replacing_file(folder / "films.csv") as draft:
         columns = ["image_id", "label", "state", "reason", "duplicate_of"]
-        films[columns].to_csv(draft, index=False)
-    return metrics | {"states": manifest.count(films, "state")}
+        scored.films[columns].to_csv(draft, index=False)
+    return metrics
 
 
-def score_source(scorer: Scorer, source: Source, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of `predictions.csv` of one split, and the manifest of its files.
-
-    The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
-    the same pixels one is scored.
+def score_source(scorer: Scorer, source: Source, split: str) -> Scored:
+    """The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
+    the same pixels one is scored. Raises as `evaluate_source` does.
     """
     listed = source.files()
     files = [file for file in listed if file.split == split]
@@ -65,7 +79,8 @@ def score_source(scorer: Scorer, source: Source, split: str) -> tuple[pd.DataFra
         films = remove_duplicates(looked.table, looked.found)
         kept = manifest.kept(films)
         images = looked.images[kept["packed_row"].to_numpy(np.int64)]
-    return predict(scorer, kept, images), films
+    films["packed_row"] = pd.Series(range(len(kept)), kept.index, "Int64")
+    return Scored(predict(scorer, manifest.kept(films), images), films, images)
 
 
 def certify_source(source: Source) -> Certificate:

@@ -1,13 +1,16 @@
 """The section on the study: figures, statements, and what differs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pneumo_core.charts import Captioned
 from pneumo_core.metrics import Figure
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.charts import ForestRow, forest
-from pneumo_core.report.study import FIGURES, Claim, Comparison, Row
-from pneumo_core.report.words import EN_DASH, Words
+from pneumo_core.report.study import Comparison, Row
+from pneumo_core.report.study_claims import Claim
+from pneumo_core.report.study_facts import FIGURES
+from pneumo_core.report.words import Words
 
 
 def build(compared: Comparison | None, words: Words) -> list[Block]:
@@ -20,54 +23,41 @@ def build(compared: Comparison | None, words: Words) -> list[Block]:
     return [*blocks, _settings(compared, words), Bullets((words("study.not_known"),))]
 
 
-def _figure(name: str, figure: Figure | None, words: Words) -> str:
-    return words.figure(name, vars(figure)) if figure else words("study.not_trained")
-
-
 def _figures(compared: Comparison, words: Words) -> Table:
-    columns = (
-        Column(words("study.cell")),
-        Column(words("study.here")),
-        Column(words("winner.figure")),
-        Column(words("study.study"), True),
-        Column(words("study.measured"), True),
-        Column(words("study.difference"), True),
-        Column(words("study.verdict")),
-    )
-    return Table(columns, tuple(_row(row, words) for row in compared.rows))
+    columns = [Column(words("study.model")), Column(words("study.where"))]
+    columns += [Column(words(f"figure.{name}"), True) for name in FIGURES]
+    rows = [row for each in compared.rows for row in _rows(each, words)]
+    return Table(tuple(columns), tuple(rows))
 
 
-def _row(row: Row, words: Words) -> tuple[str, ...]:
-    difference = ""
-    if row.difference:
-        low, high = (words.points(end) for end in (row.difference.ci_low, row.difference.ci_high))
-        difference = words(
-            "study.points", value=words.points(row.difference.value), low=low, high=high
-        )
-    return (
-        row.cell,
-        row.ours or EN_DASH,
-        words(f"figure.{row.name}"),
-        _figure(row.name, row.study, words),
-        _figure(row.name, row.here, words),
-        difference,
-        words(f"study.{row.verdict}"),
-    )
+def _rows(row: Row, words: Words) -> list[tuple[str, ...]]:
+    def figures(of: Mapping[str, Figure]) -> tuple[str, ...]:
+        return tuple(words.figure(name, vars(of[name])) for name in FIGURES)
+
+    if row.here is None or row.ours is None or row.differences is None:
+        return [(row.cell, words("study.only_study"), *figures(row.study))]
+    differences = tuple(_difference(row.differences[name], words) for name in FIGURES)
+    return [
+        (row.cell, words("study.study"), *figures(row.study)),
+        (row.ours, words("study.measured"), *figures(row.here)),
+        ("", words("study.difference"), *differences),
+    ]
+
+
+def _difference(figure: Figure, words: Words) -> str:
+    verdict = "higher" if figure.ci_low > 0 else "lower" if figure.ci_high < 0 else "agrees"
+    return words(f"study.{verdict}", difference=_value(figure, words))
 
 
 def _chart(compared: Comparison, words: Words) -> Captioned:
+    name = words("figure.accuracy")
     rows = []
     for row in compared.rows:
-        if row.name != FIGURES[0]:
-            continue
-        rows.append(
-            ForestRow(
-                words("study.of_study", cell=row.cell), {words("figure.accuracy"): vars(row.study)}
-            )
-        )
+        of_study = words("study.of_study", cell=row.cell)
+        rows.append(ForestRow(of_study, {name: vars(row.study["accuracy"])}))
         if row.here and row.ours:
             of_ours = words("study.of_ours", cell=row.ours)
-            rows.append(ForestRow(of_ours, {words("figure.accuracy"): vars(row.here)}, True))
+            rows.append(ForestRow(of_ours, {name: vars(row.here["accuracy"])}, True))
     label = words("chart.forest_study", figure=words("figure.accuracy"))
     drawn = forest(rows, "accuracy", label, words)
     return Captioned("beside_study", drawn, words("caption.beside_study"))
@@ -96,14 +86,14 @@ def _found(claim: Claim, words: Words) -> str:
 
 def _value(value: Any, words: Words) -> str:
     if isinstance(value, Figure):
-        low, high = (words.points(end) for end in (value.ci_low, value.ci_high))
+        low, high = (words.signed(end) for end in (value.ci_low, value.ci_high))
         return words("study.points", value=words.points(value.value), low=low, high=high)
     if isinstance(value, float):
         return words.percent(value)
     if isinstance(value, tuple):
         return f"{words.count(sum(value))} ({' + '.join(words.count(each) for each in value)})"
     if isinstance(value, list):
-        return words.listed([words(f"check.{name}") for name in value]) if value else EN_DASH
+        return words.listed([words(f"check.{name}") for name in value] or [words("use.none")])
     return str(value)
 
 
@@ -119,4 +109,6 @@ def _settings(compared: Comparison, words: Words) -> Table:
 def _setting(value: Any, words: Words) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return words("study.unknown") if value is None else str(value)
+    if value is None:
+        return words("study.unknown")
+    return words(f"resize.{value}") if words.has(f"resize.{value}") else str(value)

@@ -133,4 +133,4 @@ def forest(
         if len(series) > 1:
             figure.legend(loc="outside upper left", ncols=2)
 
-    return svg(draw, (6.4, 1.0 + ROW_IN * max(len(rows), 3)), label)
+    return svg(draw, (5.0, 1.0 + ROW_IN * max(len(rows), 3)), label)

@@ -78,7 +78,8 @@ def _sections(found: Findings, pictures: Pictures, words: Words) -> dict[str, li
         )
     if found.audit is not None:
         sections["shortcuts"] = shortcuts.build(found.audit, found.winner.name, words)
-    sections["study"] = beside_study.build(compare(found), words)
+    if found.winner.val is not None:
+        sections["study"] = beside_study.build(compare(found), words)
     return {name: blocks for name, blocks in sections.items() if blocks}
 
 

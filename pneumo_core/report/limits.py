@@ -80,7 +80,9 @@ def states(sections: frozenset[str]) -> dict[str, State]:
 
 def build_limits(found: Findings, words: Words) -> list[Block]:
     names = ["one_source", "labels", "not_prospective", "seeds", "figures_not_decisions"]
-    if found.data.is_public_archive:
+    if found.winner.val is None:
+        names = ["given", "labels", "not_prospective"]
+    elif found.data.is_public_archive:
         names = ["archive_children", "archive_shift", *names]
     return [Bullets(tuple(words(f"limits.{name}") for name in names))]
 

@@ -22,7 +22,7 @@ from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.words import Words
 
 VALIDATION = ("auroc", "balanced_accuracy")
-TEST = ("auroc", "accuracy", "sensitivity", "specificity", "f1")
+TEST = ("auroc", "accuracy", "sensitivity", "specificity")  # with intervals
 
 
 def build(found: Findings, words: Words) -> list[Block]:
@@ -51,7 +51,7 @@ def build(found: Findings, words: Words) -> list[Block]:
 def _leaderboard(found: Findings, cells: Sequence[CellFindings], words: Words) -> Table:
     columns = [Column(words("models.rank"), True), Column(words("models.model"))]
     columns += [Column(words("models.strategy"))]
-    for split, names in (("val", VALIDATION), ("test", TEST)):
+    for split, names in (("val", VALIDATION), ("test", (*TEST, "f1"))):
         columns += [
             Column(
                 f"{words(f'split.{split}')} {words(f'short.{name}')}",
@@ -60,7 +60,6 @@ def _leaderboard(found: Findings, cells: Sequence[CellFindings], words: Words) -
             )
             for name in names
         ]
-    columns.append(Column(words("models.tied")))
     rows: list[tuple[Cell, ...]] = []
     for rank, cell in enumerate(cells, 1):
         val = cell.val or {}
@@ -70,10 +69,14 @@ def _leaderboard(found: Findings, cells: Sequence[CellFindings], words: Words) -
         of_test = [
             Number(words.figure(name, cell.test[name]), cell.test[name]["value"]) for name in TEST
         ]
-        is_tied = words("models.yes") if cell.name in found.tied else ""
+        f1 = cell.test["f1"]["value"]
+        of_test.append(Number(words.value("f1", f1), f1))
+        shown = words.count(rank)
+        if rank > 1 and cell.name in found.tied:
+            shown = words("models.tied", rank=shown)
         name, strategy = cell.description.architecture, cell.description.strategy
-        place = Number(words.count(rank), rank)
-        rows.append((place, name, words(f"strategy.{strategy}"), *of_val, *of_test, is_tied))
+        names = (name, words(f"strategy.{strategy}"))
+        rows.append((Number(shown, rank), *names, *of_val, *of_test))
     caption = words("models.caption")
     return Table(tuple(columns), tuple(rows), caption, frozenset({0}), sortable=True)
 

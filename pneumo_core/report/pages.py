@@ -14,7 +14,8 @@ from pneumo_core.report.words import LANGUAGES, Words
 from pneumo_core.templating import environment
 
 STRONG, NAME = re.compile(r"\*\*(.+?)\*\*"), re.compile(r"`(.+?)`")
-INTERVAL = re.compile(r"(?<=\S) (\([^()]*\d[^()]*\))$")
+INTERVAL = re.compile(r"(?<=\S) (\([^()]*\d[^()]*\))$")  # after its figure, at the end
+RANGE = re.compile(r"\([^()\s]*\d[^()\s]*[\u2013~][^()\s]*\)")
 MARKDOWN_SPECIAL = re.compile(r"([\\|<>\[\]])")
 
 Files = Mapping[str, str]  # of the document's page, by language
@@ -56,13 +57,18 @@ def _resource(name: str) -> str:
 
 
 def _inline_html(text: str) -> Markup:
-    marked = STRONG.sub(r"<strong>\1</strong>", str(escape(text)))
+    marked = RANGE.sub(r'<span class="whole">\g<0></span>', str(escape(text)))
+    marked = STRONG.sub(r"<strong>\1</strong>", marked)
     return Markup(NAME.sub(r"<code>\1</code>", marked))
 
 
 def _cell_html(text: str) -> Markup:
-    """A figure may leave its interval to the next line, whole."""
-    return Markup(INTERVAL.sub(r' <span class="interval">\1</span>', str(_inline_html(text))))
+    """A figure may leave its interval to the next line; neither of them is broken."""
+    figure, *interval = INTERVAL.split(text)
+    whole = Markup('<span class="whole">{}</span>').format(_inline_html(figure))
+    if not interval:
+        return whole
+    return whole + Markup(' <span class="interval">{}</span>').format(interval[0])
 
 
 def _inline_markdown(text: str) -> str:

@@ -29,12 +29,13 @@ def answer(found: Findings) -> list[Answer]:
     return [
         _leaks(found),
         _shortcuts(found),
+        _source(found),
         _shift(found),
         _calibration(found),
         _groups(found),
         _corruption(found),
         _maps(found),
-        Answer("outside", "open", {}),
+        Answer("outside" if found.winner.val else "elsewhere", "open", {}),
     ]
 
 
@@ -57,6 +58,13 @@ def _shortcuts(found: Findings) -> Answer:
     unclear = [check["name"] for check in checks if check["passed"] is None]
     level: Level = "bad" if beyond else "caution" if unclear else "good"
     return Answer("shortcuts", level, {"all": len(checks), "names": beyond or unclear})
+
+
+def _source(found: Findings) -> Answer:
+    if found.audit is None:
+        return Answer("source", "open", {})
+    cues = {c["name"]: c["figure"] for c in found.audit["data"] if c["passed"] is False}
+    return Answer("source", "caution" if cues else "good", {"cues": cues})
 
 
 def _shift(found: Findings) -> Answer:
@@ -133,6 +141,10 @@ def _said(each: Answer, words: Words) -> dict[str, str]:
         case "shortcuts" if values:
             names = words.listed([words(f"check.{name}") for name in values["names"]] or [""])
             return {"all": words.count(values["all"]), "names": names}
+        case "source" if values:
+            cues = values["cues"].items()
+            said = [f"{words(f'check.{name}')} {words.figure('auroc', f)}" for name, f in cues]
+            return {"names": words.listed(said or [""])}
         case "shift" if values:
             test = words.figure("accuracy", values["test"])
             return {"val": words.percent(values["val"]), "test": test}

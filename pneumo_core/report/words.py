@@ -54,9 +54,12 @@ class Words:
         value, low, high = (f"{figure[part]:.0f}" for part in ("value", "ci_low", "ci_high"))
         return f"{value} ({self.range(low, high)})"
 
+    def signed(self, difference: float) -> str:
+        """Of shares, in percentage points, without the unit."""
+        return f"{100 * difference:+.1f}".replace("-", MINUS)
+
     def points(self, difference: float) -> str:
-        """A difference of shares, signed, in percentage points."""
-        return self("unit.points", value=f"{100 * difference:+.1f}".replace("-", MINUS))
+        return self("unit.points", value=self.signed(difference))
 
     def value(self, name: str, value: float) -> str:
         """A figure by its name in `metrics.json`."""

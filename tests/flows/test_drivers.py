@@ -19,6 +19,8 @@ SMALL = [
     "--set=train.strategies=[frozen, partial]",
     "--set=train.frozen.epochs=3",
     "--set=train.partial.epochs=2",
+    "--set=audit.num_corrupted_films=20",
+    "--set=audit.num_explained_films=20",
     "--set=report.num_saliency_films=2",
 ]
 

@@ -11,7 +11,9 @@ from pneumo_core.metrics import wilson
 from pneumo_core.report import beside_study
 from pneumo_core.report.blocks import Paragraph, Table
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.study import CELLS, compare, difference, proportions, study_confusion
+from pneumo_core.report.proportions import difference, proportions
+from pneumo_core.report.study import compare
+from pneumo_core.report.study_facts import CELLS, study_confusion
 from pneumo_core.report.words import LANGUAGES, Words
 
 PRINTED = {  # accuracy, sensitivity, specificity in the study's table 4.1
@@ -83,15 +85,24 @@ def test_half_a_test_split_is_said_to_be_half(archive_like: Findings) -> None:
 def test_cells_of_the_study_stand_beside_the_same_cells(archive_like: Findings) -> None:
     compared = compare(archive_like)
     assert compared
+    assert [row.cell for row in compared.rows] == ["densenet121-partial", *CELLS]  # first: winner
+    assert compared.rows[0].ours == archive_like.winner.name
     for row in compared.rows:
-        if row.ours is None or row.cell != row.ours:
-            continue
         (cell,) = (c for c in archive_like.cells if c.name == row.ours)
         assert row.here
-        assert row.here.value == pytest.approx(cell.test[row.name]["value"])
-        assert row.difference
-        assert row.difference.value == pytest.approx(row.here.value - row.study.value)
-    assert {row.cell for row in compared.rows} == set(CELLS)
+        assert row.differences
+        for name, figure in row.here.items():
+            assert figure.value == pytest.approx(cell.test[name]["value"])
+            apart = figure.value - row.study[name].value
+            assert row.differences[name].value == pytest.approx(apart)
+
+
+def test_cells_that_were_not_trained_stand_alone_and_last(archive_like: Findings) -> None:
+    only = tuple(c for c in archive_like.cells if c.name == "efficientnet_b0-frozen")
+    compared = compare(replace(archive_like, cells=only))
+    assert compared
+    assert [row.ours for row in compared.rows] == [only[0].name, None, None]
+    assert [row.cell for row in compared.rows] == list(CELLS)
 
 
 def test_the_best_model_is_judged_by_name_and_by_ties(archive_like: Findings) -> None:

@@ -46,7 +46,8 @@ def test_a_cue_in_the_data_is_not_held_against_the_model(made: Any) -> None:
     fine = [check | {"passed": True} for check in made.found.audit[name]]
     cue = [{**fine[0], "name": "metadata_auroc", "passed": False}]
     found = replace(made.found, audit={**made.found.audit, name: fine, "data": cue})
-    assert _levels(found)["shortcuts"] == "good"
+    assert (_levels(found)["shortcuts"], _levels(found)["source"]) == ("good", "caution")
+    assert _levels(made.found)["source"] == "good"
 
 
 def test_shift(made: Any) -> None:

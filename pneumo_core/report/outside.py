@@ -1,0 +1,51 @@
+"""A report on one model and films from outside the pipeline."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pneumo_core import manifest
+from pneumo_core.audit import audit_winner
+from pneumo_core.errors import EvaluationError
+from pneumo_core.outside import score_source, write_scored
+from pneumo_core.params import AuditParams, EvaluateParams, ReportParams
+from pneumo_core.report import files
+from pneumo_core.report.cases import show_cases
+from pneumo_core.report.document import Pictures
+from pneumo_core.report.findings import CellFindings, DataFindings, Findings
+from pneumo_core.scoring import Scorer
+from pneumo_core.sources import Source
+
+LOOKED_AT = AuditParams(num_corrupted_films=40, num_explained_films=40)  # a minute or two
+
+
+def report_source(
+    scorer: Scorer, source: Source, name: str, split: str, folder: Path, origin: str
+) -> dict[str, Any]:
+    """Writes the report beside `metrics.json`, `predictions.csv` and `films.csv`.
+
+    Args:
+        name: of the source, for the page.
+        origin: where the model came from.
+
+    Raises:
+        SourceError, EvaluationError: as `outside.evaluate_source`.
+    """
+    scored = score_source(scorer, source, split)
+    metrics = write_scored(folder, scored, scorer.description, split, EvaluateParams())
+    kept, threshold = manifest.kept(scored.films), metrics["threshold"]
+    looked_at = audit_winner(scorer, threshold, kept, scored.images, LOOKED_AT)
+    found = Findings(
+        data=DataFindings(name, scored.films, scored.images),
+        cells=(CellFindings(scorer.description, metrics, scored.predictions),),
+        provenance={"source": name, "model": origin, "pneumo": version("pneumo")},
+        audited_split=split,
+        robustness=looked_at["robustness"],
+        saliency=looked_at["saliency"],
+    )
+    try:
+        shown = show_cases(found, scorer, ReportParams())
+    except EvaluationError:  # a model without maps
+        shown = None
+    files.write(folder, found, Pictures(shown))
+    return metrics

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -82,5 +83,6 @@ def test_dvc_dies_with_a_runner_that_is_killed(project: Path) -> None:
     runner.wait()
     gone, _ = psutil.wait_procs([dvc], PATIENCE_S)
     for process in below:  # `sleep`, which is no stage of ours
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     assert gone == [dvc]

@@ -148,4 +148,4 @@ def test_mlflow_holds_the_grid_with_its_evidence(
     (version,) = registry.versions("pneumo").values()
     assert version.run_id == cell.info.run_id
     assert version.tags["data_version"] == versions["data_version"]
-    assert sorted(version.aliases) == ["champion", "screening"]
+    assert registry.aliases("pneumo") == {"champion": "1", "screening": "1"}

@@ -98,7 +98,11 @@ def of_sweep(client: "MlflowClient", params: TrainParams) -> str:
 def of_model(client: "MlflowClient", blueprint: Blueprint, params: TrainParams) -> str:
     """The run that trained a model, or a new one where it was trained out of MLflow's sight."""
     cell = Subject.cell(blueprint)
-    return find(client, cell.tags()) or begin(client, cell, of_sweep(client, params))
+    run_id = find(client, cell.tags())
+    if run_id is None:
+        run_id = begin(client, cell, of_sweep(client, params))
+        client.set_terminated(run_id)
+    return run_id
 
 
 def record_evaluation(params: TrainParams) -> None:
@@ -122,7 +126,7 @@ def _log_figures(client: "MlflowClient", run_id: str, evaluated: Path) -> None:
     from mlflow.entities import Metric
 
     now_ms = int(time.time() * 1000)
-    for split in ("val", "test"):
+    for split in (*places.VALIDATIONS, "test"):
         figures = json.loads((evaluated / split / "metrics.json").read_text())
         values = {
             f"evaluation/{split}/{name}": figure["value"]

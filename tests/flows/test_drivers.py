@@ -56,7 +56,7 @@ def by_flow(make_project: Callable[[], Path], run: Run) -> Path:
     project = make_project()
     result = run("pneumo", "run", *SMALL, cwd=project)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "Best by validation: tf_efficientnet_lite0-" in result.stdout
+    assert "champion: tf_efficientnet_lite0-" in result.stdout
     return project
 
 

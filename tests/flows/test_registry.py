@@ -114,3 +114,38 @@ def test_two_promotions_at_once_leave_one_champion_and_a_line_each(
         assert [entry["outcome"] for entry in entries] == ["promoted", "already champion"]
         assert [entry["version"] for entry in entries] == ["1", "1"]
     assert run("pneumo", "registry", "verify", cwd=project).returncode == 0
+
+
+def test_mlflow_holds_the_grid_with_its_evidence(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    from tasks import provenance, registry, tracking
+
+    client = tracking.connect()
+    (experiment,) = client.search_experiments(filter_string="name = 'pneumo'")
+    versions = provenance.data_versions()
+    found = client.search_runs(
+        [experiment.experiment_id], f"tags.data_version = '{versions['data_version']}'"
+    )
+    (sweep,) = (run for run in found if run.info.run_name == "sweep")
+    (cell,) = (run for run in found if run.info.run_name == CELL)
+    assert {run.info.status for run in found} == {"FINISHED"}
+    assert {"leaderboard.csv", "report"} <= {
+        file.path for file in client.list_artifacts(sweep.info.run_id)
+    }
+    assert "report/index.html" in {
+        file.path for file in client.list_artifacts(sweep.info.run_id, "report")
+    }
+    assert cell.data.tags["mlflow.parentRunId"] == sweep.info.run_id
+    assert {"train_loss", "evaluation/val/auroc", "evaluation/test/auroc"} <= set(cell.data.metrics)
+    assert {(each.tags[0].value, each.dataset.digest) for each in cell.inputs.dataset_inputs} == {
+        ("training", versions["train_version"]),
+        ("validation", versions["data_version"]),
+        ("test", versions["data_version"]),
+    }
+    (version,) = registry.versions("pneumo").values()
+    assert version.run_id == cell.info.run_id
+    assert version.tags["data_version"] == versions["data_version"]
+    assert registry.aliases("pneumo") == {"champion": "1", "screening": "1"}

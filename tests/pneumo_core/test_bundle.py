@@ -1,5 +1,6 @@
 import hashlib
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,26 @@ def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Descr
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert bundle.load(folder)[1].temperature == 2.0
     assert bundle.identity(folder) != before
+
+
+def test_a_full_disk_leaves_the_bundle_as_it_was(folder: Path, description: Description) -> None:
+    """The limit on file sizes stands in for the disk: the same writes fail in the same places."""
+    before = bundle.identity(folder)
+    changed = description.model_copy(update={"temperature": 2.0})
+    trained = folder.parent / "trained.safetensors"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (trained.stat().st_size // 2, limits[1]))
+    try:
+        for target in (folder, folder.parent / "new"):
+            with pytest.raises(OSError, match="File too large"):
+                bundle.save(target, changed, trained, _write_reference)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert bundle.identity(folder) == before
+    assert bundle.read_description(folder) == description
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["bundle", trained.name]
+    bundle.save(folder, changed, trained, _write_reference)
+    assert bundle.read_description(folder).temperature == 2.0
 
 
 def test_identity_is_that_of_the_content(

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from flows import registry_commands, retraining_commands, serve_commands, weights_commands
+from flows import (
+    registry_commands,
+    release_commands,
+    retraining_commands,
+    serve_commands,
+    weights_commands,
+)
 from pneumo_core.errors import PneumoError
 from pneumo_core.params import Strategy
 from tasks import quiet
@@ -26,6 +32,8 @@ app.add_typer(weights_commands.app, name="weights")
 app.add_typer(registry_commands.app, name="registry")
 app.command()(registry_commands.promote)
 app.command()(serve_commands.serve)
+app.add_typer(release_commands.app, name="release")
+app.command()(release_commands.preflight)
 app.command()(retraining_commands.monitor)
 app.command()(retraining_commands.diff)
 

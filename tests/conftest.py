@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,11 @@ def small_bundle(
     reference = Reference.of(
         describe(films[train], [96] * 200, [80] * 200),
         features[train],
+        describe(films[val], [96] * 300, [80] * 300),
         features[val],
         probabilities,
         (probabilities > middle).astype(np.int64),
+        np.arange(300),
     )
     points = {
         "reading_aid": OperatingPoint(middle, middle, middle),
@@ -147,6 +149,18 @@ def write_dicom() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """S3 by moto's server, which speaks the protocol over HTTP."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ test: check ## Everything that must hold
 
 # What .github/workflows/retrain.yml does, step by step.
 retrain: install ## Fetch what was computed before, run what is stale, store it; nobody is promoted
+	pneumo preflight
 	dvc pull --quiet --allow-missing # nothing is there without a committed dvc.lock
 	pneumo run --no-promote
 	dvc push

@@ -11,6 +11,7 @@ import typer
 from flows import (
     evaluation_commands,
     registry_commands,
+    release_commands,
     report_commands,
     retraining_commands,
     serve_commands,
@@ -34,6 +35,8 @@ app.add_typer(weights_commands.app, name="weights")
 app.add_typer(registry_commands.app, name="registry")
 app.command()(registry_commands.promote)
 app.command()(serve_commands.serve)
+app.add_typer(release_commands.app, name="release")
+app.command()(release_commands.preflight)
 app.command()(retraining_commands.monitor)
 app.command()(retraining_commands.diff)
 app.command()(evaluation_commands.evaluate)

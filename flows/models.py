@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from pneumo_core import bundle as bundles
 from pneumo_core import params as all_params
+from pneumo_core import policy
 from pneumo_core.errors import ImageError
+from pneumo_core.params import PromoteParams
 from pneumo_core.reader import Reader
 from pneumo_core.scoring import Scorer
 from tasks import places
 
-OPERATING_POINT = "reading_aid"  # of a bundle that plays no role
+OPERATING_POINT = "reading_aid"  # where no role asks for another one
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ def load_model(bundle: Path | None, alias: str) -> Model:
         return Model(reader, reader.scorer.description.name, bundles.identity(bundle)[:12], None)
     from tasks import registry
 
-    name = all_params.load(places.PARAMS).promote.registered_model
-    folder, version = registry.champion_bundle(name, alias)
-    return Model(Reader.load(folder, operating_point_of(alias)), name, version, alias)
+    params = all_params.load(places.PARAMS).promote
+    folder, version = registry.champion_bundle(params.registered_model, alias)
+    reader = Reader.load(folder, _operating_point_of(alias, params))
+    return Model(reader, params.registered_model, version, alias)
 
 
 def successor(model: Model) -> Model | None:
@@ -68,12 +70,10 @@ def successor(model: Model) -> Model | None:
     return load_model(None, model.alias)
 
 
-def operating_point_of(alias: str) -> str:
-    """That of the role's policy, or `OPERATING_POINT` where it has none."""
-    policy = places.POLICIES / f"{alias}.yaml"
-    if not policy.is_file():
+def _operating_point_of(alias: str, params: PromoteParams) -> str:
+    if alias not in params.roles:
         return OPERATING_POINT
-    return str(yaml.safe_load(policy.read_text("utf-8"))["operating_point"])
+    return policy.load(Path(params.policies) / f"{alias}.yaml").operating_point
 
 
 def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:

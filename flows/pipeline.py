@@ -14,9 +14,10 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import alarm, artifacts, dead_runs, params_file
-from pneumo_core.errors import BusyError, PipelineError, PneumoError, UnavailableError
+from pneumo_core.errors import BusyError, PipelineError, PneumoError, StoreError, UnavailableError
 from tasks import dvc_graph, dvc_stage
 from tasks.device_lock import num_slots
+from tasks.preflight import require_remote
 from tasks.project_lock import hold_project
 
 NAME = "pneumo"
@@ -79,6 +80,10 @@ def pipeline(
 def _run(stale: dict[str, set[str]], ingest_again: bool) -> State[None]:
     if not stale:
         return Completed(message="Nothing to do: every result is newer than what it depends on.")
+    try:
+        require_remote()
+    except StoreError as error:  # of no weight for the run itself
+        get_run_logger().warning("The results will stay here: %s", error)
     progress = artifacts.Progress(len(stale))
     futures: dict[str, PrefectFuture[Any]] = {}
     with ThreadPoolTaskRunner(max_workers=num_slots()) as runner:

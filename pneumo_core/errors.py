@@ -17,6 +17,8 @@ PneumoError
 ├── EvaluationError    figures that these predictions cannot give
 ├── PromotionError     the registry or a policy cannot be used as asked
 ├── LedgerError        an append-only file is damaged
+├── StoreError         a bucket cannot be reached, refuses, or has no room
+├── ReleaseError       there is nothing to release, or a release is not what was published
 └── PipelineError      a stage failed, or this is no pneumo project
     ├── UnavailableError  for want of something beyond this machine: trying again may help
     └── BusyError         another run holds the project
@@ -80,6 +82,14 @@ class PromotionError(PneumoError):
 
 
 class LedgerError(PneumoError):
+    pass
+
+
+class StoreError(PneumoError):
+    pass
+
+
+class ReleaseError(PneumoError):
     pass
 
 

@@ -105,7 +105,8 @@ class Reader:
         return (
             f"A probability of {self.threshold:.3f} or more reads as {LABELS[POSITIVE]}, a lower "
             f"one as {LABELS[0]}. Of the validation films with pneumonia {_share(found)} were read "
-            f"so, of those without {_share(cleared)} were cleared."
+            f"so, of those without {_share(cleared)} were cleared. The probability is calibrated "
+            f"where {ill.mean():.0%} of films have pneumonia."
         )
 
 

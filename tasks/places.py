@@ -38,8 +38,6 @@ METRICS = Path("results/evaluate/metrics.json")
 AUDIT = Path("results/audit/audit.json")
 WINNER_AUDIT = Path("results/audit/winner.json")
 
-POLICIES = Path("mlflow")  # a file a role
-
 REPORT = Path("reports")
 PAGE, FIGURES = "index.html", "figures"
 DECISION = Path("results/promote/decision.json")
@@ -54,3 +52,4 @@ MONITOR = SCRATCH / "monitor"
 # Append-only, to be committed: who scored the test split, who became champion.
 TEST_LEDGER = Path("ledger/test_scoring.jsonl")
 PROMOTION_LEDGER = Path("ledger/promotions.jsonl")
+RELEASE_LEDGER = Path("ledger/releases.jsonl")

@@ -18,6 +18,7 @@ from pneumo_core.sources import SourceFile
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom import looks_like_dicom
 from pneumo_core.sources.layout import over_limits, parse_place, settle_places
+from tasks import buckets
 
 PLAIN_ETAG = re.compile(r"[0-9a-f]{32}")  # the MD5, unless a key management service encrypts
 
@@ -66,23 +67,11 @@ class S3Source:
         return settle_places(found, described_as=self.address)
 
     def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
-        patience = Config(
-            connect_timeout=3,
-            read_timeout=20,
-            retries={"mode": "standard", "total_max_attempts": 3},
-        )
         wanted = self.wanted
         try:
-            return boto3.session.Session().client(
-                "s3",
-                endpoint_url=wanted.endpoint_url,
-                region_name=wanted.region,
-                config=patience,
-            )
+            return buckets.connect({"endpoint_url": wanted.endpoint_url, "region": wanted.region})
         except (BotoCoreError, ValueError) as error:  # a bad address is a ValueError
             raise self._refusal(error) from error
 

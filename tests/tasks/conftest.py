@@ -1,10 +1,13 @@
-"""A project that stands just before the stage promote: drawn films, and two untrained models."""
+"""A project that stands just before the stage promote: drawn films, and two untrained models. And a
+store that speaks S3."""
 
 import os
 import shutil
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -87,6 +90,28 @@ def _write_untrained(cell: str, seed: int) -> None:
     folder.mkdir(parents=True)
     bundle.write_weights(model, folder / places.WEIGHTS)
     write_json(folder / places.BLUEPRINT, blueprint.model_dump(mode="json"))
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A client of it, with one bucket, `films`, and nothing of the user's in the environment."""
+    import boto3
+
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    client = boto3.session.Session().client("s3", endpoint_url=endpoint)
+    client.create_bucket(Bucket="films")
+    yield client
+    client.close()
+    reset = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")
+    urllib.request.urlopen(reset).close()
 
 
 @pytest.fixture

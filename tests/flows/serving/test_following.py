@@ -202,3 +202,13 @@ def test_reader_of_another_operating_point_decides_otherwise(small_bundle: Path)
     assert said["operating_point"] == "screening"
     assert said["threshold"] == 0.01
     assert replace(model, alias=None).describe().startswith("Model pneumo, version 1, screening")
+
+
+def test_role_of_a_real_registry_is_served_at_its_operating_point(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    model = load_model(None, "screening")
+    assert (model.name, model.version, model.alias) == ("pneumo", "1", "screening")
+    assert model.reader.operating_point == "screening"
+    assert successor(model) is None

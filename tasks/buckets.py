@@ -1,0 +1,169 @@
+"""What pneumo itself asks of S3; DVC and MLflow have their own ways to it.
+
+Credentials come from boto3's places (`AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, roles), and so does the
+address of a store that is not Amazon's (`AWS_ENDPOINT_URL_S3`), unless a caller knows better.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pneumo_core.errors import StoreError
+
+ADDRESS = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<prefix>.*)")
+PROBE = ".pneumo-preflight"
+CHUNK_BYTES = 1 << 20
+ABSENT = {"NoSuchKey", "404"}
+ALREADY_THERE = {"PreconditionFailed", "412"}
+
+Access = Mapping[str, str | None]  # endpoint_url, region, profile, ... where boto3's are not meant
+
+
+def connect(access: Access, read_timeout_s: float = 20) -> Any:
+    """A client that gives up in seconds.
+
+    Raises:
+        BotoCoreError, ValueError: the access is none.
+    """
+    import boto3
+    from botocore.config import Config
+
+    patience = Config(
+        connect_timeout=3,
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        response_checksum_validation="when_required",  # what comes is compared by whoever asked
+    )
+    return boto3.session.Session(profile_name=access.get("profile")).client(
+        "s3",
+        endpoint_url=access.get("endpoint_url"),
+        region_name=access.get("region"),
+        aws_access_key_id=access.get("access_key_id"),
+        aws_secret_access_key=access.get("secret_access_key"),
+        aws_session_token=access.get("session_token"),
+        config=patience,
+    )
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All keys of a bucket that begin with a prefix; names are what follows it."""
+
+    address: str  # s3://bucket/prefix
+    access: Access = field(default_factory=dict, repr=False)
+    read_timeout_s: float = 20
+
+    def __truediv__(self, name: str) -> "Folder":
+        return Folder(f"{self.address.rstrip('/')}/{name}", self.access, self.read_timeout_s)
+
+    @cached_property
+    def _place(self) -> tuple[str, str]:
+        match = ADDRESS.fullmatch(self.address)
+        if match is None:
+            raise StoreError(f"{self.address} is no address of a bucket: s3://BUCKET/PREFIX.")
+        prefix = match["prefix"].strip("/")
+        return match["bucket"], f"{prefix}/" if prefix else ""
+
+    @cached_property
+    def _client(self) -> Any:
+        return connect(self.access, self.read_timeout_s)
+
+    def _object(self, name: str) -> dict[str, str]:
+        bucket, prefix = self._place
+        return {"Bucket": bucket, "Key": f"{prefix}{name}"}
+
+    def require_writable(self) -> None:
+        """Puts a small object there, reads it and takes it away again.
+
+        Raises:
+            StoreError: one of these is refused or takes too long.
+        """
+        with self._telling("be written to"):
+            self._client.put_object(**self._object(PROBE), Body=b"pneumo")
+            answer = self._client.get_object(**self._object(PROBE))["Body"].read()
+            self._client.delete_object(**self._object(PROBE))
+        if answer != b"pneumo":
+            raise StoreError(f"{self.address} gives back other bytes than it was given.")
+
+    def names(self) -> set[str]:
+        bucket, prefix = self._place
+        with self._telling("be listed"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix
+            )
+            keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return {key.removeprefix(prefix) for key in keys}
+
+    def upload(self, name: str, path: Path) -> None:
+        """The store checks what arrives against its SHA-256."""
+        bucket, key = self._object(name).values()
+        with self._telling(f"take {name}"):
+            self._client.upload_file(
+                str(path), bucket, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"}
+            )
+
+    def create(self, name: str, data: bytes) -> bool:
+        """False, and nothing is written, where an object of that name is there already."""
+        from botocore.exceptions import ClientError
+
+        with self._telling(f"take {name}"):
+            try:
+                self._client.put_object(
+                    **self._object(name), Body=data, IfNoneMatch="*", ChecksumAlgorithm="SHA256"
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ALREADY_THERE:
+                    return False
+                raise
+        return True
+
+    def read(self, name: str) -> bytes | None:
+        """None where there is no such object."""
+        chunks = self._chunks(name)
+        return None if chunks is None else b"".join(chunks)
+
+    def sha256(self, name: str) -> str | None:
+        """Of what is downloaded now; None where there is no such object."""
+        chunks = self._chunks(name)
+        if chunks is None:
+            return None
+        digest = hashlib.sha256()
+        for chunk in chunks:
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _chunks(self, name: str) -> Iterator[bytes] | None:
+        from botocore.exceptions import ClientError
+
+        with self._telling(f"give {name}"):
+            try:
+                body = self._client.get_object(**self._object(name))["Body"]
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ABSENT:
+                    return None
+                raise
+        return self._told_chunks(name, body)
+
+    def _told_chunks(self, name: str, body: Any) -> Iterator[bytes]:
+        with self._telling(f"give {name}"):
+            yield from body.iter_chunks(CHUNK_BYTES)
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError, Boto3Error, ValueError) as error:
+            raise StoreError(
+                f"{self.address} cannot {what}: {error}\n"
+                "Check the bucket, that it has room, the credentials (AWS_PROFILE, or "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), and AWS_ENDPOINT_URL_S3 if the "
+                "store is not Amazon's."
+            ) from error

@@ -4,13 +4,14 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 UV := uv==0.13.9
+WORKERS ?= 2
 
 export UV_COMPILE_BYTECODE = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install run services test check lock
+.PHONY: help install run services test test-fast check lock
 help: ## What can be done here
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: .venv/.installed ## Install what pneumo needs into .venv
 
@@ -35,7 +36,10 @@ check: install ## Format, lint, types, layers
 	lint-imports > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 
 test: check ## Everything that must hold
-	python -m pytest
+	python -m pytest -n $(WORKERS) --dist loadfile
+
+test-fast: check ## The tests that need no whole project and no server
+	python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 lock: install ## Choose the newest versions that pyproject.toml allows
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \

@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 UV := uv==0.13.9
+WORKERS ?= 2
 
 BASE ?= origin/main
 BRANCH ?= retrain-$(shell git rev-parse --short=12 HEAD)
@@ -11,9 +12,9 @@ BRANCH ?= retrain-$(shell git rev-parse --short=12 HEAD)
 export UV_COMPILE_BYTECODE = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install run services test check lock retrain summary branch promote
+.PHONY: help install run services test test-fast check lock retrain summary branch promote
 help: ## What can be done here
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: .venv/.installed ## Install what pneumo needs into .venv
 
@@ -39,7 +40,10 @@ check: install ## Format, lint, types, layers
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: check ## Everything that must hold
-	python -m pytest
+	python -m pytest -n $(WORKERS) --dist loadfile
+
+test-fast: check ## The tests that need no whole project and no server
+	python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 # What .github/workflows/retrain.yml does, step by step.
 retrain: install ## Fetch what was computed before, run what is stale, store it; nobody is promoted

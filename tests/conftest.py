@@ -27,7 +27,15 @@ PARTS = (
     "pneumo_core",
 )
 
+SLOW = {"make_project", "archive", "team"}  # fixtures that mean whole projects, data or servers
+
 quiet.apply()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

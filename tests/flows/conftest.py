@@ -1,11 +1,28 @@
-"""A project that has run, made as small as one with a champion can be."""
+"""Projects of few films for the tests of whole runs, and a team's services for one of them."""
 
+import contextlib
+import json
+import shutil
+import socket
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
+import psutil
 import pytest
 import yaml
+
+from flows import local_postgres
+from pneumo_core.errors import PipelineError
+
+EVERY_S = 40  # fires the schedule: longer than a run takes that finds nothing to do
+PATIENCE_S = 600  # on a machine that does much else
+MOTO = Path(sys.executable).with_name("moto_server")
 
 LOW = {  # bars for a model of seconds
     "min_ci_low": {"auroc": 0.51, "sensitivity": 0.1, "specificity": 0.05},
@@ -41,3 +58,175 @@ def trained(
     result = run("pneumo", "run", *sets, cwd=project)
     assert result.returncode == 0, result.stdout + result.stderr
     return project
+
+
+class Team:
+    """The services, the project that their worker runs, and Prefect's API."""
+
+    cell = "train@test_efficientnet-full"
+    stages = ("ingest", "validate", "dedup", "split", "augment", cell)
+    num_epochs = 30
+    params = (
+        "validate.image_size_px=32",
+        "split.val_per_class=10",
+        "augment.size_per_class=40",
+        "train.models=[test_efficientnet]",
+        "train.strategies=[full]",
+        "train.weights=none",
+        f"train.full.epochs={num_epochs}",
+    )
+
+    def __init__(self, project: Path, services: subprocess.Popen[bytes], ports: dict[str, int]):
+        self.project, self._services = project, services
+        self.mlflow = f"http://127.0.0.1:{ports['MLFLOW_PORT']}"
+        self._api = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
+
+    def ask(self, path: str, **query: Any) -> Any:
+        """Prefect's answer, by POST where something is said with it."""
+        address = self._api + path
+        answer = (
+            httpx.post(address, json=query, timeout=60) if query else httpx.get(address, timeout=60)
+        )
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        return self.ask(f"/deployments/name/pneumo/{name}")
+
+    def start_run(self) -> str:
+        path = f"/deployments/{self.deployment('retrain')['id']}/create_flow_run"
+        return self.ask(path, state={"type": "SCHEDULED"})["id"]
+
+    def state_of(self, run: str) -> dict[str, Any]:
+        return self.ask(f"/flow_runs/{run}")["state"]
+
+    def end_of(self, run: str) -> dict[str, Any]:
+        """Its final state, once it is there."""
+        final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        self.wait_until(lambda: self.state_of(run)["type"] in final)
+        return self.state_of(run)
+
+    def task_runs(self, run: str) -> list[dict[str, Any]]:
+        return self.ask("/task_runs/filter", flow_runs={"id": {"any_": [run]}})
+
+    def log_of(self, run: str) -> list[str]:
+        lines = self.ask("/logs/filter", logs={"flow_run_id": {"any_": [run]}}, limit=200)
+        return [line["message"] for line in lines]
+
+    def process_of(self, words: str) -> psutil.Process:
+        """The outermost of the services' processes with these words in its command."""
+        for process in psutil.Process(self._services.pid).children(recursive=True):
+            if words in " ".join(process.cmdline()):
+                return process
+        raise AssertionError(f"no process {words!r}")
+
+    def wait_for_training(self) -> None:
+        self.wait_until(lambda: list(self.project.glob("var/checkpoints/*full.pt")))
+
+    @staticmethod
+    def wait_until(true: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                if true():
+                    return
+            except (httpx.HTTPError, FileNotFoundError):
+                pass  # a server that was killed, a file that is not yet there
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def alarms(self) -> list[dict[str, Any]]:
+        file = self.project / "var" / "failed_runs.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    def locked(self) -> dict[str, Any]:
+        return yaml.safe_load((self.project / "dvc.lock").read_text())["stages"]
+
+    def forget_training(self) -> None:
+        """The cell is as if it had never been trained."""
+        stages = self.locked()
+        del stages[self.cell]
+        (self.project / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+        shutil.rmtree(self.project / "results" / "train")
+        shutil.rmtree(self.project / ".dvc" / "cache" / "runs")
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[..., dict[str, int]]:
+    def find(*names: str) -> dict[str, int]:
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+        ports = [each.getsockname()[1] for each in sockets]
+        for each in sockets:
+            each.close()
+        return dict(zip(names, ports, strict=True))
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def nightly_project(make_project: Callable[[], Path]) -> Path:
+    """Few films, a graph that ends with one small cell, a schedule of seconds."""
+    from flows import params_file
+
+    project = make_project()
+    with edited(project / "dvc.yaml") as graph:
+        for name in graph["stages"].keys() - {stage.partition("@")[0] for stage in Team.stages}:
+            del graph["stages"][name]
+    with edited(project / "prefect.yaml") as prefect:
+        retrain = prefect["deployments"][0]
+        assert retrain["schedules"][0]["cron"] == "0 3 * * *"
+        retrain["schedules"] = [{"interval": EVERY_S}]
+    with edited(project / "sources" / "phantom.yaml") as films:
+        films["train"] |= {"NORMAL": 30, "PNEUMONIA": 50}
+        films["test"] |= {"NORMAL": 10, "PNEUMONIA": 15}
+    with contextlib.chdir(project):
+        params_file.rewrite(None, list(Team.params))
+    return project
+
+
+@contextlib.contextmanager
+def edited(file: Path) -> Iterator[Any]:
+    content = yaml.safe_load(file.read_text())
+    yield content
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+@pytest.fixture(scope="session")
+def team(
+    nightly_project: Path,
+    environment: dict[str, str],
+    free_ports: Callable[..., dict[str, int]],
+) -> Iterator[Team]:
+    try:
+        local_postgres.programs()
+    except PipelineError as error:
+        pytest.skip(str(error))
+    ports = free_ports("POSTGRES_PORT", "MLFLOW_PORT", "PREFECT_PORT", "WORKER_PORT", "S3_PORT")
+    database = Path(tempfile.mkdtemp(prefix="pneumo-postgres-"))
+    database.chmod(0o755)  # PostgreSQL is not root, whose alone the way to pytest's folders may be
+    there = environment | {name: str(port) for name, port in ports.items()}
+    there |= {
+        "POSTGRES_DATA": str(database / "cluster"),
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{ports['S3_PORT']}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        "PNEUMO_ON_FAILURE": "cat >> told",
+    }
+    quietly = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    s3 = subprocess.Popen([MOTO, "-p", str(ports["S3_PORT"])], **quietly)
+    log = nightly_project / "services.log"
+    with log.open("wb") as said:
+        services = subprocess.Popen(
+            ["pneumo", "services"], cwd=nightly_project, env=there, stdout=said, stderr=said
+        )
+    try:
+        Team.wait_until(lambda: services.poll() is not None or "All is well" in log.read_text())
+        assert services.poll() is None, log.read_text()
+        yield Team(nightly_project, services, ports)
+    finally:
+        services.terminate()
+        services.wait()
+        s3.kill()
+        s3.wait()
+        shutil.rmtree(database)

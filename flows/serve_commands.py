@@ -27,8 +27,10 @@ def serve(
     from flows.models import load_model, successor
     from flows.serving.app import create_app
 
-    warnings.simplefilter("ignore")  # those of DICOM readers quote what a header says
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    # What readers of DICOM and of uploads tell of a file may quote it.
+    warnings.simplefilter("ignore")
+    for reader in ("pydicom", "python_multipart"):
+        logging.getLogger(reader).setLevel(logging.CRITICAL)
     model = load_model(bundle, alias)
     print(f"{model.describe()}\nListening on http://{host}:{port}", flush=True)
     uvicorn.run(

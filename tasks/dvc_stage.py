@@ -42,24 +42,24 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
     # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
     dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     dvc += ["--force"] * force
-    process = subprocess.Popen(
+    said: list[str] = []
+    with subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *dvc],
         env=environment(),
         stdout=None if log is None else subprocess.PIPE,
         stderr=None if log is None else subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    _running.add(process)
-    said: list[str] = []
-    try:
-        if log is not None and process.stdout is not None:
-            for line in filter(_is_news, process.stdout):
+    ) as process:
+        _running.add(process)
+        try:
+            for line in filter(_is_news, process.stdout or ()):
                 said.append(line.strip())
-                log(line.rstrip())
-        code = process.wait()
-    finally:
-        _running.discard(process)
+                if log is not None:
+                    log(line.rstrip())
+            code = process.wait()
+        finally:
+            _running.discard(process)
     last = said[-1] if said else ""
     if code:
         failure = failures.recall(stage)

@@ -1,12 +1,12 @@
 """The model as MLflow serves it: this code and a bundle, no pickle.
 
-A row's `image` is one film: the bytes of a JPEG, PNG or other image file in base64, or its gray
-levels [H, W], 0 to 255. What MLflow's `inputs` and `instances` make one row, a list of films, is
-read as such.
+A row's `image` is one film: a JPEG, PNG, DICOM or other file in base64, or its gray levels [H, W],
+0 to 255. What MLflow's `inputs` and `instances` make one row, a list of films, is read as such.
 """
 
 import base64
 import binascii
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,24 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from pneumo_core.errors import ImageError
-from pneumo_core.images import Gray, Images, decode
-from pneumo_core.manifest import LABELS
-from pneumo_core.params import ValidateParams
-from pneumo_core.scoring import Scorer
+from pneumo_core.images import Gray, Images
+from pneumo_core.reader import Reader
 
+OPERATING_POINT = "reading_aid"  # where a request names none
 META = "registered_model_meta"  # MLflow leaves it beside a model that came from the registry
 
 
 class PneumoModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         bundle = Path(context.artifacts["bundle"])
-        self._scorer = Scorer.load(bundle)
-        self._limits = ValidateParams(image_size_px=self._scorer.description.image_size_px)
+        self._reader = Reader.load(bundle, OPERATING_POINT)
         meta = bundle.parents[1] / META
-        self._registered = yaml.safe_load(meta.read_text()) if meta.is_file() else {}
+        registered = yaml.safe_load(meta.read_text()) if meta.is_file() else {}
+        # A number or a text, as the registry is embedded or a server.
+        self._name, self._version = (
+            str(registered[key]) if registered.get(key) else None
+            for key in ("model_name", "model_version")
+        )
 
     def predict(
         self,
@@ -40,37 +43,34 @@ class PneumoModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """A row a film; where the model did not come from the registry, `version` is null."""
-        name = (params or {}).get("operating_point", "reading_aid")
-        points = self._scorer.description.operating_points
+        """A row a film; `version` is null where the model did not come from the registry.
+
+        Raises:
+            MlflowException: no such operating point, no image, or a picture that is no chest film.
+        """
+        name = (params or {}).get("operating_point", OPERATING_POINT)
+        points = self._reader.scorer.description.operating_points
         if name not in points:
             raise MlflowException.invalid_parameter_value(
                 f"No operating point {name!r}; this model has {', '.join(points)}."
             )
+        reader = replace(self._reader, operating_point=name)
         films = [self._fit(film) for cell in model_input["image"] for film in _films(cell)]
-        probabilities = self._scorer.probabilities(self._scorer.logits(np.stack(films)))
-        threshold = points[name].threshold
-        return pd.DataFrame(
-            {
-                "probability": probabilities,
-                "decision": np.where(probabilities >= threshold, LABELS[1], LABELS[0]),
-                "operating_point": name,
-                "threshold": threshold,
-                "model": self._registered.get("model_name"),
-                "version": self._registered.get("model_version"),
-            }
+        found = pd.DataFrame(map(asdict, reader.read(np.stack(films))))
+        return found.assign(
+            operating_point=name,
+            threshold=reader.threshold,
+            model=self._name,
+            version=self._version,
         )
 
     def _fit(self, film: str | Gray) -> Gray:
         if not isinstance(film, str):
-            return self._scorer.fit_to_size(film)
+            return self._reader.scorer.fit_to_size(film)
         try:
-            data = base64.b64decode(film, validate=True)
-            size_px = self._limits.image_size_px
-            decoded = decode(data, self._limits.max_pixels, self._limits.min_side_px, size_px)
+            return self._reader.admit(base64.b64decode(film, validate=True))
         except (binascii.Error, ImageError) as error:
             raise MlflowException.invalid_parameter_value(f"No film: {error}.") from error
-        return decoded.squared(size_px)
 
 
 def _films(cell: Any) -> list[str | Gray]:

@@ -93,9 +93,11 @@ def small_bundle(
     reference = Reference.of(
         describe(films[train], [96] * 200, [80] * 200),
         features[train],
+        describe(films[val], [96] * 300, [80] * 300),
         features[val],
         probabilities,
         (probabilities > middle).astype(np.int64),
+        np.arange(300),
     )
     points = {
         "reading_aid": OperatingPoint(middle, middle, middle),

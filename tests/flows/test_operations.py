@@ -7,6 +7,7 @@ whose graph is cut after the training of one small cell. The tests go on from on
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,8 @@ EVERY_S = 40
 PATIENCE_S = 600  # on a machine that does much else
 CELL = "train@test_efficientnet-full"
 STAGES = ["ingest", "validate", "dedup", "split", "augment", CELL]
+NUM_EPOCHS = 30
+MOTO = Path(sys.executable).with_name("moto_server")
 SMALL = [
     "validate.image_size_px=32",
     "split.val_per_class=10",
@@ -36,7 +39,7 @@ SMALL = [
     "train.models=[test_efficientnet]",
     "train.strategies=[full]",
     "train.weights=none",
-    "train.full.epochs=30",
+    f"train.full.epochs={NUM_EPOCHS}",
 ]
 
 
@@ -171,7 +174,7 @@ def team(project: Path, environment: dict[str, str]) -> Iterator[Team]:
         "PNEUMO_ON_FAILURE": f"tee --append {database}/alarm > /dev/null",
     }
     s3 = subprocess.Popen(
-        [Path(sys.executable).with_name("moto_server"), "-p", str(ports["S3_PORT"])],
+        [MOTO, "-p", str(ports["S3_PORT"])],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -264,3 +267,41 @@ def test_a_run_killed_with_its_worker_is_reported_and_blocks_nothing(team: Team)
     for lock in (team.project / "var" / "locks").glob("*.lock"):
         FileLock(lock).acquire(blocking=False).lock.release()
     assert team.ask("/v2/concurrency_limits/filter", limit=10) == []
+
+
+def test_a_run_outlives_its_servers(team: Team) -> None:
+    """Prefect's server killed and PostgreSQL crashed while a cell trains: no gap, the same end."""
+    trained = team.locked()[CELL]["outs"]
+    team.forget_training()
+    run = team.start_run()
+    team.wait_for_training()
+    team.process_of("prefect server").kill()
+    team.process_of("bin/postgres").send_signal(signal.SIGQUIT)
+    assert team.end_of(run)["type"] == "COMPLETED"
+    assert team.locked()[CELL]["outs"] == trained
+    import mlflow
+
+    client = mlflow.MlflowClient(team.mlflow)
+    (experiment,) = client.search_experiments(filter_string="name = 'pneumo'")
+    last = client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])[0]
+    curve = client.get_metric_history(last.info.run_id, "val_auroc")
+    assert [point.step for point in curve] == list(range(1, NUM_EPOCHS + 1))
+    assert last.info.status == "FINISHED"
+
+
+def test_a_source_that_does_not_answer_is_asked_again(team: Team) -> None:
+    """An S3 store that is there some seconds late; what it then holds is no film, for good."""
+    (port,) = free_ports("late").values()
+    source = {"kind": "s3", "bucket": "films", "endpoint_url": f"http://127.0.0.1:{port}"}
+    (team.project / "sources" / "late.yaml").write_text(yaml.safe_dump(source))
+    params = team.project / "params.yaml"
+    params.write_text(params.read_text().replace("sources/phantom.yaml", "sources/late.yaml"))
+    run = team.start_run()
+    wait_until(lambda: "AwaitingRetry" in {each["state"]["name"] for each in team.task_runs(run)})
+    with subprocess.Popen([MOTO, "-p", str(port)], stderr=subprocess.DEVNULL) as late:
+        end = team.end_of(run)
+        late.kill()
+    assert end["type"] == "FAILED"
+    assert "NoSuchBucket" in end["message"]
+    (ingest,) = (each for each in team.task_runs(run) if each["name"] == "ingest")
+    assert ingest["run_count"] == 2

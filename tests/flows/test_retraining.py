@@ -246,7 +246,7 @@ def test_promotion_adds_the_decision_to_the_branch(
     tip = branches(actions.origin)["retrain-1-1"]
     assert git("rev-parse", f"{tip}^", cwd=actions.origin) == retrained.outputs["commit"]
     assert "ledger/promotions.jsonl" in git("ls-tree", "-r", "--name-only", tip, cwd=actions.origin)
-    assert re.search(r"as champion: \*\*(promoted|refused)\*\*", promoted.summary)
+    assert re.search(r"- champion: .*, \*\*(promoted|refused)\*\*", promoted.summary)
 
 
 def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(

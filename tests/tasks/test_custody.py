@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pneumo_core.bundle import CHECKED
 from pneumo_core.errors import BundleError, PromotionError
 from tasks import custody, ledger, places, registry, tracking
 
@@ -36,8 +37,7 @@ def in_registry(version: str) -> Path:
 
 def sign(bundle: Path) -> str:
     """Consistent checksums for whatever is in the bundle; gives its new identity."""
-    names = ("bundle.json", "weights.safetensors")
-    sums = {name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in names}
+    sums = {name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in CHECKED}
     (bundle / "checksums.json").write_text(json.dumps(sums))
     return hashlib.sha256((bundle / "checksums.json").read_bytes()).hexdigest()
 
@@ -238,7 +238,7 @@ def test_champion_of_another_bundle_format_stays_and_the_reason_is_told(project:
     from tasks.promote import scored
 
     bundle = in_registry("2") / "bundle"
-    content = json.loads((bundle / "bundle.json").read_text()) | {"format_version": 2}
+    content = json.loads((bundle / "bundle.json").read_text()) | {"format_version": 3}
     (bundle / "bundle.json").write_text(json.dumps(content))
     tracking.connect().set_model_version_tag("pneumo", "2", "bundle_sha256", sign(bundle))
     settings = params.load(project / "params.yaml").promote
@@ -246,7 +246,7 @@ def test_champion_of_another_bundle_format_stays_and_the_reason_is_told(project:
     found = scored(registry.find_champion("pneumo", "champion"), policy)
     assert found is not None
     assert found.reading is None
-    assert "bundle format 2, this code reads 1" in str(found.obstacle)
+    assert "bundle format 3, this code reads 2" in str(found.obstacle)
 
 
 def test_registry_out_of_reach_is_not_an_empty_one(

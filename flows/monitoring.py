@@ -12,6 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import Completed
 
+from flows import alarm
 from pneumo_core import params as all_params
 from pneumo_core.drift import Findings
 from pneumo_core.errors import PipelineError
@@ -22,7 +23,7 @@ RETRAIN = "pneumo/retrain"  # flow and deployment, as in prefect.yaml
 BY_HAND = "dvc repro --force --single-item ingest && pneumo run"
 
 
-@flow
+@flow(on_failure=[alarm.tell], on_crashed=[alarm.tell])
 def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
     """Holds new films against the training data of the model in use.
 

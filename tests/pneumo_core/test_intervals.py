@@ -91,7 +91,8 @@ def _rounded(figure: Figure) -> tuple[float, float, float]:
 
 def _twice(scores: Scores) -> Scores:
     """Every film a second time, of the same patient."""
-    return Scores(*(np.repeat(part, 2) for part in vars(scores).values()))
+    parts = scores.labels, scores.probabilities, scores.patient_keys
+    return Scores(*(np.repeat(part, 2) for part in parts))
 
 
 @pytest.mark.parametrize("seed", range(4, 40, 4))

@@ -40,10 +40,10 @@ check: install ## Format, lint, types, layers
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: check ## Everything that must hold
-	python -m pytest -n $(WORKERS) --dist loadfile
+	python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: check ## The tests that need no whole project and no server
-	python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # What .github/workflows/retrain.yml does, step by step.
 retrain: install ## Fetch what was computed before, run what is stale, store it; nobody is promoted

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from prefect.client.schemas import State
 from prefect.client.schemas.objects import TaskRun
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import alarm, artifacts, dead_runs, params_file
@@ -101,12 +102,19 @@ def _run(stale: dict[str, set[str]], ingest_again: bool) -> State[None]:
             raise
     states = {stage: future.state for stage, future in futures.items()}
     artifacts.show_stages(states)
-    failed = [state.message for state in states.values() if state.is_failed()]
-    if failed:
-        return Failed(message=" ".join(map(str, failed)))
-    if "promote" in stale:
+    end = end_of(list(states.values()))
+    if end.is_completed() and "promote" in stale:
         artifacts.show_result()
-    return Completed(message=f"{len(states)} stages run")
+    return end
+
+
+def end_of(stages: Sequence[State[Any]]) -> State[None]:
+    """The run's own end: a stage whose process was told to go has not failed, and is not done."""
+    wrong = [state for state in stages if state.is_failed() or state.is_crashed()]
+    if wrong:
+        end = Crashed if any(state.is_crashed() for state in wrong) else Failed
+        return end(message=" ".join(str(state.message) for state in wrong))
+    return Completed(message=f"{len(stages)} stages run")
 
 
 def run(promote: bool = True) -> None:

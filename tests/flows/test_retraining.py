@@ -195,7 +195,8 @@ def branches(origin: Path) -> dict[str, str]:
 def num_versions(actions: Actions) -> int:
     from mlflow import MlflowClient
 
-    client = MlflowClient(actions.settings["vars"]["MLFLOW_TRACKING_URI"])
+    uri = actions.settings["vars"]["MLFLOW_TRACKING_URI"]
+    client = MlflowClient(uri, registry_uri=uri)  # and not what another test left as the default
     return len(client.search_model_versions("name = 'pneumo'"))
 
 

@@ -29,10 +29,14 @@ class Model:
     def scorer(self) -> Scorer:
         return self.reader.scorer
 
-    def describe(self) -> str:
+    @property
+    def identity(self) -> str:
         role = f"@{self.alias}" if self.alias else ""
+        return f"{self.name}{role}, version {self.version}"
+
+    def describe(self) -> str:
         return (
-            f"Model {self.name}{role}, version {self.version}, {self.reader.operating_point} at "
+            f"Model {self.identity}, {self.reader.operating_point} at "
             f"{self.reader.threshold:.3f}. Research use only."
         )
 

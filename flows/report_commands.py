@@ -24,6 +24,6 @@ def report(
 
     model = load_model(bundle, alias)
     films = open_source(IngestParams(source=source))
-    metrics = report_source(model.scorer, films, source, split, out, model.where_from)
+    metrics = report_source(model.scorer, films, source, split, out, model.identity)
     print(model.describe())
     print(f"{metrics['n']} films of {split}: {out / PAGE_OF['en']}, {out / PAGE_OF['ko']}")

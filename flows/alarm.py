@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from typing import Any
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
@@ -15,12 +16,12 @@ COMMAND = "PNEUMO_ON_FAILURE"  # for a shell, which gets the line on its standar
 PATIENCE_S = 60
 
 
-def tell(flow: Flow, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]
+def tell(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """A hook of a flow: `on_failure`, `on_crashed`."""
     sound(flow.name, flow_run, state)
 
 
-def sound(flow_name: str, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]
+def sound(flow_name: str, flow_run: FlowRun, state: State[Any]) -> None:
     """An alarm that cannot be delivered is logged and stops nothing."""
     what = {
         "flow": flow_name,

@@ -41,7 +41,12 @@ def evaluate(
     if (source is None) == (predictions is None):
         raise EvaluationError("Give labelled films (--source) or a CSV (--predictions), not both.")
     settings = EvaluateParams(prevalences=tuple(prevalence)) if prevalence else EvaluateParams()
-    if source is not None:
+    if predictions is not None:
+        from pneumo_core.evaluation import evaluate_predictions
+        from pneumo_core.predictions import read_predictions
+
+        metrics = evaluate_predictions(out, read_predictions(predictions), settings)
+    else:
         from flows.models import load_model
         from pneumo_core.outside import evaluate_source
 
@@ -49,12 +54,6 @@ def evaluate(
         metrics = evaluate_source(model.scorer, _open(source), split, out, settings)
         print(model.describe())
         print(f"Files of {split}: {metrics['states']}")
-    else:
-        from pneumo_core.evaluation import evaluate_predictions
-        from pneumo_core.predictions import read_predictions
-
-        assert predictions is not None
-        metrics = evaluate_predictions(out, read_predictions(predictions), settings)
     _print_figures(metrics)
     print(f"Written to {out}")
 

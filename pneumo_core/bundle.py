@@ -5,7 +5,6 @@
 other three).
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import nn
 
 from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.compute import Normalisation
+from pneumo_core.digest import file_sha256
 from pneumo_core.errors import BundleError
 from pneumo_core.images import RESIZE_RULE
 from pneumo_core.manifest import LABELS
@@ -82,7 +82,7 @@ def save(
         (draft / WEIGHTS).write_bytes(weights.read_bytes())
         write_reference(draft / REFERENCE)
         write_json(draft / DESCRIPTION, description.model_dump(mode="json"))
-        write_json(draft / CHECKSUMS, {name: _sha256(draft / name) for name in CHECKED})
+        write_json(draft / CHECKSUMS, {name: file_sha256(draft / name) for name in CHECKED})
 
 
 def load(folder: Path) -> tuple[nn.Module, Description]:
@@ -110,7 +110,7 @@ def read_description(folder: Path) -> Description:
     try:
         expected = json.loads((folder / CHECKSUMS).read_text())
         for name in CHECKED:
-            if _sha256(folder / name) != expected[name]:
+            if file_sha256(folder / name) != expected[name]:
                 raise BundleError(f"{folder / name} was altered: its checksum does not match.")
         content = json.loads((folder / DESCRIPTION).read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -136,8 +136,4 @@ def write_weights(model: nn.Module, path: Path) -> None:
 
 def identity(folder: Path) -> str:
     """SHA-256 that stands for the whole bundle."""
-    return _sha256(folder / CHECKSUMS)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_sha256(folder / CHECKSUMS)

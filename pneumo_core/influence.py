@@ -10,6 +10,7 @@ from scipy.stats import t as student
 from pneumo_core.metrics import CONFIDENCE, Floats, Scores
 
 NO_VARIANCE = 1e-15  # below what rounding leaves
+BLOCK_SIZE = 1 << 22  # weights at a time, 32 MB
 
 Statistic = Callable[[Scores, float, Floats], Floats]  # of `metrics.py`
 
@@ -72,8 +73,13 @@ def jackknife(statistic: Statistic, scores: Scores, threshold: float) -> Influen
 
     So the class sizes stay as they are; each class needs two patients.
     """
-    left_KN = (np.arange(scores.patient_of.max() + 1)[:, None] != scores.patient_of).astype(float)
-    for films in (scores.ill, ~scores.ill):
-        left_KN[:, films] *= films.sum() / left_KN[:, films].sum(1, keepdims=True)
-    value = float(statistic(scores, threshold, np.ones((1, len(scores.labels))))[0])
-    return Influence(value, statistic(scores, threshold, left_KN) - value)
+    num_films, num_patients = len(scores.labels), scores.patient_of.max() + 1
+    without = []
+    for first in range(0, num_patients, block := max(1, BLOCK_SIZE // num_films)):
+        left_out = np.arange(first, min(first + block, num_patients))
+        left_KN = (left_out[:, None] != scores.patient_of).astype(float)
+        for films in (scores.ill, ~scores.ill):
+            left_KN[:, films] *= films.sum() / left_KN[:, films].sum(1, keepdims=True)
+        without.append(statistic(scores, threshold, left_KN))
+    value = float(statistic(scores, threshold, np.ones((1, num_films)))[0])
+    return Influence(value, np.concatenate(without) - value)

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from pneumo_core.digest import file_sha256
 from pneumo_core.errors import WeightsError
 from pneumo_core.params import Section
 
@@ -89,8 +90,3 @@ def find_faults(folder: Path) -> list[str]:
         if not path.is_file() or file_sha256(path) != expected[name]:
             faults.append(f"altered: {name}")
     return sorted(faults)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

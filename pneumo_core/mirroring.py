@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from pneumo_core.atomic import replacing_file, write_json
-from pneumo_core.mirror import INDEX, Entry, Index, file_sha256, read_index
+from pneumo_core.digest import file_sha256
+from pneumo_core.mirror import INDEX, Entry, Index, read_index
 from pneumo_core.weights import PACKAGED, load_pretrained, state_sha256
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pneumo_core.atomic import replacing_file, write_text
+from pneumo_core.digest import file_sha256
 from pneumo_core.errors import DataError
 from pneumo_core.images import Gray, Images
 
@@ -94,7 +95,7 @@ class PackedImages:
         for shard in self.shards:
             name, num_rows, sha = shard
             start, end = end, end + num_rows
-            if (self.folder / name).is_file() and _sha256(self.folder / name) == sha:
+            if (self.folder / name).is_file() and file_sha256(self.folder / name) == sha:
                 shards.append(shard)
                 rows += range(start, end)
         keys, notes = ([of_row[row] for row in rows] for of_row in (self.keys, self.notes))
@@ -188,8 +189,3 @@ def code_sha256(*modules: str) -> str:
     for module in modules:
         digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

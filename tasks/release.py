@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pneumo_core import bundle
+from pneumo_core.digest import file_sha256
 from pneumo_core.errors import ReleaseError
 from tasks import dvc_graph, ledger, places
 from tasks.buckets import Folder
@@ -123,7 +124,7 @@ def _manifest(name: str, version: str, bundle_sha256: str, files: dict[str, Path
         "name": name,
         "version": version,
         "bundle_sha256": bundle_sha256,
-        "files": {file: _sha256(path) for file, path in files.items()},
+        "files": {file: file_sha256(path) for file, path in files.items()},
     }
     return json.dumps(content, indent=2).encode() + b"\n"
 
@@ -148,8 +149,3 @@ def _noted(place: Folder) -> str | None:
     entries = ledger.read(places.RELEASE_LEDGER)
     of_place = [each for each in entries if each["address"] == place.address]
     return str(of_place[-1]["manifest_sha256"]) if of_place else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,14 +3,20 @@
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from tasks import quiet
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
 DX_IMAGE = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -26,6 +32,12 @@ PARTS = (
     "tasks",
     "pneumo_core",
 )
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET_BROWSER = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 SLOW = {"make_project", "archive", "team"}  # fixtures that mean whole projects, data or servers
 
@@ -45,6 +57,39 @@ def archive() -> Path:
     if not path.is_file():
         pytest.skip("the public archive is not on this machine")
     return path
+
+
+@pytest.fixture(scope="module")  # one that stays open would leave its event loop to other tests
+def browser() -> Iterator["Browser"]:
+    if not CHROMIUM.is_file():
+        pytest.skip("Debian's chromium is not on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET_BROWSER)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[[type[BaseHTTPRequestHandler]], AbstractContextManager[str]]:
+    """A web server on loopback, by its address, while the context lasts."""
+
+    @contextmanager
+    def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        server.handle_error = lambda *_: None  # a client that gave up
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    return serve
 
 
 @pytest.fixture(scope="session")

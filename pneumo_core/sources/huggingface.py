@@ -5,7 +5,6 @@ many others and a second cache of the same bytes. A token, where one is needed, 
 hub's own places (`HF_TOKEN`, `hf auth login`), and what is fetched stays in its cache (`HF_HOME`).
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from pneumo_core.digest import file_sha256
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.facts import KERMANY_HUGGING_FACE, DataSet
@@ -72,9 +72,7 @@ class HuggingFaceSource:
         return KERMANY_HUGGING_FACE if known else None
 
     def _rows(self, path: Path) -> Iterator[ImageRow]:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return read_rows(path, self.cache / f"{digest}.arrow", self.wanted.labels)
+        return read_rows(path, self.cache / f"{file_sha256(path)}.arrow", self.wanted.labels)
 
     def _download(self) -> Path:
         from huggingface_hub import snapshot_download

@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
-from pneumo_core import metrics
+from pneumo_core import influence, metrics
 from pneumo_core.influence import jackknife, of_auroc
 from pneumo_core.intervals import auroc, ece, figures, shares
 from pneumo_core.metrics import Confusion, Figure, Scores, confusion, patient_weights
@@ -204,3 +204,14 @@ def test_figures_repeat_with_the_seed(random_scores: MakeScores) -> None:
     first, again, other = (figures(scores, THRESHOLD, 300, seed) for seed in (3, 3, 4))
     assert first == again
     assert first != other
+
+
+def test_figures_do_not_depend_on_how_many_patients_are_left_out_at_a_time(
+    random_scores: MakeScores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = random_scores(5)
+    whole = jackknife(metrics.brier, scores, THRESHOLD)
+    monkeypatch.setattr(influence, "BLOCK_SIZE", 3 * len(scores.labels))
+    assert jackknife(metrics.brier, scores, THRESHOLD).by_patient.tolist() == pytest.approx(
+        whole.by_patient.tolist()
+    )

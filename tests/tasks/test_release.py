@@ -2,10 +2,9 @@
 
 import http.client
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,25 +64,13 @@ class FailingStore:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # a client that gave up
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> "FailingStore":
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.handler = Handler
 
 
 @pytest.fixture
-def store(endpoint: str) -> Iterator[FailingStore]:
-    with FailingStore(endpoint) as failing:
+def store(endpoint: str, served: Callable[..., Any]) -> Iterator[FailingStore]:
+    failing = FailingStore(endpoint)
+    with served(failing.handler) as failing.url:
         yield failing
 
 

@@ -1,6 +1,6 @@
 """What a run shows beside its log on Prefect's page: progress, stages, result, links."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -22,7 +22,9 @@ class Progress:
 
     def __init__(self, num_stages: int) -> None:
         self._num_stages, self._num_ended = num_stages, 0
-        self._artifact: UUID = create_progress_artifact(0, key="progress")
+        self._artifact = cast(
+            UUID, create_progress_artifact(0, key="progress")
+        )  # no coroutine here
 
     def another(self) -> None:
         self._num_ended += 1
@@ -51,5 +53,5 @@ def _mlflow_run() -> str:
     (version,) = client.search_model_versions(
         f"name = '{name}'", order_by=["version_number DESC"], max_results=1
     )
-    experiment = client.get_run(version.run_id).info.experiment_id
+    experiment = client.get_run(str(version.run_id)).info.experiment_id
     return f"{tracking.uri()}/#/experiments/{experiment}/runs/{version.run_id}"

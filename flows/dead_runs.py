@@ -6,9 +6,11 @@ its name here before and did not take it away is dead.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas import State
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
@@ -42,7 +44,7 @@ def _report(client: SyncPrefectClient, flow_name: str, run_id: UUID) -> None:
         return
     if run.state is None or run.state.is_final():
         return
-    crashed = Crashed(message=KILLED)
+    crashed: State[Any] = Crashed(message=KILLED)
     its_tasks = client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
     )

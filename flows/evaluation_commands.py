@@ -38,15 +38,13 @@ def evaluate(
     """Measure a model on labelled films, or anybody's predictions, without the pipeline."""
     from pneumo_core.params import EvaluateParams
 
-    if (source is None) == (predictions is None):
-        raise EvaluationError("Give labelled films (--source) or a CSV (--predictions), not both.")
     settings = EvaluateParams(prevalences=tuple(prevalence)) if prevalence else EvaluateParams()
-    if predictions is not None:
+    if predictions is not None and source is None:
         from pneumo_core.evaluation import evaluate_predictions
         from pneumo_core.predictions import read_predictions
 
         metrics = evaluate_predictions(out, read_predictions(predictions), settings)
-    else:
+    elif source is not None and predictions is None:
         from flows.models import load_model
         from pneumo_core.outside import evaluate_source
 
@@ -54,6 +52,8 @@ def evaluate(
         metrics = evaluate_source(model.scorer, _open(source), split, out, settings)
         print(model.describe())
         print(f"Files of {split}: {metrics['states']}")
+    else:
+        raise EvaluationError("Give labelled films (--source) or a CSV (--predictions), not both.")
     _print_figures(metrics)
     print(f"Written to {out}")
 

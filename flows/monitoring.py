@@ -3,10 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import cast
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas import State
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
@@ -71,4 +73,4 @@ def call_for_training(findings: Findings) -> str:
         raise PipelineError(
             f"The Prefect server has no deployment {RETRAIN}: prefect deploy --all."
         ) from error
-    return f"Training started as {run.name}."
+    return f"Training started as {cast(FlowRun, run).name}."  # no coroutine here

@@ -22,7 +22,7 @@ from tasks.preflight import require_remote
 from tasks.project_lock import hold_project
 
 NAME = "pneumo"
-RETRY_AFTER_S = [5, 30, 120]
+RETRY_AFTER_S = [5.0, 30.0, 120.0]
 UNAVAILABLE = "Unavailable"
 
 Profile = Literal["phantom", "archive-cpu", "study", "best"]
@@ -87,7 +87,8 @@ def _run(stale: dict[str, set[str]], ingest_again: bool) -> State[None]:
         get_run_logger().warning("The results will stay here: %s", error)
     progress = artifacts.Progress(len(stale))
     futures: dict[str, PrefectFuture[Any]] = {}
-    with ThreadPoolTaskRunner(max_workers=num_slots()) as runner:
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=num_slots())
+    with runner:
         for stage, needs in stale.items():
             before = [futures[need] for need in sorted(needs)]
             force = ingest_again and stage == dvc_graph.INGEST

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -32,7 +33,7 @@ def run(params: AuditParams) -> None:
     winner = pd.read_csv(places.LEADERBOARD)["cell"].iloc[0]
     of_winner = audit_winner(*_cell(places.EVALUATED / winner), val, images, params)
     write_json(places.WINNER_AUDIT, {"cell": winner} | of_winner)
-    found = {"lint": asdict(lint(copies, augment))}
+    found: dict[str, Any] = {"lint": asdict(lint(copies, augment))}
     found |= {subject: [check.as_dict() for check in each] for subject, each in checks.items()}
     write_json(places.AUDIT, found)
     for subject, each in checks.items():

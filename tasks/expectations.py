@@ -19,10 +19,11 @@ MAX_ROWS_NAMED = 20
 def check(table: pd.DataFrame, params: ValidateParams, data_docs: Path) -> dict[str, Any]:
     """`success`, `broken` (a sentence each, with the rows), and every expectation's outcome."""
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     context.add_data_docs_site(
         "local",
         {

@@ -87,5 +87,5 @@ def _example(size_px: int) -> list[dict[str, str]]:
 def _core_requirements() -> list[str]:
     """What the core needs, as it is installed here."""
     needs = [need for need in requires("pneumo") or () if "extra ==" not in need]
-    names = [re.match(r"[\w.-]+", need)[0] for need in needs]
+    names = [re.findall(r"[\w.-]+", need)[0] for need in needs]
     return [f"{name}=={version(name)}" for name in names]

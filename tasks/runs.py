@@ -62,10 +62,9 @@ class Subject:
 
 def find(client: "MlflowClient", tags: dict[str, str], condition: str = "") -> str | None:
     """The newest run that bears these tags."""
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     wanted = [f"tags.{key} = '{value}'" for key, value in tags.items()]
     runs = client.search_runs(
-        [experiment.experiment_id],
+        [tracking.experiment_id(client)],
         " and ".join([*wanted, *filter(None, [condition])]),
         max_results=1,
         order_by=["start_time DESC"],
@@ -76,11 +75,10 @@ def find(client: "MlflowClient", tags: dict[str, str], condition: str = "") -> s
 def begin(client: "MlflowClient", subject: Subject, parent: str | None = None) -> str:
     from mlflow.entities import Param
 
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     tags = subject.tags() | provenance.data_versions() | provenance.tags()
     if parent is not None:
         tags[PARENT] = parent
-    run = client.create_run(experiment.experiment_id, run_name=subject.name, tags=tags)
+    run = client.create_run(tracking.experiment_id(client), run_name=subject.name, tags=tags)
     run_id = str(run.info.run_id)
     params = [Param(name, str(value)) for name, value in subject.params.items()]
     client.log_batch(run_id, params=params)

@@ -36,6 +36,20 @@ def connect() -> "MlflowClient":
     return client
 
 
+def experiment_id(client: "MlflowClient") -> str:
+    """Of the experiment that `connect` made sure of.
+
+    Raises:
+        MlflowException: somebody took it away since.
+    """
+    from mlflow import MlflowException
+
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        raise MlflowException(f"The experiment {EXPERIMENT} is gone.")
+    return str(experiment.experiment_id)
+
+
 def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or _embedded_uri()
 

@@ -22,9 +22,7 @@ class Progress:
 
     def __init__(self, num_stages: int) -> None:
         self._num_stages, self._num_ended = num_stages, 0
-        self._artifact = cast(
-            UUID, create_progress_artifact(0, key="progress")
-        )  # no coroutine here
+        self._artifact = cast(UUID, create_progress_artifact(0, key="progress"))
 
     def another(self) -> None:
         self._num_ended += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 from pneumo_core import bundle, manifest
@@ -88,6 +89,7 @@ class World:
 def settle(
     folder: Path, known: list[SourceFile], later: list[SourceFile], architecture: str, size_px: int
 ) -> World:
+    torch.manual_seed(0)
     model, pretrained = create_model(architecture, "auto" if "lite0" in architecture else "none", 2)
     description = Description(
         name=architecture,

@@ -39,7 +39,8 @@ QUIET_BROWSER = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
-SLOW = {"make_project", "archive", "team"}  # fixtures that mean whole projects, data or servers
+# What means whole projects, data, servers or browsers
+SLOW = {"make_project", "archive", "team", "endpoint", "browser", "empty_store"}
 
 quiet.apply()
 

@@ -35,6 +35,7 @@ def test_readme_make_targets_exist() -> None:
     assert set(re.findall(r"make (\w+)", README)) <= targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_profile_gives_valid_parameters(path: Path, tmp_path: Path) -> None:
     for name in ("params.yaml", "profiles", "sources"):

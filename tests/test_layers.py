@@ -71,6 +71,7 @@ def test_every_section_is_a_stage_but_that_of_the_command_monitor() -> None:
     assert STAGES.keys() <= sections
 
 
+@pytest.mark.slow
 def test_core_runs_where_only_the_base_dependencies_are() -> None:
     """Every module of the core imports with the optional packages made impossible to import."""
     code = f"""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import httpx
 import psutil
 import pytest
 import yaml
+from filelock import FileLock
 
 from flows import local_postgres
 from pneumo_core.errors import PipelineError
@@ -36,6 +38,7 @@ VALUES = (
     "train.frozen.epochs=5",
     "augment.size_per_class=100",
     "evaluate.min_screening_sensitivity=0.8",
+    "evaluate.num_draws=200",
     "audit.num_copies=100",
     "audit.num_corrupted_films=20",
     "audit.num_explained_films=20",
@@ -46,17 +49,43 @@ VALUES = (
 
 
 @pytest.fixture(scope="session")
+def make_small_project(make_project: Callable[[], Path]) -> Callable[[], Path]:
+    """Makes a project of one cell which takes seconds, and can bear both roles."""
+    from flows import params_file
+
+    def make() -> Path:
+        project = make_project()
+        for path in (project / "mlflow" / "phantom").glob("*.yaml"):
+            path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | LOW))
+        with contextlib.chdir(project):
+            params_file.rewrite(None, list(VALUES))
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def trained(
-    make_project: Callable[[], Path], run: Callable[..., subprocess.CompletedProcess[str]]
+    make_small_project: Callable[[], Path],
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """Its only cell bears both roles. Leave results, registry and ledger as they are."""
-    project = make_project()
-    for path in (project / "mlflow" / "phantom").glob("*.yaml"):
-        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | LOW))
-    sets = [part for value in VALUES for part in ("--set", value)]
-    result = run("pneumo", "run", *sets, cwd=project)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return project
+    """One that has run, its cell in both roles. Leave results, registry and ledger as they are.
+
+    It runs once for all of pytest's workers; each has a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    original = common / "trained"
+    with FileLock(common / "trained.lock"):
+        if not original.exists():
+            project = make_small_project()
+            result = run("pneumo", "run", cwd=project)
+            assert result.returncode == 0, result.stdout + result.stderr
+            original.symlink_to(project)
+    mine = tmp_path_factory.mktemp("trained") / "project"
+    shutil.copytree(original, mine, symlinks=True)
+    return mine
 
 
 class Team:

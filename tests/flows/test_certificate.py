@@ -11,6 +11,8 @@ import pytest
 from pneumo_core.patients import identify
 from pneumo_core.sources.phantom import PhantomSource
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
 

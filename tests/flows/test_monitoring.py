@@ -21,7 +21,10 @@ from pneumo_core.errors import PipelineError
 from pneumo_core.params import MonitorParams
 
 # Prefect's clients leave sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

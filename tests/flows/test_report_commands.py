@@ -11,6 +11,8 @@ from flows.cli import app
 from pneumo_core.errors import BundleError, EvaluationError
 from pneumo_core.sources.phantom import PhantomParams, PhantomSource, PhantomSplit
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def model(small_bundle: Path, tmp_path: Path) -> Path:

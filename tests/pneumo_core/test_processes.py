@@ -18,6 +18,8 @@ from pneumo_core.params import Strategy, TrainParams
 from pneumo_core.processes import Processes
 from pneumo_core.training import Cell, LabelledFilms, train
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 SCRIPT = """

@@ -151,6 +151,7 @@ def test_written_and_read_from_a_bundle_it_is_the_same(
         Reference.of_bundle(folder)
 
 
+@pytest.mark.slow
 def test_same_reference_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"

@@ -32,6 +32,8 @@ from pneumo_core.params import AuditParams
 from pneumo_core.shortcuts import Check, Cohort, Score
 from pneumo_core.sources.phantom_film import draw_film
 
+pytestmark = pytest.mark.slow
+
 LIMITS = AuditParams(num_draws=500)
 SIZE_PX, CELL_PX = 64, 4
 

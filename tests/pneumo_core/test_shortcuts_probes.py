@@ -15,6 +15,8 @@ from pneumo_core.params import AuditParams
 from pneumo_core.shortcut_probes import augmented_gain, exchange_probe, metadata_baseline
 from pneumo_core.shortcuts import Check, Cohort
 
+pytestmark = pytest.mark.slow
+
 LIMITS = AuditParams(num_draws=300)
 NUM_FILMS = 240
 

@@ -17,6 +17,9 @@ from pneumo_core.plain_loop import Job, plain_steps, timm_steps
 from pneumo_core.throughput import Row, benchmark
 from pneumo_core.throughput_figures import as_markdown, chart
 
+# A DataLoader's worker that is stopped while it reads may say so when its loader is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SMALL = "test_efficientnet"
 FIRST_KEYS = [
     *("model", "strategy", "image_size", "batch", "device"),

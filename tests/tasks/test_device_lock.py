@@ -9,6 +9,8 @@ import pytest
 
 from tasks.device_lock import own_device
 
+pytestmark = pytest.mark.slow
+
 HOLD = (
     "from tasks.device_lock import own_device\n"
     "with own_device():\n"

@@ -9,6 +9,8 @@ from pneumo_core import manifest
 from pneumo_core.params import ValidateParams
 from tasks import expectations
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table() -> pd.DataFrame:

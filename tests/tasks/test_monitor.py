@@ -27,6 +27,8 @@ from pneumo_core.sources.phantom import PhantomParams, PhantomSource, PhantomSpl
 from pneumo_core.weights import create_model
 from tasks import monitor, places
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 Change = Callable[[Image.Image], bytes]
 

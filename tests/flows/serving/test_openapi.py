@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import positive_data_acceptance
 
+pytestmark = pytest.mark.slow
+
 # Whether bytes are a film is nothing that a schema can say.
 NOT_OURS: list[Any] = [positive_data_acceptance]
 

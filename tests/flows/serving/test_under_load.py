@@ -12,6 +12,8 @@ import pytest
 
 from flows.models import Model
 
+pytestmark = pytest.mark.slow
+
 NUM_REQUESTS, NUM_CLIENTS, BROKEN_SHARE = 1000, 16, 0.05
 
 

@@ -206,5 +206,6 @@ def test_print_has_no_controls_and_cuts_no_table(opened: Page, tmp_path: Path) -
     assert (tmp_path / "report.pdf").stat().st_size > 50_000
 
 
+@pytest.mark.slow
 def test_twelve_models_stay_under_fifteen_megabytes(pages: Path) -> None:
     assert all(path.stat().st_size < 15e6 for path in pages.glob("*.html"))

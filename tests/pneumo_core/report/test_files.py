@@ -14,6 +14,8 @@ from pneumo_core.report.data import count_films
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.words import LANGUAGES, Words
 
+pytestmark = pytest.mark.slow
+
 PAGES = ("index.html", "index.ko.html")
 
 

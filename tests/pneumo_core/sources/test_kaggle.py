@@ -13,6 +13,8 @@ from pneumo_core import manifest, raw
 from pneumo_core.errors import SourceError
 from pneumo_core.sources import Source, facts
 
+pytestmark = pytest.mark.slow
+
 Describe = Callable[..., Source]
 
 SERVICE = "/v1/datasets.DatasetApiService"

@@ -33,7 +33,7 @@ def read_predictions(path: Path) -> Predictions:
     """
     text = dict.fromkeys(("label", "patient_key", "image_id", "subtype"), str)
     try:
-        table = pd.read_csv(path, dtype=text, float_precision="round_trip")
+        table = pd.read_csv(path, dtype=text)
     except (OSError, ValueError) as error:  # ValueError: neither UTF-8 nor CSV
         raise EvaluationError(f"{path} cannot be read as a CSV: {error}") from error
     missing = [column for column in ("label", "probability") if column not in table]

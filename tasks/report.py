@@ -77,7 +77,7 @@ def _cell(name: str) -> CellFindings:
     return CellFindings(
         description=bundle.read_description(folder / places.BUNDLE),
         test=json.loads((folder / "test" / "metrics.json").read_text()),
-        predictions=pd.read_csv(folder / "test" / "predictions.csv", float_precision="round_trip"),
+        predictions=pd.read_csv(folder / "test" / "predictions.csv"),
         val=json.loads((folder / "val" / "metrics.json").read_text()),
         history=pd.read_csv(places.TRAINED / name / places.HISTORY),
     )

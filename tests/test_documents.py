@@ -12,27 +12,40 @@ from flows.cli import app
 from pneumo_core import params
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+PATHS = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(PATHS)}
+ALL = "\n".join(PAGES.values())
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback}
 GROUPS = {group.name: group.typer_instance for group in app.registered_groups}
 
 
-def test_readme_names_every_command_and_no_other() -> None:
-    named = set(re.findall(r"pneumo (\w+)", README)) - {"is", "pipeline"}
+def test_pages_name_every_command_and_no_other() -> None:
+    named = set(re.findall(r"pneumo ([a-z]+)", ALL)) - {"is", "pipeline"}
     assert named >= COMMANDS | GROUPS.keys()
     assert named <= COMMANDS | GROUPS.keys() | {"stage"}
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_readme_names_every_command_of_a_group_and_no_other(group: str) -> None:
-    named = set(re.findall(rf"pneumo {group} (\w[\w-]*)", README))
+def test_pages_name_every_command_of_a_group_and_no_other(group: str) -> None:
+    named = set(re.findall(rf"pneumo {group} ([a-z][a-z-]*)", ALL))
     assert named == {command.name for command in GROUPS[group].registered_commands}
 
 
-def test_readme_make_targets_exist() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"make (\w+)", README)) <= targets
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        target, _, heading = link.partition("#")
+        assert (folder / target).exists(), link
+        if heading:
+            text = (folder / target).read_text().lower()
+            assert f"## {heading.replace('-', ' ')}" in text, link
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([\w-]+)", ALL, re.MULTILINE)) <= targets
 
 
 @pytest.mark.slow
@@ -54,9 +67,9 @@ def test_the_default_parameters_are_the_phantom_profile() -> None:
     assert yaml.safe_load((ROOT / "params.yaml").read_text()) == yaml.safe_load(phantom)
 
 
-def test_readme_keys_are_parameters() -> None:
+def test_keys_in_pages_are_parameters() -> None:
     known = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for section, key in re.findall(r"(?<![/\w])(\w+)\.(\w+)(?==|`)", README):
+    for section, key in re.findall(r"(?<![/\w])(\w+)\.(\w+)(?==|`)", ALL):
         if section in known:
             assert key in known[section]
 

@@ -1,0 +1,89 @@
+"""Every command in the pages' blocks is run: here, or by the test that is named."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+RUN_BY = {
+    "make": "test_documents.py::test_make_targets_exist",  # CI itself runs `make test`
+    "make run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
+    "dvc repro": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
+    "dvc pu": "flows/test_remote.py::test_s3_needs_nothing_but_a_url_and_the_environment",
+    "pneumo run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
+    "pneumo run --profile": "test_documents.py::test_every_profile_gives_valid_parameters",
+    "pneumo run --set train.weights": "pneumo_core/test_mirror.py::"
+    "test_mirror_of_the_package_gives_the_same_logits_and_normalisation",
+    "pneumo weights": "flows/test_weights_commands.py::test_fetched_folder_is_verified",
+    "pneumo benchmark": "flows/test_benchmark.py::test_benchmark_needs_no_data_and_no_stage",
+    "pneumo augment compare": "flows/test_augment_compare.py::"
+    "test_all_recipes_are_compared_and_test_is_never_opened",
+    "pneumo registry rollback": "tasks/test_custody.py::"
+    "test_rollback_gives_the_role_back_and_writes_it_down",
+    "pneumo release": "flows/test_release_commands.py::"
+    "test_champion_is_released_checked_and_found_altered",
+    "pneumo monitor": "flows/test_monitoring.py::test_what_cron_gets",
+    "pneumo serve": "flows/serving/test_following.py::"
+    "test_role_of_a_real_registry_is_served_at_its_operating_point",
+    "curl --form": "flows/serving/test_page.py::test_dropped_film_is_read_and_explained",
+    "mlflow models serve": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",
+    "curl http": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",
+    "export": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",
+}
+
+
+def _commands() -> list[str]:
+    blocks = [
+        block
+        for page in PAGES
+        for block in re.findall(r"^ *```sh\n(.*?)^ *```", page.read_text(), re.M | re.S)
+    ]
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return sorted({re.sub(" +", " ", line.partition(" #")[0]).strip() for line in lines} - {""})
+
+
+def _run_by(command: str) -> str | None:
+    """The test of the longest beginning that fits."""
+    fitting = [begin for begin in RUN_BY if command.startswith(begin)]
+    return RUN_BY[max(fitting, key=len)] if fitting else None
+
+
+HERE = [command for command in _commands() if _run_by(command) is None]
+
+
+def test_the_tests_that_are_named_are_there() -> None:
+    assert len(_commands()) > 20
+    for begin, name in RUN_BY.items():
+        assert any(command.startswith(begin) for command in _commands()), begin
+        path, _, test = name.partition("::")
+        assert f"def {test}(" in (ROOT / "tests" / path).read_text()
+
+
+@pytest.fixture(scope="module")
+def place(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has run, with what the pages' commands name."""
+    project = tmp_path_factory.mktemp("reader") / "project"
+    shutil.copytree(trained, project, symlinks=True)
+    shutil.copy(next((project / "results/ingest/raw/test/PNEUMONIA").iterdir()), project)
+    next(project.glob("*.jpeg")).rename(project / "film.jpeg")
+    (project / "PATH").symlink_to(project / "results/ingest/raw")
+    (cell,) = (project / "results/evaluate/cells").iterdir()
+    for name in ("A", "B", "FILE.csv"):
+        (project / name).symlink_to(cell / "test" / "predictions.csv")
+    return project
+
+
+@pytest.mark.parametrize("command", HERE)
+def test_command_ends_well(command: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    program, *arguments = shlex.split(command)
+    assert program == "pneumo", command
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output

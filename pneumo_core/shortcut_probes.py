@@ -20,6 +20,7 @@ from pneumo_core import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.film_statistics import NAMES, film_statistics
 from pneumo_core.images import Images
+from pneumo_core.intervals import Bools
 from pneumo_core.metrics import Figure, Floats, Scores, auroc
 from pneumo_core.params import AuditParams
 from pneumo_core.shortcuts import Check, Cohort, estimate
@@ -85,29 +86,19 @@ def augmented_gain(
     altered = np.array([not np.array_equal(b, a) for b, a in zip(before, after, strict=True)])
     ill = cohort.labels == 1
 
-    def altered_gap(weights_DN: Floats) -> Floats:
-        of_ill = weights_DN @ (altered & ill) / (weights_DN @ ill)
-        of_well = weights_DN @ (altered & ~ill) / (weights_DN @ ~ill)
-        gap: Floats = of_ill - of_well
-        return gap
-
-    def gain(name: str, cue: str, scores: tuple[Scores, Scores], limit: float) -> Check:
-        def added(weights_DN: Floats) -> Floats:
-            distances = [np.abs(auroc(each, 0, weights_DN) - 0.5) for each in scores]
-            more: Floats = distances[1] - distances[0]
-            return more
-
+    def gain(name: str, cue: str, pair: tuple[Scores, Scores], limit: float) -> Check:
+        what = f"What augmentation adds to how well {cue} tells the classes apart"
+        before_after = {
+            f"auroc_{when}": _auroc_figure(scores, draws)
+            for when, scores in zip(("before", "after"), pair, strict=True)
+        }
         return Check(
             f"{name}_gain",
             "augmentation",
-            f"What augmentation adds to how well {cue} tells the classes apart "
-            "(distance of the AUROC from 0.5)",
-            estimate(added, draws),
+            f"{what} (distance of the AUROC from 0.5)",
+            estimate(lambda weights_DN: _added(pair, weights_DN), draws),
             limit,
-            detail={
-                "auroc_before": _auroc_figure(scores[0], draws),
-                "auroc_after": _auroc_figure(scores[1], draws),
-            },
+            detail=before_after,
         )
 
     return [
@@ -130,13 +121,25 @@ def augmented_gain(
             "altered_gap",
             "augmentation",
             "Share of PNEUMONIA's training films that are altered, less that of NORMAL's",
-            estimate(altered_gap, draws),
+            estimate(lambda w: _share(altered, ill, w) - _share(altered, ~ill, w), draws),
             limits.max_altered_gap,
             two_sided=True,
             unit="%",
             detail={"PNEUMONIA": altered[ill].mean().item(), "NORMAL": altered[~ill].mean().item()},
         ),
     ]
+
+
+def _added(pair: tuple[Scores, Scores], weights_DN: Floats) -> Floats:
+    """By how much the second AUROC is farther from 0.5 than the first."""
+    first, second = (np.abs(auroc(each, 0, weights_DN) - 0.5) for each in pair)
+    added: Floats = second - first
+    return added
+
+
+def _share(what: Bools, among: Bools, weights_DN: Floats) -> Floats:
+    share: Floats = weights_DN @ (what & among) / (weights_DN @ among)
+    return share
 
 
 def exchange_probe(

@@ -12,7 +12,7 @@ from torch import nn
 from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.batches import learner_and_batches
 from pneumo_core.checkpoints import Checkpoint, key_of
-from pneumo_core.compute import Normalisation, choose_device
+from pneumo_core.compute import Device, Normalisation, choose_device
 from pneumo_core.epochs import Epochs, Examples
 from pneumo_core.errors import TrainingError
 from pneumo_core.events import Cached, Finished, Sink
@@ -87,10 +87,7 @@ def _train(
     if min(params.batch_size, len(train_films.labels)) < processes.size:
         raise TrainingError(f"A batch has too few films for {processes.size} processes.")
     device = choose_device(params.precision)
-    with seeded(params.seed, device):
-        model, provenance = create_model(cell.architecture, params.weights, len(LABELS))
-    model = model.to(device.torch_device).to(memory_format=torch.channels_last)
-    freeze(model, cell.strategy)
+    model, provenance = _begin(cell, params, device)
     normalisation = Normalisation.of_model(model)
     cache = FeatureCache(scratch / "features", int(params.feature_cache_gb * 1e9))
 
@@ -111,29 +108,22 @@ def _train(
     of_train, of_val = (
         Examples(fetch, of.labels) for fetch, of in zip(batches, films, strict=True)
     )
-    epochs = Epochs(
-        cell.name,
-        cell.strategy,
-        params,
-        learner,
-        device,
-        of_train,
-        of_val,
-        checkpoint,
-        sink,
-    )
+    what = (cell.name, cell.strategy, params, learner, device)
+    epochs = Epochs(*what, of_train, of_val, checkpoint, sink)
     epochs.run()
     if learner is not model:
         model.load_state_dict(learner.state_dict(), strict=False)  # a tail keeps the names
-    sink(
-        Finished(
-            time.perf_counter() - started,
-            cache_s,
-            epochs.steps_s,
-            epochs.wait.seconds,
-            epochs.validation_s,
-        )
-    )
+    passed_s, waited_s = time.perf_counter() - started, epochs.wait.seconds
+    sink(Finished(passed_s, cache_s, epochs.steps_s, waited_s, epochs.validation_s))
     return TrainedModel(
         model.cpu(), provenance, normalisation, device.precision, epochs.history, checkpoint
     )
+
+
+def _begin(cell: Cell, params: TrainParams, device: Device) -> tuple[nn.Module, Provenance]:
+    """The model before its first step, on the device, with what does not train frozen."""
+    with seeded(params.seed, device):
+        model, provenance = create_model(cell.architecture, params.weights, len(LABELS))
+    model = model.to(device.torch_device).to(memory_format=torch.channels_last)
+    freeze(model, cell.strategy)
+    return model, provenance

@@ -45,6 +45,16 @@ def _ratio(num_well: int, num_ill: int) -> str:
     return f"1 : {num_ill / num_well:.2f}" if num_well and num_ill else ""
 
 
+def _bar(axes: Axes, place: float, num_well: int, num_ill: int) -> None:
+    """Both classes as shares of one bar, with their numbers at its ends."""
+    share = num_well / (num_well + num_ill)
+    axes.barh(place, share, 0.8, color=CLASS_COLOURS[LABELS[0]])
+    axes.barh(place, 1 - share, 0.8, left=share, color=CLASS_COLOURS[LABELS[1]])
+    write: dict[str, Any] = {"va": "center", "color": "white", "fontsize": 9, "fontweight": "bold"}
+    axes.text(0.015, place, f"{num_well:,}", ha="left", **write)
+    axes.text(0.985, place, f"{num_ill:,}", ha="right", **write)
+
+
 def balance(counts: pd.DataFrame, num_copies: Mapping[str, int], words: Words) -> Captioned:
     by_split = counts.set_index(["split", "label"])
     bars: list[tuple[str, list[int]]] = []
@@ -60,30 +70,11 @@ def balance(counts: pd.DataFrame, num_copies: Mapping[str, int], words: Words) -
         axes = figure.add_subplot()
         places = [0.0, 1, 2, 3.4, 4.4, 5.8, 6.8]
         for place, (_, (num_well, num_ill)) in zip(places, bars, strict=True):
-            total = num_well + num_ill
-            if not total:
-                axes.text(
-                    0.5,
-                    place,
-                    words("chart.no_files"),
-                    ha="center",
-                    va="center",
-                    color=GRAY,
-                    fontsize=9,
-                )
-                continue
-            start = 0.0
-            for label, num in zip(LABELS, (num_well, num_ill), strict=True):
-                axes.barh(place, num / total, 0.8, left=start, color=CLASS_COLOURS[label])
-                start += num / total
-            write: dict[str, Any] = {
-                "va": "center",
-                "color": "white",
-                "fontsize": 9,
-                "fontweight": "bold",
-            }
-            axes.text(0.015, place, f"{num_well:,}", ha="left", **write)
-            axes.text(0.985, place, f"{num_ill:,}", ha="right", **write)
+            if num_well + num_ill:
+                _bar(axes, place, num_well, num_ill)
+            else:
+                middle: dict[str, Any] = {"ha": "center", "va": "center"}
+                axes.text(0.5, place, words("chart.no_files"), color=GRAY, fontsize=9, **middle)
         axes.axvline(0.5, color=INK, linewidth=1, linestyle=":")
         axes.set_yticks(places, [name for name, _ in bars])
         axes.set(xlim=(0, 1), ylim=(7.4, -0.6))

@@ -260,6 +260,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def closed_network(environment: dict[str, str]) -> dict[str, str]:
+    """The same, where no Python reaches another machine; PNEUMO_NETWORK_LOG is to be set."""
+    return environment | {"PYTHONPATH": str(ROOT / "tests" / "no_network")}
+
+
+@pytest.fixture(scope="session")
 def run(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command as a user would, in a project; does not raise."""
 

@@ -3,6 +3,9 @@
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,23 @@ def test_the_lock_has_hashes_and_no_address() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock
     assert lock.count("--hash=sha256:") > 100
+
+
+def _licence(package: str) -> str:
+    stated = metadata(package)
+    classifiers = [
+        text for text in stated.get_all("Classifier") or [] if text.startswith("License")
+    ]
+    named = ", ".join(text.rpartition(" :: ")[2] for text in classifiers)
+    return stated["License-Expression"] or named or stated["License"]
+
+
+def test_dependencies_are_listed_with_a_reason_and_their_licence() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    needed = [re.split(r"[\[<>=]", each)[0] for each in chain(project["dependencies"], *extras)]
+    rows = re.findall(r"^\| (\S+) \| (.+) \| (.+) \|$", PAGES["docs/dependencies.md"], re.MULTILINE)
+    assert [package for package, _, _ in rows if package not in ("package", "---")] == needed
+    for package, _, licence in rows[1:]:
+        if package in needed:
+            assert licence == _licence(package), package

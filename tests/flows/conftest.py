@@ -67,12 +67,12 @@ def make_small_project(make_project: Callable[[], Path]) -> Callable[[], Path]:
 @pytest.fixture(scope="session")
 def trained(
     make_small_project: Callable[[], Path],
-    run: Callable[..., subprocess.CompletedProcess[str]],
+    closed_network: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """One that has run, its cell in both roles. Leave results, registry and ledger as they are.
 
-    It runs once for all of pytest's workers; each has a copy.
+    It runs once for all of pytest's workers, with no network; each has a copy.
     """
     base = tmp_path_factory.getbasetemp()
     common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -80,7 +80,10 @@ def trained(
     with FileLock(common / "trained.lock"):
         if not original.exists():
             project = make_small_project()
-            result = run("pneumo", "run", cwd=project)
+            there = closed_network | {"PNEUMO_NETWORK_LOG": str(project / "asked")}
+            result = subprocess.run(
+                ["pneumo", "run"], cwd=project, env=there, capture_output=True, text=True
+            )
             assert result.returncode == 0, result.stdout + result.stderr
             original.symlink_to(project)
     mine = tmp_path_factory.mktemp("trained") / "project"

@@ -131,7 +131,11 @@ def read_description(folder: Path) -> Description:
 
 
 def write_weights(model: nn.Module, path: Path) -> None:
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+    """Raises OSError where there is no room."""
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def identity(folder: Path) -> str:

@@ -24,8 +24,13 @@ class Checkpoint:
         return state if state["key"] == self.key else None
 
     def save(self, **state: Any) -> None:
-        with replacing_file(self.path) as draft:
-            torch.save({"key": self.key} | state, draft)
+        """Raises OSError where there is no room; what was saved before stays."""
+        with replacing_file(self.path) as draft, draft.open("wb") as file:
+            try:
+                torch.save({"key": self.key} | state, file)
+            except RuntimeError as error:  # torch's writer stumbles over what the file said
+                why = error.__context__ or error
+                raise OSError(f"{self.path} cannot be written: {why}") from error
 
     def forget(self) -> None:
         """To be called once the result is safely written; takes along what a kill left half."""

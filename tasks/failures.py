@@ -7,8 +7,10 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from http.client import IncompleteRead
 from pathlib import Path
-from typing import Any
+
+from urllib3.exceptions import ResponseError
 
 from pneumo_core.atomic import write_json
 from tasks import places
@@ -49,18 +51,16 @@ def may_pass(error: BaseException) -> bool:
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        reason = getattr(error, "reason", None)  # of a URLError
-        error = error.__cause__ or error.__context__ or _as_error(reason)
-
-
-def _as_error(value: Any) -> BaseException | None:
-    return value if isinstance(value, BaseException) else None
+        told = (each for each in error.args if isinstance(each, BaseException))  # as urllib's do
+        error = error.__cause__ or error.__context__ or next(told, None)
 
 
 def _is_outage(error: BaseException) -> bool:
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
-    return isinstance(error, ConnectionError | TimeoutError) or _answers_later(error)
+    # ResponseError: every try was answered so that a client tries again by itself, as MLflow's.
+    met = isinstance(error, ConnectionError | TimeoutError | IncompleteRead | ResponseError)
+    return met or _answers_later(error)
 
 
 def _answers_later(error: BaseException) -> bool:

@@ -20,6 +20,7 @@ from pneumo_core.sources.dicom import looks_like_dicom
 from pneumo_core.sources.layout import over_limits, parse_place, settle_places
 from tasks import buckets
 
+ABOUT_THE_OBJECT = {"NoSuchKey", "404", "PreconditionFailed", "412", "InvalidObjectState"}
 PLAIN_ETAG = re.compile(r"[0-9a-f]{32}")  # the MD5, unless a key management service encrypts
 
 
@@ -73,7 +74,7 @@ class S3Source:
         try:
             return buckets.connect({"endpoint_url": wanted.endpoint_url, "region": wanted.region})
         except (BotoCoreError, ValueError) as error:  # a bad address is a ValueError
-            raise self._refusal(error) from error
+            raise self._refusal("cannot be reached", error) from error
 
     def _list(self, client: Any) -> list[S3Object]:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -88,45 +89,71 @@ class S3Source:
                 for each in page.get("Contents", [])
             ]
         except (BotoCoreError, ClientError) as error:
-            raise self._refusal(error) from error
+            raise self._refusal("cannot be listed", error) from error
 
-    def _refusal(self, error: Exception) -> SourceError:
+    def _refusal(self, what: str, error: Exception) -> SourceError:
         return SourceError(
-            f"{self.address} cannot be listed: {error}\n"
+            f"{self.address} {what}: {error}\n"
             "Check bucket, prefix, region and endpoint_url in the description, and the credentials "
             "(AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY). By hand: "
             f"aws s3 sync {self.address} FOLDER, then run again with --set ingest.source=FOLDER."
         )
 
     def _read(self, client: Any, wanted: S3Object) -> bytes:
+        """
+        Raises:
+            OSError: the object is gone, altered since it was listed, or came damaged.
+            SourceError: the store does not answer or refuses, or the cache has no room; both say
+                nothing of the object, which the next run asks for again.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         place = f"{self.wanted.endpoint_url}/{self.wanted.bucket}/{wanted.key}/{wanted.etag}"
         cached = self.cache / hashlib.sha256(place.encode()).hexdigest()
         if cached.is_file() and cached.stat().st_size == wanted.num_bytes:
             return cached.read_bytes()
-        data = _fetch(client, self.wanted.bucket, wanted)
+        try:
+            data = _fetch(client, self.wanted.bucket, wanted)
+        except (BotoCoreError, ClientError) as error:
+            if _is_about_the_object(error):
+                raise OSError(f"S3 did not give it: {error}") from error
+            raise self._refusal(f"does not give {wanted.key}", error) from error
         if not looks_like_dicom(data):  # its header belongs in no cache
-            with replacing_file(cached) as draft:
-                draft.write_bytes(data)
+            _keep(cached, data)
         return data
 
 
-def _fetch(client: Any, bucket: str, wanted: S3Object) -> bytes:
-    """Raises OSError if the object is gone, altered since it was listed, or came damaged."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
+def _keep(cached: Path, data: bytes) -> None:
     try:
-        answer = client.get_object(  # boto3 holds the bytes against the store's own checksum
-            Bucket=bucket, Key=wanted.key, IfMatch=wanted.etag, ChecksumMode="ENABLED"
-        )
-        data: bytes = answer["Body"].read()
-    except (BotoCoreError, ClientError) as error:
-        raise OSError(f"S3 did not give it: {error}") from error
+        with replacing_file(cached) as draft:
+            draft.write_bytes(data)
+    except OSError as error:
+        raise SourceError(
+            f"What came from S3 cannot be kept in {cached.parent}: {error}"
+        ) from error
+
+
+def _fetch(client: Any, bucket: str, wanted: S3Object) -> bytes:
+    """Raises OSError if other bytes come than were listed, and botocore's errors if none do."""
+    answer = client.get_object(  # boto3 holds the bytes against the store's own checksum
+        Bucket=bucket, Key=wanted.key, IfMatch=wanted.etag, ChecksumMode="ENABLED"
+    )
+    data: bytes = answer["Body"].read()
     if len(data) != wanted.num_bytes:
         raise OSError(f"S3 gave {len(data)} bytes, its list says {wanted.num_bytes}")
     etag_is_md5 = PLAIN_ETAG.fullmatch(wanted.etag) and not _is_encrypted_by_key_service(answer)
     if etag_is_md5 and hashlib.md5(data, usedforsecurity=False).hexdigest() != wanted.etag:
         raise OSError("S3 gave other bytes than its ETag promises")
     return data
+
+
+def _is_about_the_object(error: Exception) -> bool:
+    """And not about the store, which may be away or refuse everything."""
+    from botocore.exceptions import ClientError, FlexibleChecksumError
+
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"] in ABOUT_THE_OBJECT
+    return isinstance(error, FlexibleChecksumError)
 
 
 def _is_encrypted_by_key_service(answer: Any) -> bool:

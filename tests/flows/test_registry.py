@@ -96,24 +96,67 @@ def test_verify_agrees_until_the_ledger_is_changed(trained: Path, run: Run) -> N
     assert "ledger: line 2 does not follow from the one before" in changed.stderr
 
 
-def test_two_promotions_at_once_leave_one_champion_and_a_line_each(
-    trained: Path, tmp_path: Path, empty_store: Path, environment: dict[str, str], run: Run
-) -> None:
+@pytest.fixture
+def unpromoted(trained: Path, tmp_path: Path, empty_store: Path) -> Path:
+    """A copy whose models nobody has been asked about."""
     project = tmp_path / "project"
-    shutil.copytree(trained, project, symlinks=True)
+    shutil.copytree(trained, project, symlinks=True, copy_function=shutil.copy)
     shutil.rmtree(project / "ledger")
     shutil.copy(empty_store, project / "var" / "mlflow.db")
+    return project
+
+
+def test_two_promotions_at_once_leave_one_champion_and_a_line_each(
+    unpromoted: Path, environment: dict[str, str], run: Run
+) -> None:
     command = ["pneumo", "stage", "promote"]
     both = [
-        subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.Popen(command, cwd=unpromoted, env=environment, stdout=subprocess.DEVNULL)
         for _ in range(2)
     ]
     assert [process.wait() for process in both] == [0, 0]
     for role in ("champion", "screening"):
-        entries = [entry for entry in ledger(project) if entry["role"] == role]
+        entries = [entry for entry in ledger(unpromoted) if entry["role"] == role]
         assert [entry["outcome"] for entry in entries] == ["promoted", "already champion"]
         assert [entry["version"] for entry in entries] == ["1", "1"]
-    assert run("pneumo", "registry", "verify", cwd=project).returncode == 0
+    assert run("pneumo", "registry", "verify", cwd=unpromoted).returncode == 0
+
+
+def alter_certificate(results: Path, **content: Any) -> None:
+    path = results / "split" / "certificate.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | content))
+
+
+def cut_weights(results: Path) -> None:
+    path = results / "evaluate" / "cells" / CELL / "bundle" / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda results: shutil.rmtree(results / "evaluate/cells" / CELL / "test"), "on test"),
+        (lambda results: (results / "split/certificate.json").write_text("{"), "certificate"),
+        (lambda results: alter_certificate(results, valid=False), "certificate"),
+        (lambda results: alter_certificate(results, data_sha256="0" * 64), "data certified"),
+        (cut_weights, "was altered"),
+    ],
+    ids=["no evaluation", "cut certificate", "failed certificate", "other films", "weights"],
+)
+def test_model_that_would_be_promoted_is_not_without_its_evidence(
+    unpromoted: Path, run: Run, damage: Callable[[Path], object], told: str
+) -> None:
+    """`trained` shows that it is promoted where nothing is wrong."""
+    damage(unpromoted / "results")
+    result = run("pneumo", "stage", "promote", cwd=unpromoted)
+    assert told in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    lines = unpromoted / "ledger" / "promotions.jsonl"
+    outcomes = {entry["outcome"] for entry in ledger(unpromoted)} if lines.exists() else set()
+    assert outcomes <= {"refused"}
+    assert (result.returncode == 1) is (not outcomes)
+    champion = run("pneumo", "predict", "film.jpeg", cwd=unpromoted)
+    assert "No model pneumo@champion in the registry" in champion.stderr
 
 
 def test_mlflow_holds_the_grid_with_its_evidence(

@@ -1,13 +1,17 @@
 """A project that stands just before the stage promote: drawn films, and two untrained models. And a
-store that speaks S3."""
+store that speaks S3, straight and through one that fails as stores do."""
 
+import http.client
 import os
 import shutil
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -25,6 +29,67 @@ SMALL = {
     "augment": {"size_per_class": 16},
     "train": {"models": ["test_efficientnet"], "weights": "none"},
 }
+
+
+CODES = {403: "AccessDenied", 503: "SlowDown", 507: "XMinioStorageFull"}
+
+Fault = int | float | Literal["cut"] | None
+
+
+class FailingStore:
+    """Hands on to the real one what `fault` lets through.
+
+    It gives a status, seconds to wait, or that the connection is cut in the middle of the answer.
+    """
+
+    url: str  # once it is served
+
+    def __init__(self, endpoint: str) -> None:
+        self.fault: Callable[[str, str], Fault] = lambda _method, _path: None
+        self.over = threading.Event()
+        store = self
+        there = urlsplit(endpoint).netloc
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                fault = store.fault(self.command, urlsplit(self.path).path)
+                if isinstance(fault, int):
+                    said = f"<Error><Code>{CODES[fault]}</Code><Message>no</Message></Error>"
+                    self._send(fault, {}, said.encode())
+                    return
+                if isinstance(fault, float) and store.over.wait(fault):
+                    return  # nobody waits any more
+                real = http.client.HTTPConnection(there)
+                real.request(self.command, self.path, body, dict(self.headers))
+                answer = real.getresponse()
+                given = answer.read()
+                self._send(answer.status, dict(answer.headers), given, cut=fault == "cut")
+                real.close()
+
+            def _send(
+                self, status: int, headers: dict[str, str], body: bytes, cut: bool = False
+            ) -> None:
+                self.send_response(status)
+                length = headers.get("Content-Length", str(len(body)))  # of what HEAD leaves out
+                given = {"Transfer-Encoding", "Content-Length", "Connection", "Date", "Server"}
+                for name, value in headers.items():
+                    if name not in given:
+                        self.send_header(name, value)
+                self.send_header("Content-Length", length)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body[: len(body) // 2] if cut else body)
+                self.close_connection |= cut
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.handler = Handler
 
 
 @contextmanager
@@ -112,6 +177,14 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     client.close()
     reset = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")
     urllib.request.urlopen(reset).close()
+
+
+@pytest.fixture
+def store(endpoint: str, served: Callable[..., Any]) -> Iterator[FailingStore]:
+    failing = FailingStore(endpoint)
+    with served(failing.handler) as failing.url:
+        yield failing
+        failing.over.set()
 
 
 @pytest.fixture

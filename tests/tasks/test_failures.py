@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import boto3
+import mlflow
 import pytest
 import requests
 from botocore.config import Config
@@ -19,10 +20,11 @@ NOBODY = "http://127.0.0.1:9"
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """Answers with the status that the path names."""
+    """Answers with the status that the path names; hangs up on 0."""
 
     def do_GET(self) -> None:
-        self.send_error(int(self.path.split("/")[1]))
+        if status := int(self.path.split("/")[1]):
+            self.send_error(status)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -54,8 +56,17 @@ def by_boto3(server: str, status: int) -> None:
         client.close()
 
 
+def by_mlflow(server: str, status: int) -> None:
+    mlflow.MlflowClient(f"{server}/{status}").get_run("0")
+
+
 Ask = Callable[[str, int], None]
-CLIENTS = pytest.mark.parametrize("ask", [by_urllib, by_requests, by_boto3])
+CLIENTS = pytest.mark.parametrize("ask", [by_urllib, by_requests, by_boto3, by_mlflow])
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
 def as_raised(ask: Ask, server: str, status: int) -> Exception:
@@ -76,7 +87,9 @@ def test_nobody_there_may_pass(ask: Ask) -> None:
 
 
 @CLIENTS
-@pytest.mark.parametrize(("status", "expected"), [(503, True), (429, True), (403, False)])
+@pytest.mark.parametrize(
+    ("status", "expected"), [(503, True), (429, True), (403, False), (0, True)]
+)
 def test_an_answer_tells_by_its_status(ask: Ask, status: int, expected: bool, server: str) -> None:
     assert failures.may_pass(as_raised(ask, server, status)) is expected
 

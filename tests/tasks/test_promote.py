@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 from pneumo_core import params
-from pneumo_core.errors import BundleError, PromotionError
+from pneumo_core.errors import BundleError, EvaluationError, PromotionError
 from pneumo_core.params import PromoteParams
-from tasks import ledger, places, promote, registry
+from tasks import evaluate, ledger, places, promote, registry
 
 FULL, PARTIAL = (places.EVALUATED / f"test_efficientnet-{name}" for name in ("full", "partial"))
 CHOSEN = PARTIAL  # by validation
@@ -101,6 +102,23 @@ def test_bundle_that_was_tampered_with_is_no_challenger(settings: PromoteParams)
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
     with pytest.raises(BundleError, match=r"weights\.safetensors was altered"):
         promote.propose(settings, "champion")
+
+
+def test_model_that_hears_nothing_of_the_film_ends_the_evaluation_and_gets_no_role(
+    settings: PromoteParams, project: Path
+) -> None:
+    """Of one class in whatever it says: from its weights on, by the stages themselves."""
+    for cell in places.TRAINED.iterdir():
+        tensors = load_file(cell / places.WEIGHTS)
+        tensors["classifier.weight"] *= 0
+        save_file(tensors, cell / places.WEIGHTS)
+    shutil.rmtree(places.EVALUATED)  # as DVC does before the stage runs
+    with pytest.raises(EvaluationError, match="says the same of every film"):
+        evaluate.run(params.load(project / "params.yaml").evaluate)
+    with pytest.raises(FileNotFoundError):
+        promote.run(settings)
+    assert registry.aliases("pneumo") == {}
+    assert not places.PROMOTION_LEDGER.exists()
 
 
 def test_role_without_a_fit_cell_goes_to_nobody_and_that_is_written_down(

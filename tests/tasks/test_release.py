@@ -1,13 +1,10 @@
 """Publishing to moto's server, straight and through one that fails as stores do."""
 
-import http.client
 import json
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,60 +21,10 @@ FILES = [
 ]
 
 
-class FailingStore:
-    """Hands on to the real one what `fault` lets through; it gives a status, or seconds to wait."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.fault: Callable[[str, str], int | float | None] = lambda _method, _path: None
-        store = self
-        there = urlsplit(endpoint).netloc
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                fault = store.fault(self.command, urlsplit(self.path).path)
-                if isinstance(fault, int):
-                    self._send(fault, {}, b"")
-                    return
-                time.sleep(fault or 0)
-                real = http.client.HTTPConnection(there)
-                real.request(self.command, self.path, body, dict(self.headers))
-                answer = real.getresponse()
-                self._send(answer.status, dict(answer.headers), answer.read())
-                real.close()
-
-            def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
-                self.send_response(status)
-                given = {"Transfer-Encoding", "Content-Length", "Connection", "Date", "Server"}
-                for name, value in headers.items():
-                    if name not in given:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.handler = Handler
-
-
-@pytest.fixture
-def store(endpoint: str, served: Callable[..., Any]) -> Iterator[FailingStore]:
-    failing = FailingStore(endpoint)
-    with served(failing.handler) as failing.url:
-        yield failing
-
-
 @pytest.fixture
 def to(
     s3: Any,  # noqa: ARG001 (it is there)
-    store: FailingStore,
+    store: Any,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Folder:
@@ -120,7 +67,7 @@ def test_release_has_every_file_and_a_manifest(
 
 
 def test_publishing_again_changes_nothing(
-    publish: Callable[[], Folder], store: FailingStore, report: Path
+    publish: Callable[[], Folder], store: Any, report: Path
 ) -> None:
     place = publish()
     put: list[str] = []
@@ -181,15 +128,20 @@ def test_manifest_that_cannot_be_read_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("status", "at"),
-    [(507, "weights.safetensors"), (503, "release.json"), (403, "index.html")],
+    ("status", "code", "at"),
+    [
+        (507, "XMinioStorageFull", "weights.safetensors"),
+        (503, "SlowDown", "release.json"),
+        (403, "AccessDenied", "index.html"),
+    ],
     ids=["no room", "overloaded", "refused"],
 )
 def test_store_that_refuses_on_the_way_leaves_nothing_published(
     publish: Callable[[], Folder],
     to: Folder,
-    store: FailingStore,
+    store: Any,
     status: int,
+    code: str,
     at: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -201,7 +153,7 @@ def test_store_that_refuses_on_the_way_leaves_nothing_published(
         return status if method == "PUT" and path.endswith(at) else None
 
     store.fault = fail
-    with pytest.raises(StoreError, match=rf"cannot take .*{at}.*{status}"):
+    with pytest.raises(StoreError, match=rf"cannot take .*{at}.*{code}"):
         publish()
     assert sum(path.endswith(at) for path in asked) <= 4  # it is asked again, but not for ever
     store.fault = lambda _method, _path: None
@@ -212,7 +164,7 @@ def test_store_that_refuses_on_the_way_leaves_nothing_published(
 
 
 def test_slow_store_is_given_up(
-    publish: Callable[[], Folder], store: FailingStore, monkeypatch: pytest.MonkeyPatch
+    publish: Callable[[], Folder], store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     store.fault = lambda method, _path: 3.0 if method == "PUT" else None

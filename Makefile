@@ -12,7 +12,7 @@ BRANCH ?= retrain-$(shell git rev-parse --short=12 HEAD)
 export UV_COMPILE_BYTECODE = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install run services test test-fast check lock retrain summary branch promote
+.PHONY: help install ray run services test test-fast check lock retrain summary branch promote
 help: ## What can be done here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -25,6 +25,9 @@ install: .venv/.installed ## Install what pneumo needs into .venv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+ray: install ## Install what `pneumo run --ray` needs as well, into .venv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r ray.lock
 
 run: install ## Run the whole pipeline: data to registered champion and report
 	pneumo run
@@ -64,6 +67,8 @@ promote: retrain ## The same, then ask the registry: the best cell becomes champ
 	pneumo promote
 	dvc push
 
+COMPILE = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: install ## Choose the newest versions that pyproject.toml allows
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock
+	$(COMPILE) --extra ops --extra dev -o requirements.lock
+	$(COMPILE) --extra ray --constraint requirements.lock -o ray.lock

@@ -72,6 +72,10 @@ def run(
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one value of params.yaml."),
     ] = None,
     promote: Annotated[bool, typer.Option(help="Or stop before the registry is asked.")] = True,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Train cells on a Ray cluster: HOST:PORT, or auto."),
+    ] = None,
 ) -> None:
     """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
     from flows import outcome, params_file
@@ -85,7 +89,7 @@ def run(
         if dvc_graph.stale_stages(promote):
             from flows import pipeline
 
-            pipeline.run(promote)
+            pipeline.run(promote, ray)
         else:
             print("Nothing to do: every result is newer than what it depends on.")
     print(outcome.describe(promote))

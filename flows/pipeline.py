@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import alarm, artifacts, dead_runs, params_file
+from flows import alarm, artifacts, dead_runs, params_file, ray_cells
 from pneumo_core.errors import BusyError, PipelineError, PneumoError, StoreError, UnavailableError
 from tasks import dvc_graph, dvc_stage
 from tasks.device_lock import num_slots
@@ -39,11 +40,17 @@ def _is_unavailable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
     retry_delay_seconds=RETRY_AFTER_S,
     retry_condition_fn=_is_unavailable,
 )
-def run_one(stage: str, force: bool = False) -> State[None]:
-    """A terminal shows the stage's own progress bars, a log its lines."""
+def run_one(stage: str, force: bool = False, project: str | None = None) -> State[None]:
+    """A terminal shows the stage's own progress bars, a log its lines.
+
+    Args:
+        project: Its folder, where this is a machine of a cluster.
+    """
     begun = time.monotonic()
     log = None if sys.stderr.isatty() else get_run_logger().info
     try:
+        if project is not None:
+            ray_cells.enter(project)
         said = dvc_stage.run_stage(stage, log, force)
     except UnavailableError as error:
         return Failed(name=UNAVAILABLE, message=str(error))
@@ -58,6 +65,7 @@ def pipeline(
     changes: list[str] | None = None,
     promote: bool = True,
     ingest_again: bool = False,
+    ray: str | None = None,
 ) -> State[None]:
     """Runs what DVC finds stale, each stage as soon as what it needs is there.
 
@@ -66,19 +74,20 @@ def pipeline(
         changes: Single values to be changed in params.yaml then, each as section.key=value.
         promote: False stops before the registry is asked.
         ingest_again: Look into the source even if its description is the same.
+        ray: Address of a Ray cluster whose machines train the cells.
     """
     try:
         with hold_project(), dead_runs.entered(NAME, UUID(flow_run.id)):
             if profile or changes:
                 params_file.rewrite(profile, changes or [])
-            return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again)
+            return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again, ray)
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
     except PneumoError as error:
         return Failed(message=str(error))
 
 
-def _run(stale: dict[str, set[str]], ingest_again: bool) -> State[None]:
+def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> State[None]:
     if not stale:
         return Completed(message="Nothing to do: every result is newer than what it depends on.")
     try:
@@ -88,15 +97,20 @@ def _run(stale: dict[str, set[str]], ingest_again: bool) -> State[None]:
     progress = artifacts.Progress(len(stale))
     futures: dict[str, PrefectFuture[Any]] = {}
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=num_slots())
-    with runner:
-        for stage, needs in stale.items():
-            before = [futures[need] for need in sorted(needs)]
-            force = ingest_again and stage == dvc_graph.INGEST
-            futures[stage] = runner.submit(
-                run_one, {"stage": stage, "force": force}, wait_for=before
-            )
+    cluster = ray if any(map(dvc_graph.is_cell, stale)) else None
+    with runner, ray_cells.connected(cluster) if cluster else nullcontext() as submit_cell:
         try:
-            for _ in as_completed(list(futures.values())):
+            for stage, needs in stale.items():
+                before = [futures[need] for need in sorted(needs)]
+                if submit_cell and dvc_graph.is_cell(stage):
+                    futures[stage] = submit_cell(run_one, stage, before)
+                    continue
+                force = ingest_again and stage == dvc_graph.INGEST
+                futures[stage] = runner.submit(
+                    run_one, {"stage": stage, "force": force}, wait_for=before
+                )
+            for ended in as_completed(list(futures.values())):
+                ended.wait()
                 progress.another()
         except BaseException:
             dvc_stage.stop_running()
@@ -118,12 +132,14 @@ def end_of(stages: Sequence[State[Any]]) -> State[None]:
     return Completed(message=f"{len(stages)} stages run")
 
 
-def run(promote: bool = True) -> None:
+def run(promote: bool = True, ray: str | None = None) -> None:
     """Runs the flow on the Prefect server that is configured, or on one of its own.
 
     Raises:
-        PipelineError: a stage failed.
+        PipelineError: a stage failed, or what a Ray cluster needs is missing.
     """
-    state = pipeline(promote=promote, return_state=True)
+    if ray is not None:
+        ray_cells.require()
+    state = pipeline(promote=promote, ray=ray, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

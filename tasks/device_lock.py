@@ -1,6 +1,11 @@
-"""One training a device, held by the operating system: a crashed process cannot keep it."""
+"""One training a device, held by the operating system: a crashed process cannot keep it.
+
+The locks lie with the project, which several machines may share: each bears its device's own name,
+whatever number a process knows it by.
+"""
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,8 +46,16 @@ def _wait_for_slot() -> tuple[FileLock, int]:
     folder.mkdir(parents=True, exist_ok=True)
     while True:
         for slot in range(num_slots()):
-            lock = FileLock(folder / f"device-{slot}.lock")
+            lock = FileLock(folder / f"device-{_name(slot)}.lock")
             with suppress(Timeout):
                 lock.acquire(blocking=False)
                 return lock, slot
         time.sleep(POLL_S)
+
+
+def _name(slot: int) -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_properties(slot).uuid)
+    return f"{socket.gethostname()}-cpu-{slot}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 LOCK = Path("dvc.lock")
-INGEST, PROMOTE = "ingest", "promote"
+INGEST, TRAIN, PROMOTE = "ingest", "train", "promote"
 
 
 def locked_hashes(*stages: str) -> dict[str, str]:
@@ -41,3 +41,7 @@ def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, 
         if not promote:
             stale.pop(PROMOTE, None)  # no stage stands behind it
         return stale
+
+
+def is_cell(stage: str) -> bool:
+    return stage.startswith(f"{TRAIN}@")

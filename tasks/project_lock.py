@@ -28,3 +28,12 @@ def hold_project() -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held_elsewhere() -> bool:
+    """Whether another process holds the project, on this machine or on one that shares it."""
+    try:
+        with FileLock(LOCK.resolve(), blocking=False):
+            return False
+    except Timeout:
+        return True

@@ -74,7 +74,7 @@ class S3Source:
         try:
             return buckets.connect({"endpoint_url": wanted.endpoint_url, "region": wanted.region})
         except (BotoCoreError, ValueError) as error:  # a bad address is a ValueError
-            raise self._refusal("cannot be reached", error) from error
+            raise self._refusal("cannot be listed", error) from error
 
     def _list(self, client: Any) -> list[S3Object]:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -75,7 +75,8 @@ def test_architecture_names_modules_that_exist() -> None:
         assert path.is_file(), name
 
 
-def test_the_lock_has_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "ray.lock"])
+def test_a_lock_has_hashes_and_no_address(name: str) -> None:
+    lock = (ROOT / name).read_text()
     assert "://" not in lock
     assert lock.count("--hash=sha256:") > 100

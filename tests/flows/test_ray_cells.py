@@ -155,12 +155,13 @@ def forget_cells(project: Path) -> None:
 
 
 def processes(cluster: subprocess.Popen[str], words: str) -> list[psutil.Process]:
-    """Those of the cluster with these words in the command, and not those that start them."""
-    return [
-        process
-        for process in psutil.Process(cluster.pid).children(recursive=True)
-        if words in " ".join(process.cmdline()) and process.name() != "sh"
-    ]
+    """Those of the cluster with these words in the command; of zombies there is none to read."""
+    found = []
+    for process in psutil.Process(cluster.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if words in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def wait_until(true: Callable[[], Any]) -> None:

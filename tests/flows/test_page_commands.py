@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 RUN_BY = {
     "make": "test_documents.py::test_make_targets_exist",  # CI itself runs `make test`
+    "pneumo run --ray": "flows/test_ray_cells.py::"
+    "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
     "make run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "dvc repro": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "dvc pu": "flows/test_remote.py::test_s3_needs_nothing_but_a_url_and_the_environment",
@@ -32,6 +34,8 @@ RUN_BY = {
     "pneumo monitor": "flows/test_monitoring.py::test_what_cron_gets",
     "pneumo serve": "flows/serving/test_following.py::"
     "test_role_of_a_real_registry_is_served_at_its_operating_point",
+    "ray start": "flows/test_ray_cells.py::"
+    "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
     "curl --form": "flows/serving/test_page.py::test_dropped_film_is_read_and_explained",
     "mlflow models serve": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",
     "curl http": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",

@@ -1,6 +1,5 @@
 """`pneumo serve`: a model for others to ask."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ def serve(
     ] = None,
 ) -> None:
     """Answer with a model over HTTP, with a page to drop films on. For research."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores alone
     import logging
     import warnings
 

@@ -49,11 +49,9 @@ class Scorer:
         return self.see(images)[0]
 
     def see(self, images: Images) -> tuple[Floats, Features]:
-        """Logits [N], the mean of the bundle's views, and what the classifier was given of the
-        first one, [N, F]."""
-        views = self.description.views
-        seen = [see(self.model, view.of(images), self.description.normalisation) for view in views]
-        return np.mean([logits for logits, _ in seen], axis=0), seen[0][1]
+        """As the function, in the bundle's views."""
+        there = self.description
+        return see(self.model, images, there.normalisation, views=there.views)
 
     def probabilities(self, logits: Floats) -> Floats:
         return calibrated(logits, self.description.temperature)
@@ -77,11 +75,14 @@ def see(
     images: Images,
     normalisation: Normalisation,
     precision: Precision = "float32",
+    views: tuple[View, ...] = VIEWS[:1],
 ) -> tuple[Floats, Features]:
-    """As `score`, and what the classifier of the timm model was given, [N, F]."""
+    """As `score`, the mean of the views, and what the classifier of the timm model was given of the
+    first one, [N, F]. A film's views go through the model together."""
     device = choose_device(precision)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
-    size, logits, features = device.read_batch_size(images.shape[-1]), [], []
+    size = max(1, device.read_batch_size(images.shape[-1]) // len(views))
+    logits, features = [], []
 
     def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         features.append(inputs[0].flatten(1).float().cpu().numpy())
@@ -90,7 +91,10 @@ def see(
     memory = freed_memory_kept() if len(images) > size else nullcontext()
     with handle, torch.inference_mode(), device.autocast(), memory:
         for start in track(range(0, len(images), size), "score", unit="batch"):
-            logits_BK = model(to_batch(images[start : start + size], normalisation, device))
-            logits_BK = logits_BK.double()
-            logits.append((logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy())
+            films = images[start : start + size]
+            seen = np.concatenate([view.of(films) for view in views])
+            logits_BK = model(to_batch(seen, normalisation, device)).double()
+            margins = (logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy()
+            logits.append(margins.reshape(len(views), len(films)).mean(axis=0))
+            features[-1] = features[-1][: len(films)]
     return np.concatenate(logits), np.concatenate(features)

@@ -20,7 +20,6 @@ DEFAULTS = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (  # slots outlive no crash of the server
         "prefect.server.concurrency.lease_storage.filesystem"
     ),
-    "OMP_WAIT_POLICY": "PASSIVE",  # idle threads that spin starve whoever else computes
     "AWS_EC2_METADATA_DISABLED": "true",  # else S3 without credentials waits for a timeout
 }
 

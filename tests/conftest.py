@@ -43,6 +43,7 @@ QUIET_BROWSER = [
 SLOW = {"make_project", "archive", "team", "endpoint", "browser", "empty_store"}
 
 quiet.apply()
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # pytest's workers share the cores
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -105,7 +105,7 @@ def _licence(package: str) -> str:
         text for text in stated.get_all("Classifier") or [] if text.startswith("License")
     ]
     named = ", ".join(text.rpartition(" :: ")[2] for text in classifiers)
-    return stated["License-Expression"] or named or stated["License"]
+    return stated.get("License-Expression") or named or stated["License"]
 
 
 def test_dependencies_are_listed_with_a_reason_and_their_licence() -> None:

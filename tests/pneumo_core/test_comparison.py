@@ -29,6 +29,8 @@ from pneumo_core.training import Cell, LabelledFilms
 from pneumo_core.trials import BASELINE, Setting, Trial
 from pneumo_core.verdict import Outcome, decide
 
+pytestmark = pytest.mark.slow
+
 NUM_FILMS, NUM_SEEDS = 400, 3
 LABELS = np.arange(NUM_FILMS) % 2
 PATIENTS = np.array([f"p{i // 4}-{i % 2}" for i in range(NUM_FILMS)])

@@ -12,6 +12,8 @@ from pneumo_core.drift import KINDS, Findings, compare, figures_of
 from pneumo_core.params import MonitorParams
 from pneumo_core.reference import STATISTICS, one_per_patient
 
+pytestmark = pytest.mark.slow
+
 RATE = 0.05
 NUM_LOOKS = 100
 FILMS_PER_PATIENT = (1, 1, 1, 1, 1, 1, 2, 2, 3, 6)

@@ -9,6 +9,8 @@ from pneumo_core.params import Strategy
 from pneumo_core.strategies import Trunk, cut, freeze, set_train_mode, trainable_names
 from pneumo_core.weights import create_model, state_sha256
 
+pytestmark = pytest.mark.slow
+
 # Trained parameters of frozen, partial, full; what the partial strategy trains first.
 COUNTS = {
     "tf_efficientnet_lite0": ((2_562, 2_672_802, 3_373_570), "blocks.5"),

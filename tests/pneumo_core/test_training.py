@@ -17,6 +17,8 @@ from pneumo_core.strategies import Trunk, cut, freeze
 from pneumo_core.training import Cell, LabelledFilms, TrainedModel, train
 from pneumo_core.weights import create_model
 
+pytestmark = pytest.mark.slow
+
 SMALL = "test_efficientnet"  # timm's own for tests: 0.1 million parameters, with batch-norm
 NUM_EPOCHS = 4
 

@@ -13,6 +13,8 @@ from pneumo_core.scoring import score
 from pneumo_core.training import Cell, TrainedModel, train
 from pneumo_core.trials import BASELINE, Setting, Trial, choose_films, run_trials
 
+pytestmark = pytest.mark.slow
+
 MakeTable = Callable[..., pd.DataFrame]
 
 

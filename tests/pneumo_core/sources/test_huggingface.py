@@ -16,6 +16,8 @@ from pneumo_core import raw
 from pneumo_core.errors import SourceError
 from pneumo_core.sources import Source, SourceFile, facts
 
+pytestmark = pytest.mark.slow
+
 Describe = Callable[..., Source]
 
 FEATURES = {

@@ -17,6 +17,13 @@ def serve(
     ] = None,
 ) -> None:
     """Answer with a model over HTTP, with a page to drop films on. For research."""
+    from pneumo_core.allocation import freed_memory_kept
+
+    with freed_memory_kept():  # before there is a thread with a heap of its own
+        _serve(host, port, alias, bundle)
+
+
+def _serve(host: str, port: int, alias: str, bundle: Path | None) -> None:
     import logging
     import warnings
 

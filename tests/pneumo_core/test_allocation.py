@@ -1,4 +1,5 @@
 import resource
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -24,6 +25,35 @@ def test_pages_are_paid_for_once_inside_and_given_back_after() -> None:
         _faults(30)  # the heap finds its size
         assert _faults(4) < pages
     assert _faults(1) > 0.9 * pages
+
+
+IN_A_THREAD = f"""
+import resource
+from threading import Thread
+from pneumo_core.allocation import freed_memory_kept
+with freed_memory_kept():
+    import torch
+    def work():
+        with freed_memory_kept():
+            run(30)
+        print(run(4) < {SIZE} // resource.getpagesize())
+    def run(rounds):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(rounds):
+            torch.empty({SIZE}, dtype=torch.uint8).fill_(1)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_a_later_thread_pays_once_too_and_an_inner_end_changes_nothing() -> None:
+    """In a process of its own: heaps of threads that ended are handed on to later ones."""
+    command = [sys.executable, "-c", IN_A_THREAD]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout == "True\n"
 
 
 def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

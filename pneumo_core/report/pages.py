@@ -63,8 +63,11 @@ def _inline_html(text: str) -> Markup:
 
 
 def _cell_html(text: str) -> Markup:
-    """A figure may leave its interval to the next line; neither of them is broken."""
+    """A figure may leave its interval to the next line, and what is said of both to the one after
+    it; neither figure nor interval is broken."""
     figure, *interval = INTERVAL.split(text)
+    if not interval and RANGE.search(text):
+        return _inline_html(text)
     whole = Markup('<span class="whole">{}</span>').format(_inline_html(figure))
     if not interval:
         return whole

@@ -66,7 +66,9 @@ class Words:
         return self.percent(value) if name in PERCENTAGES else self.number(value)
 
     def range(self, low: str, high: str) -> str:
-        return f"{low}{RANGE[self.language]}{high}"
+        """In English a dash, but not beside a minus."""
+        dash = " to " if self.language == "en" and high.startswith(MINUS) else RANGE[self.language]
+        return f"{low}{dash}{high}"
 
     def interval(self, name: str, figure: Estimate) -> str:
         return self.range(self.value(name, figure["ci_low"]), self.value(name, figure["ci_high"]))

@@ -38,7 +38,6 @@ VALUES = (
     "train.frozen.epochs=5",
     "augment.size_per_class=100",
     "evaluate.min_screening_sensitivity=0.8",
-    "evaluate.num_draws=200",
     "audit.num_copies=100",
     "audit.num_corrupted_films=20",
     "audit.num_explained_films=20",

@@ -1,6 +1,6 @@
 """How long the maps of sixteen films take.
 
-    python benchmarks/saliency.py BUNDLE
+python benchmarks/saliency.py BUNDLE
 """
 
 import argparse

@@ -31,6 +31,7 @@ class ZipSource:
         try:
             archive = zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            # NotImplementedError is what zipfile raises for parts of the format that it cannot read
             raise ArchiveError(f"{self.path} is no readable zip archive: {error}.") from error
         members = [member for member in archive.infolist() if not member.is_dir()]
         self._check(members)

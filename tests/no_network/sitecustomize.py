@@ -45,6 +45,6 @@ def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
     return _getaddrinfo(host, *arguments, **options)
 
 
-socket.socket.connect = connect  # type: ignore[method-assign]
-socket.socket.connect_ex = connect_ex  # type: ignore[method-assign]
+socket.socket.connect = connect
+socket.socket.connect_ex = connect_ex
 socket.getaddrinfo = getaddrinfo

@@ -18,7 +18,10 @@ from pneumo_core.throughput import Row, benchmark
 from pneumo_core.throughput_figures import as_markdown, chart
 
 # A DataLoader's worker that is stopped while it reads may say so when its loader is collected.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <function _MultiProcessingDataLoaderIter"
+    ":pytest.PytestUnraisableExceptionWarning"
+)
 
 SMALL = "test_efficientnet"
 FIRST_KEYS = [

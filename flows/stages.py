@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib
+import os
 import signal
 
 from pneumo_core import params as all_params
@@ -18,6 +19,8 @@ def run_body(name: str, model: str | None, strategy: str | None) -> None:
         PipelineError: train was called without a cell.
     """
     die_with_parent()
+    # Read as torch is imported: threads that spin as they wait starve whoever else computes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         _run(name, model, strategy)
     except (PneumoError, OSError) as error:

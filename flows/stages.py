@@ -4,11 +4,12 @@ import ctypes
 import importlib
 import os
 import signal
+from pathlib import Path
 
 from pneumo_core import params as all_params
 from pneumo_core.errors import PipelineError, PneumoError
 from pneumo_core.params import Strategy
-from tasks import failures, places
+from tasks import dvc_stage, failures, places
 
 PR_SET_PDEATHSIG = 1
 
@@ -42,6 +43,24 @@ def _run(name: str, model: str | None, strategy: str | None) -> None:
 
 
 def die_with_parent() -> None:
-    """A stage whose DVC was killed must not go on writing beside the next one (Linux only)."""
+    """A stage whose DVC was killed must not go on writing beside the next one (Linux only).
+
+    One that was killed before this is asked for sends no signal any more, but is no ancestor.
+
+    Raises:
+        PipelineError: the run that started this stage is gone.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    run = os.environ.get(dvc_stage.RUN_PID)
+    if run is not None and int(run) not in _ancestors():
+        raise PipelineError("The run that started this stage is gone.")
+
+
+def _ancestors() -> set[int]:
+    found, pid = set[int](), os.getppid()
+    while pid:
+        found.add(pid)
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return found

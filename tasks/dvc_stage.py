@@ -10,6 +10,7 @@ from pathlib import Path
 from pneumo_core.errors import PipelineError, UnavailableError
 from tasks import failures
 
+RUN_PID = "PNEUMO_RUN_PID"  # to the stage: of the process that runs DVC for it
 HINTS = (  # what DVC says after every stage
     "To track the changes with git",
     "git add",
@@ -45,7 +46,7 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
     said: list[str] = []
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *dvc],
-        env=environment(),
+        env=environment() | {RUN_PID: str(os.getpid())},
         stdout=None if log is None else subprocess.PIPE,
         stderr=None if log is None else subprocess.STDOUT,
         text=True,

@@ -59,7 +59,7 @@ def test_a_stage_has_one_name_everywhere(stage: str) -> None:
     whole_sections = {key for key in described["params"] if "." not in key}
     outs = [out for out in described["outs"] if isinstance(out, str)]
     folder = "reports" if stage == "report" else f"results/{stage}/"
-    assert described["cmd"].startswith(f"pneumo stage {stage}")
+    assert described["cmd"].startswith(f"exec pneumo stage {stage}")
     assert whole_sections <= {stage}
     assert (ROOT / "tasks" / f"{stage}.py").is_file()
     assert all(out.startswith(folder) for out in outs)

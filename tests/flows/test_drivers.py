@@ -70,15 +70,16 @@ def test_phantom_findings_equal_its_truth(by_dvc: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "sign_of_life"),
+    ("stage", "sign_of_life", "shell"),
     [
-        ("validate", "results/validate/images"),
-        ("train@tf_efficientnet_lite0-partial", "var/checkpoints/*partial.pt"),
+        ("validate", "results/validate/images", "/bin/sh"),
+        ("train@tf_efficientnet_lite0-partial", "var/checkpoints/*partial.pt", "/bin/bash"),
     ],
 )
 def test_killed_in_the_middle_and_run_again_gives_the_same(
     stage: str,
     sign_of_life: str,
+    shell: str,
     make_small_project: Callable[[], Path],
     run: Run,
     environment: dict[str, str],
@@ -89,7 +90,7 @@ def test_killed_in_the_middle_and_run_again_gives_the_same(
     victim = subprocess.Popen(
         ["dvc", "repro", stage],
         cwd=project,
-        env=environment,
+        env=environment | {"SHELL": shell},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

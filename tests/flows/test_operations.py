@@ -68,7 +68,7 @@ def test_a_run_killed_with_its_worker_is_reported_and_blocks_nothing(team: Any) 
     team.forget_training()
     killed = team.start_run()
     team.wait_for_training()
-    team.wait_until(lambda: f"> pneumo stage train {MODEL} full" in team.log_of(killed))
+    team.wait_until(lambda: f"> exec pneumo stage train {MODEL} full" in team.log_of(killed))
     stage = team.process_of("pneumo stage train")
     for dead in [team.process_of(words) for words in ("prefect.engine", "prefect worker")]:
         dead.kill()  # at once, as when a container is killed
@@ -79,7 +79,7 @@ def test_a_run_killed_with_its_worker_is_reported_and_blocks_nothing(team: Any) 
     team.wait_until(lambda: team.state_of(killed)["type"] == "CRASHED")
     assert {run["state"]["type"] for run in team.task_runs(killed)} == {"CRASHED"}
     team.wait_until(lambda: team.alarms()[-1]["run_id"] == killed)
-    team.wait_until(lambda: f"> pneumo stage train {MODEL} full" in team.log_of(interrupted))
+    team.wait_until(lambda: f"> exec pneumo stage train {MODEL} full" in team.log_of(interrupted))
     team.process_of("pneumo stage train").kill()
     assert team.end_of(interrupted)["type"] == "FAILED"
     team.wait_until(lambda: team.alarms()[-1]["run_id"] == interrupted)

@@ -9,7 +9,6 @@ Shape letters: B batch, C channels, H height, W width.
 """
 
 import torch
-from captum.attr import LayerGradientXActivation
 from torch import nn
 from torch.nn import functional
 
@@ -40,14 +39,19 @@ def contributions(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torc
     model.to(x_BCHW.device).eval()
     layer = last_spatial_layer(model, x_BCHW[:1])
 
-    def log_odds(x_BCHW: torch.Tensor) -> torch.Tensor:
-        logits_BK: torch.Tensor = model(x_BCHW)
-        others = [k for k in range(logits_BK.shape[1]) if k != positive]
-        return logits_BK[:, positive] - logits_BK[:, others].logsumexp(1)
+    cut_BCHW: list[torch.Tensor] = []
 
-    x_BCHW = x_BCHW.detach().clone().requires_grad_()
-    product_BCHW: torch.Tensor = LayerGradientXActivation(log_odds, layer).attribute(x_BCHW)
-    return product_BCHW.detach().sum(1)
+    def cut(module: nn.Module, inputs: object, output_BCHW: torch.Tensor) -> torch.Tensor:
+        cut_BCHW.append(output_BCHW.detach().requires_grad_())
+        return cut_BCHW[-1].clone()  # a ReLU in place may follow
+
+    with torch.enable_grad(), layer.register_forward_hook(cut):
+        logits_BK: torch.Tensor = model(x_BCHW)
+    others = [k for k in range(logits_BK.shape[1]) if k != positive]
+    log_odds_B = logits_BK[:, positive] - logits_BK[:, others].logsumexp(1)
+    map_BCHW = cut_BCHW[-1]
+    (gradient_BCHW,) = torch.autograd.grad(log_odds_B.sum(), map_BCHW)
+    return (gradient_BCHW * map_BCHW.detach()).sum(1)
 
 
 def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:

@@ -41,7 +41,7 @@ def contributions(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torc
 
     cut_BCHW: list[torch.Tensor] = []
 
-    def cut(module: nn.Module, inputs: object, output_BCHW: torch.Tensor) -> torch.Tensor:
+    def cut(_: object, __: object, output_BCHW: torch.Tensor) -> torch.Tensor:
         cut_BCHW.append(output_BCHW.detach().requires_grad_())
         return cut_BCHW[-1].clone()  # a ReLU in place may follow
 

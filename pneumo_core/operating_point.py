@@ -28,8 +28,9 @@ def calibrated(logits: Floats, temperature: float) -> Floats:
 
 def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str, OperatingPoint]:
     """`reading_aid`: best mean of sensitivity and specificity. `screening`: the highest threshold
-    whose sensitivity has its lower bound at the floor. `rule_in`: the lowest one whose specificity
-    has. Each of the last two is absent where no threshold reaches the floor.
+    from there down whose sensitivity has its lower bound at the floor. `rule_in`: the lowest one
+    from there up whose specificity has. Each of the last two is absent where no threshold reaches
+    the floor.
 
     The best threshold of one sample jumps from film to film, so it is found in each bootstrap
     draw of the patients, and the median is taken.
@@ -37,13 +38,16 @@ def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str,
     candidates = _candidates(scores)
     weights = patient_weights(scores, params.num_draws, params.seed)
     best = candidates[np.argmax(_balance(scores, candidates, weights), axis=1)]
-    points = {"reading_aid": OperatingPoint(float(np.median(best)), *percentile_interval(best))}
+    balanced = float(np.median(best))
+    points = {"reading_aid": OperatingPoint(balanced, *percentile_interval(best))}
     called_CN = scores.probabilities >= candidates[:, None]
     sensitivity = shares(called_CN, scores.ill, scores)
     specificity = shares(~called_CN, ~scores.ill, scores)
-    if len(held := np.flatnonzero(sensitivity.low >= params.min_screening_sensitivity)):
+    caught = (sensitivity.low >= params.min_screening_sensitivity) & (candidates <= balanced)
+    cleared = (specificity.low >= params.min_rule_in_specificity) & (candidates >= balanced)
+    if len(held := np.flatnonzero(caught)):
         points["screening"] = _with_interval(held[-1], sensitivity, candidates)
-    if len(held := np.flatnonzero(specificity.low >= params.min_rule_in_specificity)):
+    if len(held := np.flatnonzero(cleared)):
         points["rule_in"] = _with_interval(held[0], specificity, candidates)
     return points
 

@@ -20,7 +20,7 @@ def write(found: Findings, words: Words) -> Document:
     sections: dict[str, list[Block]] = {
         "details": [Paragraph(details)],
         "use": [Bullets((words("card.users"), words("card.uses"), words("card.misuses")))],
-        "figures": [winner.figures_table(found, words)],
+        "figures": winner.figures(found, words),
         "points": [
             use.points_table(found.winner, words),
             use.per_1000_table(found.winner, words),

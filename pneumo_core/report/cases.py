@@ -61,8 +61,8 @@ class Shown:
 
 
 def choose_films(predictions: pd.DataFrame, threshold: float, params: ReportParams) -> pd.DataFrame:
-    """By rule, not by look: some drawn at random in each outcome, as evenly as these allow, then
-    the errors of which the model was surest, of both kinds in turn.
+    """By rule, not by look: the errors of which the model was surest, of both kinds in turn, and
+    some of the others drawn at random in each outcome, as evenly as these allow.
 
     Adds `outcome`, and `chosen` with `random` or `worst`.
     """
@@ -70,11 +70,11 @@ def choose_films(predictions: pd.DataFrame, threshold: float, params: ReportPara
     ill = predictions["label"] == LABELS[POSITIVE]
     outcome = np.select([called & ill, ~called & ~ill, called & ~ill], OUTCOMES[:3], OUTCOMES[3])
     films = predictions.assign(outcome=pd.Categorical(outcome, OUTCOMES))
-    shuffled = films.sample(frac=1, random_state=params.seed)
-    drawn = _deal(shuffled, params.num_saliency_films).assign(chosen="random")
-    wrong = films[films["outcome"].isin(OUTCOMES[2:])].drop(index=drawn.index, errors="ignore")
+    wrong = films[films["outcome"].isin(OUTCOMES[2:])]
     by_size = (wrong["probability"] - threshold).abs().sort_values(ascending=False, kind="stable")
     worst = _deal(wrong.loc[by_size.index], params.num_worst_films).assign(chosen="worst")
+    shuffled = films.drop(index=worst.index).sample(frac=1, random_state=params.seed)
+    drawn = _deal(shuffled, params.num_saliency_films).assign(chosen="random")
     return pd.concat([drawn, worst])
 
 

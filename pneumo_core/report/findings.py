@@ -35,6 +35,10 @@ class DataFindings:
         train = self.table[self.table["source_split"] == "train"]["label"].value_counts()
         return [int(train.get(label, 0)) for label in LABELS] == [1341, 3875]
 
+    def num_files(self, split: str) -> int:
+        """Of a split of the source, whatever became of them."""
+        return int((self.table["source_split"] == split).sum())
+
     def in_state(self, state: str) -> pd.DataFrame:
         return self.table[self.table["state"] == state]
 

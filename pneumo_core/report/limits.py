@@ -10,6 +10,7 @@ from typing import Literal
 
 from pneumo_core.report.blocks import Block, Bullets, Column, Paragraph, Table
 from pneumo_core.report.findings import Findings
+from pneumo_core.report.study_facts import NUM_TEST_FILES
 from pneumo_core.report.words import EN_DASH, Words
 
 State = Literal["answered", "partly", "open"]
@@ -44,7 +45,7 @@ ITEMS = (
     Item("software", "", "23", "18f", "answered", "provenance"),
     Item("training", "", "25", "12c", "answered", "provenance"),
     Item("selection", "", "26", "12c", "answered", "models"),
-    Item("ensembling", "", "27", "12c", "answered", "models"),
+    Item("ensembling", "", "27", "12c", "answered", "provenance"),
     Item("thresholds", "12a", "28", "15", "answered", "use"),
     Item("measures", "14", "28, 29", "12e", "answered", "winner"),
     Item("robustness", "17", "30", "12e", "answered", "robustness"),
@@ -80,11 +81,14 @@ def states(sections: frozenset[str]) -> dict[str, State]:
 
 def build_limits(found: Findings, words: Words) -> list[Block]:
     names = ["one_source", "labels", "not_prospective", "seeds", "figures_not_decisions"]
+    num_test = found.data.num_files("test")
     if found.winner.val is None:
         names = ["given", "labels", "not_prospective"]
     elif found.data.is_public_archive:
-        names = ["archive_children", "archive_shift", *names]
-    return [Bullets(tuple(words(f"limits.{name}") for name in names))]
+        part = ["archive_part"] if num_test < NUM_TEST_FILES else []
+        names = ["archive_children", "archive_shift", *part, *names]
+    counts = {"here": num_test, "all": NUM_TEST_FILES}
+    return [Bullets(tuple(words(f"limits.{name}", **counts) for name in names))]
 
 
 def build_checklist(sections: frozenset[str], words: Words) -> list[Block]:

@@ -19,7 +19,7 @@ from pneumo_core.report.blocks import (
 )
 from pneumo_core.report.charts import ForestRow, forest, learning_curve
 from pneumo_core.report.findings import CellFindings, Findings
-from pneumo_core.report.words import Words
+from pneumo_core.report.words import EN_DASH, Words
 
 VALIDATION = ("auroc", "balanced_accuracy")
 TEST = ("auroc", "accuracy", "sensitivity", "specificity")  # with intervals
@@ -134,7 +134,7 @@ def _compared(cells: Sequence[CellFindings], kind: str, words: Words) -> Table:
                 best.name,
                 words.number((best.val or {})["auroc"]["value"]),
                 words.figure("accuracy", best.test["accuracy"]),
-                words.range(lowest, highest) if len(group) > 1 else lowest,
+                words.range(lowest, highest) if len(group) > 1 else EN_DASH,
                 words.points(fmean(gaps)),
             )
         )

@@ -52,30 +52,33 @@ def build(
 
 def worst_kind(found: Mapping[str, Any]) -> tuple[str, float]:
     """The corruption whose highest severity takes most balanced accuracy, and how much."""
+    name, worst = _by_balance(found)[0]
+    return name, _balanced(found["clean"]) - _balanced(worst["figures"][-1])
 
-    def balanced(figures: Mapping[str, Estimate]) -> float:
-        return (figures["sensitivity"]["value"] + figures["specificity"]["value"]) / 2
 
-    clean = balanced(found["clean"])
-    lost = {
-        name: clean - balanced(each["figures"][-1]) for name, each in found["corruptions"].items()
-    }
-    name = max(lost, key=lost.__getitem__)
-    return name, lost[name]
+def _balanced(figures: Mapping[str, Estimate]) -> float:
+    return (figures["sensitivity"]["value"] + figures["specificity"]["value"]) / 2
+
+
+def _by_balance(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The kinds by balanced accuracy at their highest severity, lowest first."""
+    kinds = found["corruptions"].items()
+    return sorted(kinds, key=lambda kind: _balanced(kind[1]["figures"][-1]))
 
 
 def _table(found: Mapping[str, Any], words: Words) -> Table:
-    """The films as they are, then each kind at its highest severity, worst AUROC first."""
+    """The films as they are, then each kind at its highest severity, worst first."""
 
     def cells(figures: Mapping[str, Estimate]) -> tuple[Number, ...]:
         return tuple(
             Number(words.figure(name, figures[name]), figures[name]["value"]) for name in CURVES
         )
 
-    kinds = found["corruptions"].items()
-    by_auroc = sorted(kinds, key=lambda kind: kind[1]["figures"][-1]["auroc"]["value"])
     rows: list[tuple[str | Number, ...]] = [(words("robustness.clean"), *cells(found["clean"]))]
-    rows += [(words(f"corruption.{name}"), *cells(each["figures"][-1])) for name, each in by_auroc]
+    rows += [
+        (words(f"corruption.{name}"), *cells(each["figures"][-1]))
+        for name, each in _by_balance(found)
+    ]
     columns = [Column(words("robustness.kind"))]
     columns += [Column(words(f"figure.{name}"), True) for name in CURVES]
     return Table(

@@ -44,13 +44,17 @@ def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:
     def show(value: float) -> str:
         return words.percent(value) if check["unit"] == "%" else words.number(value)
 
-    figure = check["figure"]
+    figure, detail = check["figure"], check["detail"]
+    shown = show(figure["value"])
+    if "auroc_before" in detail:
+        before, after = (detail[f"auroc_{when}"]["value"] for when in ("before", "after"))
+        shown += f" ({show(before)} → {show(after)})"
     sign = "±" if check["two_sided"] else ""
     passed = {True: "within", False: "beyond", None: "open"}[check["passed"]]
     return (
         words(f"shortcuts.{subject}"),
         words(f"check.{check['name']}"),
-        Number(show(figure["value"]), figure["value"]),
+        Number(shown, figure["value"]),
         words.range(show(figure["ci_low"]), show(figure["ci_high"])),
         f"{sign}{show(check['limit'])}",
         words(f"shortcuts.{passed}"),

@@ -34,6 +34,8 @@ COUNTS = {
     "test": (231, 387),
 }
 
+NUM_TEST_FILES = sum(COUNTS["test"]) + sum(COUNTS["duplicates_test"])
+
 SETTINGS: dict[str, Any] = {
     "image_size_px": 512,
     "resize_rule": "pad",  # which its mean gray tells: .363, as padding gives, not .483

@@ -11,7 +11,7 @@ from pneumo_core.report.shortcuts import checks_of
 from pneumo_core.report.subgroups import group_name
 from pneumo_core.report.words import Words
 
-MAX_ECE = 0.05  # a probability of .80 then stands for .75 to .85 on average
+MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average
 MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
 
 
@@ -45,7 +45,9 @@ def _leaks(found: Findings) -> Answer:
         return Answer("leaks", "open", {})
     if not certificate["valid"]:
         return Answer("leaks", "bad", {"faults": list(certificate["faults"])})
-    return Answer("leaks", "good", {"possible": certificate["patients"]["possible_across_splits"]})
+    possible = certificate["patients"]["possible_across_splits"]
+    values = {"possible": possible, "all": found.winner.test["n"]}
+    return Answer("leaks", "caution" if possible else "good", values)
 
 
 def _shortcuts(found: Findings) -> Answer:
@@ -68,23 +70,22 @@ def _source(found: Findings) -> Answer:
 
 
 def _shift(found: Findings) -> Answer:
-    """Whether accuracy on test is as validation promised."""
-    val, test = found.winner.val, found.winner.test["accuracy"]
+    """Whether both classes are read on test as validation promised."""
+    val, test = found.winner.val, found.winner.test
     if val is None:
         return Answer("shift", "open", {})
-    values = {"val": val["accuracy"]["value"], "test": test}
-    return Answer(
-        "shift", "caution" if val["accuracy"]["value"] > test["ci_high"] else "good", values
-    )
+    pairs = {name: (val[name]["value"], test[name]) for name in ("sensitivity", "specificity")}
+    fallen = {name: pair for name, pair in pairs.items() if pair[0] > pair[1]["ci_high"]}
+    return Answer("shift", "caution" if fallen else "good", {"pairs": fallen or pairs})
 
 
 def _calibration(found: Findings) -> Answer:
     ece = found.winner.test["ece"]
-    return Answer("calibration", "good" if ece["value"] <= MAX_ECE else "caution", {"ece": ece})
+    return Answer("calibration", "good" if ece["ci_high"] <= MAX_ECE else "caution", {"ece": ece})
 
 
 def _groups(found: Findings) -> Answer:
-    """Whether a group is served worse than all films are, beyond chance."""
+    """Whether the interval of the worst group lies below the figure of all films."""
     worst = {
         name: group
         for name, group in found.winner.test["worst_groups"].items()
@@ -136,7 +137,7 @@ def _said(each: Answer, words: Words) -> dict[str, str]:
         case "leaks":
             return {
                 "faults": "; ".join(values.get("faults", ())),
-                "possible": words.count(values.get("possible", 0)),
+                **{name: words.count(values.get(name, 0)) for name in ("possible", "all")},
             }
         case "shortcuts" if values:
             names = words.listed([words(f"check.{name}") for name in values["names"]] or [""])
@@ -146,10 +147,18 @@ def _said(each: Answer, words: Words) -> dict[str, str]:
             said = [f"{words(f'check.{name}')} {words.figure('auroc', f)}" for name, f in cues]
             return {"names": words.listed(said or [""])}
         case "shift" if values:
-            test = words.figure("accuracy", values["test"])
-            return {"val": words.percent(values["val"]), "test": test}
+            said = [
+                words(
+                    "trust.promised",
+                    figure=words(f"figure.{name}"),
+                    val=words.percent(val),
+                    test=words.figure(name, test),
+                )
+                for name, (val, test) in values["pairs"].items()
+            ]
+            return {"pairs": words.listed(said)}
         case "calibration":
-            return {"ece": words.figure("ece", values["ece"])}
+            return {"ece": words.figure("ece", values["ece"]), "limit": words.number(MAX_ECE, 2)}
         case "groups" if values:
             return {"groups": words.listed(_group_texts(values["groups"], words))}
         case "corruption" if values:

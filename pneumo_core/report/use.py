@@ -178,20 +178,12 @@ def _scenario(recommendation: Recommendation, found: Findings, words: Words) -> 
                 words("use.on_test", **_figures(point, words)),
                 words("use.of_1000", **_of_1000(middle, words)),
                 words(f"use.condition_{use}"),
-                *_floor(chosen, use, words),
             )
         )
     )
     if len(recommendation.cells) > 1:
         blocks.append(_candidates(recommendation, found, words))
     return blocks
-
-
-def _floor(cell: CellFindings, use: str, words: Words) -> list[str]:
-    """Where the reading aid asks for more than the point that should ask for most."""
-    at, balanced = cell.points[use]["threshold"], cell.points["reading_aid"]["threshold"]
-    beyond = {"screening": at > balanced, "rule_in": at < balanced}.get(use, False)
-    return [words(f"use.floor_{use}")] if beyond else []
 
 
 def _figures(point: Mapping[str, Any], words: Words) -> dict[str, str]:

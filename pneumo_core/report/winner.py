@@ -14,28 +14,31 @@ FIGURES = (
 
 
 def build(found: Findings, words: Words) -> list[Block]:
-    winner = found.winner
-    point = words(f"point.{winner.test['operating_point']}")
-    blocks: list[Block] = [
-        Paragraph(
-            words(
-                "winner.measured",
-                model=winner.name,
-                split=words.split(winner.test["split"]),
-                n=winner.test["n"],
-                ill=words.count(winner.test["n_positive"]),
-                well=words.count(winner.test["n"] - winner.test["n_positive"]),
-                point=point,
-                threshold=words.number(winner.test["threshold"]),
-            )
-        ),
-        Charts((_roc(found, words), _confusion(found, words))),
-        figures_table(found, words),
-    ]
-    if trusted := winner.test.get("without_suspects"):
+    return [Charts((_roc(found, words), _confusion(found, words))), *figures(found, words)]
+
+
+def figures(found: Findings, words: Words) -> list[Block]:
+    """On which films and at which point, all figures, and how their intervals are made."""
+    test = found.winner.test
+    measured = words(
+        "winner.measured",
+        model=found.winner.name,
+        split=words.split(test["split"]),
+        n=test["n"],
+        ill=words.count(test["n_positive"]),
+        well=words.count(test["n"] - test["n_positive"]),
+        point=words(f"point.{test['operating_point']}"),
+        threshold=words.number(test["threshold"]),
+    )
+    notes = [words("winner.intervals", patients=words.count(test["n_patients"]))]
+    if trusted := test.get("without_suspects"):
         n, ill = trusted["n"], words.count(trusted["n_positive"])
-        blocks.append(Paragraph(words("winner.without_suspects", n=n, ill=ill), "quiet"))
-    return blocks
+        notes.append(words("winner.without_suspects", n=n, ill=ill))
+    return [
+        Paragraph(measured),
+        _table(found, words),
+        *(Paragraph(note, "quiet") for note in notes),
+    ]
 
 
 def _roc(found: Findings, words: Words) -> Captioned:
@@ -52,11 +55,13 @@ def _roc(found: Findings, words: Words) -> Captioned:
 
 
 def _confusion(found: Findings, words: Words) -> Captioned:
-    matrix = confusion_matrix(Confusion(**found.winner.test["confusion"]), words)
-    return Captioned("confusion", matrix, words("caption.confusion"))
+    counts = found.winner.test["confusion"]
+    matrix = confusion_matrix(Confusion(**counts), words)
+    said = {name: words.count(count) for name, count in counts.items()}
+    return Captioned("confusion", matrix, words("caption.confusion", **said))
 
 
-def figures_table(found: Findings, words: Words) -> Table:
+def _table(found: Findings, words: Words) -> Table:
     winner = found.winner
     trusted = winner.test.get("without_suspects")
     columns = [Column(words("winner.figure"))]
@@ -69,6 +74,6 @@ def figures_table(found: Findings, words: Words) -> Table:
         row += [words.value(name, winner.val[name]["value"])] if winner.val else []
         row += [words.value(name, winner.test[name]["value"])]
         row += [words.interval(name, winner.test[name])]
-        row += [words.value(name, trusted[name]["value"])] if trusted else []
+        row += [words.figure(name, trusted[name])] if trusted else []
         rows.append(tuple(row))
     return Table(tuple(columns), tuple(rows))

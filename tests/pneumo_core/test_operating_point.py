@@ -68,6 +68,21 @@ def test_screening_is_the_highest_threshold_that_holds_the_floor() -> None:
     assert following == probabilities[104]
 
 
+@pytest.mark.parametrize("floor", [0.01, 0.5, 0.8])
+def test_screening_never_asks_for_more_than_the_reading_aid_nor_rule_in_for_less(
+    floor: float,
+) -> None:
+    """However little their floors ask for."""
+    params = EvaluateParams(
+        num_draws=100, min_screening_sensitivity=floor, min_rule_in_specificity=floor
+    )
+    points = choose_operating_points(_simulated(0), params)
+    screening, aid, rule_in = (
+        points[name].threshold for name in ("screening", "reading_aid", "rule_in")
+    )
+    assert screening <= aid <= rule_in
+
+
 def test_screening_is_absent_where_no_threshold_holds_the_floor() -> None:
     points = choose_operating_points(_simulated(num_films=40), PARAMS)
     assert set(points) == {"reading_aid"}  # of 20 ill films even 20 do not prove 95 %

@@ -28,6 +28,11 @@ def test_leaks(made: Any) -> None:
     assert _levels(found)["leaks"] == "good"
     bad = {**found.data.certificate, "valid": False, "faults": ["3 groups across splits"]}
     assert _levels(replace(found, data=replace(found.data, certificate=bad)))["leaks"] == "bad"
+    patients = {**found.data.certificate["patients"], "possible_across_splits": 3}
+    doubt = {**found.data.certificate, "patients": patients}
+    assert (
+        _levels(replace(found, data=replace(found.data, certificate=doubt)))["leaks"] == "caution"
+    )
     none = replace(found, data=replace(found.data, certificate=None))
     assert _levels(none)["leaks"] == "open"
 
@@ -51,9 +56,9 @@ def test_a_cue_in_the_data_is_not_held_against_the_model(made: Any) -> None:
 
 
 def test_shift(made: Any) -> None:
-    promised = made.found.winner.val["accuracy"]["value"]
-    fell = _with_test(made.found, accuracy=_figure(promised - 0.1))
-    held = _with_test(made.found, accuracy=_figure(promised - 0.1, half=0.15))
+    promised = made.found.winner.val["sensitivity"]["value"]
+    fell = _with_test(made.found, sensitivity=_figure(promised - 0.1))
+    held = _with_test(made.found, sensitivity=_figure(promised - 0.1, half=0.15))
     assert (_levels(fell)["shift"], _levels(held)["shift"]) == ("caution", "good")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pneumo_core.report import use
-from pneumo_core.report.blocks import Bullets, Explorer, Paragraph
+from pneumo_core.report.blocks import Explorer, Paragraph
 from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.use import explorer, recommend
 from pneumo_core.report.words import LANGUAGES, Words
@@ -51,21 +51,6 @@ def test_a_use_that_validation_does_not_prove_is_not_recommended(made: Any) -> N
     }
     texts = [block.text for block in use.build(found, Words("en")) if isinstance(block, Paragraph)]
     assert sum("does not prove" in text for text in texts) == 2
-
-
-@pytest.mark.parametrize(("threshold", "warned"), [(0.05, False), (0.95, True)])
-def test_a_floor_that_asks_for_nothing_is_said_to(
-    made: Any, threshold: float, warned: bool
-) -> None:
-    first, second = made.found.cells
-    found = _found(made, _with_point(first, "screening", threshold, specificity=0.9), second)
-    said = [
-        item
-        for block in use.build(found, Words("en"))
-        if isinstance(block, Bullets)
-        for item in block.items
-    ]
-    assert any("min_screening_sensitivity" in item for item in said) == warned
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pneumo_core import bundle, epochs, params, training
+from pneumo_core import bundled_model, epochs, params, training
 from pneumo_core.atomic import replacing_folder
 from pneumo_core.params import Strategy, TrainParams
 from pneumo_core.training import Cell, LabelledFilms, train
@@ -51,7 +51,7 @@ def run_stage(folder: Path, chosen: TrainParams) -> None:
     trained = train(CELL, films(0, 96), films(1, 16), chosen, folder / "var", lambda _: None)
     (folder / "trained").touch()
     with replacing_folder(folder / "results") as draft:
-        bundle.write_weights(trained.model, draft / "weights.safetensors")
+        bundled_model.write_weights(trained.model, draft / "weights.safetensors")
     trained.checkpoint.forget()
 
 

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pneumo_core.compute import Device, Normalisation, to_batch, to_input
+from pneumo_core.compute import Device, to_batch, to_input
 from pneumo_core.features import FeatureCache
 from pneumo_core.images import Stack
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.strategies import cut
 
 Rows = npt.NDArray[np.int64]

@@ -7,24 +7,20 @@ other three).
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 from pneumo_core.atomic import replacing_folder, write_json
-from pneumo_core.compute import Normalisation
 from pneumo_core.digest import file_sha256
 from pneumo_core.errors import BundleError
 from pneumo_core.images import RESIZE_RULE
 from pneumo_core.manifest import LABELS
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.params import Section
 from pneumo_core.views import VIEWS, View
-from pneumo_core.weights import Provenance, create_model
 
 FORMAT_VERSION = 2
 WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
@@ -39,6 +35,18 @@ class OperatingPoint:
     threshold: float
     ci_low: float
     ci_high: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """`source` as asked for, and the SHA-256 of the tensors that were loaded (null: none)."""
+
+    source: str
+    origin: str
+    sha256: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 class Origin(Section):
@@ -85,26 +93,6 @@ def save(
         write_json(draft / CHECKSUMS, {name: file_sha256(draft / name) for name in CHECKED})
 
 
-def load(folder: Path) -> tuple[nn.Module, Description]:
-    """
-    Raises:
-        BundleError: a file is missing, does not match its checksum, or is of another version.
-    """
-    description = read_description(folder)
-    return build(description, folder / WEIGHTS), description
-
-
-def build(blueprint: Blueprint, weights: Path) -> nn.Module:
-    """Raises BundleError where the weights do not fit the architecture."""
-    model, _ = create_model(blueprint.architecture, "none", len(blueprint.labels))
-    try:
-        model.load_state_dict(load_file(weights), strict=True)
-    except (RuntimeError, SafetensorError) as error:
-        raise BundleError(f"{weights} does not fit {blueprint.architecture}: {error}") from error
-    loaded: nn.Module = model
-    return loaded
-
-
 def read_description(folder: Path) -> Description:
     """The description, once all files have been checked."""
     try:
@@ -128,14 +116,6 @@ def read_description(folder: Path) -> Description:
         return Description.model_validate(content)
     except ValidationError as error:
         raise BundleError(f"{folder / DESCRIPTION}: {error}") from error
-
-
-def write_weights(model: nn.Module, path: Path) -> None:
-    """Raises OSError where there is no room."""
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def identity(folder: Path) -> str:

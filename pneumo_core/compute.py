@@ -5,12 +5,12 @@ Shape letters: B batch, C channels, H height, W width.
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from pneumo_core.images import Images
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.params import Precision
 
 MAX_READ_FILMS, MAX_READ_PIXELS = 64, 64 * 224**2  # at a time, where nothing trains
@@ -65,20 +65,6 @@ def choose_device(precision: Precision) -> Device:
     return Device(
         torch.device("cpu"), precision == "bfloat16" or (precision == "auto" and has_bfloat16)
     )
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Of gray values in 0..1, the same for all channels that the model expects."""
-
-    mean: float
-    std: float
-
-    @classmethod
-    def of_model(cls, model: Any) -> "Normalisation":
-        """The weights' own, averaged over the colours that a film does not have."""
-        config = model.pretrained_cfg
-        return cls(float(np.mean(config["mean"])), float(np.mean(config["std"])))
 
 
 def to_batch(images: Images, normalisation: Normalisation, device: Device) -> torch.Tensor:

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from pneumo_core.atomic import replacing_file
-from pneumo_core.compute import Device, Normalisation, to_batch
+from pneumo_core.compute import Device, to_batch
 from pneumo_core.images import Images, Stack, content_sha256
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.progress import track
 from pneumo_core.strategies import Trunk
 from pneumo_core.weights import state_sha256

@@ -5,7 +5,7 @@ It travels with the model; the films themselves do not.
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,9 @@ import pandas as pd
 from pneumo_core.errors import PromotionError
 from pneumo_core.images import decode
 from pneumo_core.params import ValidateParams
-from pneumo_core.scoring import Scorer
+
+if TYPE_CHECKING:
+    from pneumo_core.scoring import Scorer
 
 NUM_PER_CLASS = 8
 
@@ -33,7 +35,7 @@ def draw(predictions: pd.DataFrame, table: pd.DataFrame) -> Sample:
     return rows
 
 
-def deviation(sample: Sample, scorer: Scorer, read: Callable[[str], bytes]) -> float:
+def deviation(sample: Sample, scorer: "Scorer", read: Callable[[str], bytes]) -> float:
     """How far the probabilities of today are from those of the sample, at most.
 
     Args:

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pneumo_core import bundle
+from pneumo_core import bundled_model
 from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.bundle import Blueprint, Description
-from pneumo_core.compute import Normalisation, choose_device, to_batch
+from pneumo_core.compute import choose_device, to_batch
 from pneumo_core.images import Gray, Images, resize
 from pneumo_core.metrics import Floats
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.operating_point import calibrated
 from pneumo_core.params import Precision
 from pneumo_core.progress import track
@@ -32,7 +33,7 @@ class Scorer:
     @classmethod
     def load(cls, folder: Path) -> "Scorer":
         """Raises BundleError for a bundle that is incomplete or altered."""
-        return cls(*bundle.load(folder))
+        return cls(*bundled_model.load(folder))
 
     @classmethod
     def untempered(
@@ -42,7 +43,7 @@ class Scorer:
         description = Description(
             **dict(blueprint), temperature=1.0, views=views, operating_points={}
         )
-        return cls(bundle.build(description, weights), description)
+        return cls(bundled_model.build(description, weights), description)
 
     def logits(self, images: Images) -> Floats:
         """Log odds of PNEUMONIA, before temperature; images [N, H, W] of the bundle's size."""

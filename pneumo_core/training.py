@@ -11,19 +11,21 @@ from torch import nn
 
 from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.batches import learner_and_batches
+from pneumo_core.bundle import Provenance
 from pneumo_core.checkpoints import Checkpoint, key_of
-from pneumo_core.compute import Device, Normalisation, choose_device
+from pneumo_core.compute import Device, choose_device
 from pneumo_core.epochs import Epochs, Examples
 from pneumo_core.errors import TrainingError
 from pneumo_core.events import Cached, Finished, Sink
 from pneumo_core.features import FeatureCache
 from pneumo_core.images import Stack, content_sha256
 from pneumo_core.manifest import LABELS
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.params import Strategy, TrainParams
 from pneumo_core.processes import Processes
 from pneumo_core.randomness import deterministic, seeded
 from pneumo_core.strategies import freeze
-from pneumo_core.weights import Provenance, create_model
+from pneumo_core.weights import create_model
 
 
 @dataclass(frozen=True)

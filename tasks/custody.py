@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from pneumo_core import pinned_sample, succession
 from pneumo_core.errors import BundleError, PromotionError
 from pneumo_core.gates import MAX_DEVIATION
-from pneumo_core.scoring import Scorer
 from pneumo_core.succession import Tenure
-from tasks import evidence, ledger, places, provenance, registry
+from tasks import ledger, places, provenance, registry
 from tasks.ledger import broken_links, line_hashes
 
 if TYPE_CHECKING:
@@ -120,6 +119,9 @@ def _target(reigns: Sequence[Tenure], role: str, version: str | None) -> Tenure:
 
 def _check(registered: "ModelVersion", target: Tenure) -> float:
     """The deviation on the pinned sample of a copy that is fetched anew."""
+    from pneumo_core.scoring import Scorer  # torch, which `verify` can do without
+    from tasks import evidence
+
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         registry.download(registered, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pneumo_core import bundle, manifest
+from pneumo_core import bundled_model, manifest
 from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Origin
 from pneumo_core.certificate import require_valid
@@ -74,6 +74,6 @@ def _blueprint(cell: Cell, trained: TrainedModel, image_size_px: int, origin: Or
 
 def _write(folder: Path, trained: TrainedModel, blueprint: Blueprint) -> None:
     with replacing_folder(folder) as draft:
-        bundle.write_weights(trained.model, draft / places.WEIGHTS)
+        bundled_model.write_weights(trained.model, draft / places.WEIGHTS)
         write_json(draft / places.BLUEPRINT, blueprint.model_dump(mode="json"))
         pd.DataFrame(trained.history).to_csv(draft / places.HISTORY, index=False)

@@ -43,7 +43,9 @@ QUIET_BROWSER = [
 SLOW = {"make_project", "archive", "team", "endpoint", "browser", "empty_store"}
 
 quiet.apply()
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # pytest's workers share the cores
+# pytest's workers share the cores, and their models are small
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,10 +115,10 @@ def small_bundle(
     """A bundle for films of 64 px, of a model that was never trained and calls half of them ill."""
     import torch
 
-    from pneumo_core import bundle
+    from pneumo_core import bundle, bundled_model
     from pneumo_core.bundle import Blueprint, Description, OperatingPoint, Origin
-    from pneumo_core.compute import Normalisation
     from pneumo_core.images import resize
+    from pneumo_core.normalisation import Normalisation
     from pneumo_core.reference import Reference, describe
     from pneumo_core.scoring import Scorer
     from pneumo_core.weights import create_model
@@ -124,7 +126,7 @@ def small_bundle(
     torch.manual_seed(0)
     model, pretrained = create_model("test_efficientnet", "none", 2)
     folder = tmp_path_factory.mktemp("small")
-    bundle.write_weights(model, folder / "weights")
+    bundled_model.write_weights(model, folder / "weights")
     blueprint = Blueprint(
         name="test_efficientnet-full",
         architecture="test_efficientnet",

@@ -1,6 +1,7 @@
 """`dvc repro` and the Prefect flow: one graph, one result, whatever happened on the way."""
 
 import contextlib
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -28,6 +29,11 @@ def by_dvc(make_small_project: Callable[[], Path], run: Run) -> Path:
     result = run("dvc", "repro", cwd=project)
     assert result.returncode == 0, result.stdout + result.stderr
     return project
+
+
+@pytest.fixture
+def fresh(make_small_project: Callable[[], Path]) -> Path:
+    return make_small_project()
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +76,29 @@ def test_phantom_findings_equal_its_truth(by_dvc: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "sign_of_life", "shell"),
+    ("before", "stage", "sign_of_life", "shell"),
     [
-        ("validate", "results/validate/images", "/bin/sh"),
-        ("train@tf_efficientnet_lite0-partial", "var/checkpoints/*partial.pt", "/bin/bash"),
+        ("fresh", "validate", "results/validate/images", "/bin/sh"),
+        (
+            "by_dvc",
+            "train@tf_efficientnet_lite0-partial",
+            "var/checkpoints/*partial.pt",
+            "/bin/bash",
+        ),
     ],
 )
 def test_killed_in_the_middle_and_run_again_gives_the_same(
     stage: str,
     sign_of_life: str,
     shell: str,
-    make_small_project: Callable[[], Path],
+    before: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
     run: Run,
     environment: dict[str, str],
 ) -> None:
-    project = make_small_project()
+    project = tmp_path / "project"
+    shutil.copytree(request.getfixturevalue(before), project, symlinks=True)
     with contextlib.chdir(project):
         params_file.rewrite(None, ["train.strategies=[frozen, partial]", "train.partial.epochs=2"])
     victim = subprocess.Popen(

@@ -13,14 +13,13 @@ import yaml
 from PIL import Image
 
 from pneumo_core import manifest
-from pneumo_core.bundle import Description, OperatingPoint, Origin
-from pneumo_core.compute import Normalisation
+from pneumo_core.bundle import Description, OperatingPoint, Origin, Provenance
 from pneumo_core.images import Gray
 from pneumo_core.metrics import Scores
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.params import Params, Strategy, TrainParams, load, parse
 from pneumo_core.patients import identify
 from pneumo_core.training import LabelledFilms
-from pneumo_core.weights import Provenance
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pneumo_core import bundle
+from pneumo_core import bundle, bundled_model
 from pneumo_core.bundle import Description
 from pneumo_core.errors import BundleError
 from pneumo_core.weights import create_model
@@ -21,7 +21,7 @@ def model() -> torch.nn.Module:
 
 @pytest.fixture
 def folder(tmp_path: Path, model: torch.nn.Module, description: Description) -> Path:
-    bundle.write_weights(model, tmp_path / "trained.safetensors")
+    bundled_model.write_weights(model, tmp_path / "trained.safetensors")
     trained = tmp_path / "trained.safetensors"
     bundle.save(tmp_path / "bundle", description, trained, _write_reference)
     return tmp_path / "bundle"
@@ -46,7 +46,7 @@ def _sign_again(folder: Path) -> None:
 def test_bundle_loads_as_the_model_that_was_saved(
     folder: Path, model: torch.nn.Module, description: Description
 ) -> None:
-    loaded, read = bundle.load(folder)
+    loaded, read = bundled_model.load(folder)
     x_BCHW = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(loaded.eval()(x_BCHW), model(x_BCHW))
@@ -70,7 +70,7 @@ def test_nothing_in_a_bundle_is_a_pickle(folder: Path, model: torch.nn.Module) -
 @pytest.mark.parametrize("place", [0, 100, -1])
 def test_altered_byte_is_found(folder: Path, name: str, place: int) -> None:
     _alter(folder / name, place)
-    for read in (bundle.load, bundle.read_description):
+    for read in (bundled_model.load, bundle.read_description):
         with pytest.raises(BundleError, match=f"{name} was altered"):
             read(folder)
 
@@ -79,30 +79,30 @@ def test_altered_checksums_are_found(folder: Path) -> None:
     for place in range(0, (folder / "checksums.json").stat().st_size, 7):
         _alter(folder / "checksums.json", place)
         with pytest.raises(BundleError, match=r"was altered|cannot be read"):
-            bundle.load(folder)
+            bundled_model.load(folder)
         _alter(folder / "checksums.json", place)
-    bundle.load(folder)  # as it was
+    bundled_model.load(folder)  # as it was
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=f"no complete bundle: .*{name} is missing"):
-        bundle.load(folder)
+        bundled_model.load(folder)
 
 
 def test_what_is_no_folder_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "nowhere"):
         with pytest.raises(BundleError, match="no complete bundle"):
-            bundle.load(path)
+            bundled_model.load(path)
 
 
 @pytest.mark.parametrize("checksums", ["", "[]", "{}", "null", '{"bundle.json": "0"}'])
 def test_unusable_checksums_are_an_error(folder: Path, checksums: str) -> None:
     (folder / "checksums.json").write_text(checksums)
     with pytest.raises(BundleError, match=r"checksums\.json cannot be read|was altered"):
-        bundle.load(folder)
+        bundled_model.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_description_of_another_kind_is_refused(
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     _sign_again(folder)
     with pytest.raises(BundleError, match=told):
-        bundle.load(folder)
+        bundled_model.load(folder)
 
 
 def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Description) -> None:
@@ -131,7 +131,7 @@ def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Descr
     changed = description.model_copy(update={"temperature": 2.0})
     bundle.save(folder, changed, folder.parent / "trained.safetensors", _write_reference)
     assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert bundle.load(folder)[1].temperature == 2.0
+    assert bundled_model.load(folder)[1].temperature == 2.0
     assert bundle.identity(folder) != before
 
 

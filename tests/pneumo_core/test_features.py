@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from pneumo_core.compute import Normalisation, choose_device
+from pneumo_core.compute import choose_device
 from pneumo_core.features import FeatureCache
 from pneumo_core.images import Gray
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.params import Strategy
 from pneumo_core.strategies import Trunk, cut, freeze
 from pneumo_core.weights import create_model

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from pneumo_core import mirror, mirroring
-from pneumo_core.compute import Normalisation
 from pneumo_core.errors import WeightsError
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.weights import create_model, load_pretrained
 
 LITE0 = "tf_efficientnet_lite0"

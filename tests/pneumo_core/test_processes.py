@@ -27,7 +27,7 @@ import json
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from pneumo_core import bundle
+from pneumo_core import bundle, bundled_model
 from pneumo_core.events import JsonLines
 from pneumo_core.params import Strategy, TrainParams
 from pneumo_core.processes import joined
@@ -41,7 +41,7 @@ with joined() as processes:
     assert processes.size == 2
     sink = JsonLines(Path(f"events-{processes.rank}.jsonl"))
     trained = train(cell, *films, params, Path("var"), sink)
-    bundle.write_weights(trained.model, Path(f"weights-{processes.rank}.safetensors"))
+    bundled_model.write_weights(trained.model, Path(f"weights-{processes.rank}.safetensors"))
     pd.DataFrame(trained.history).to_csv(f"history-{processes.rank}.csv", index=False)
 """
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from pneumo_core import bundle, reference
+from pneumo_core import bundle, bundled_model, reference
 from pneumo_core.bundle import Description
 from pneumo_core.errors import BundleError
 from pneumo_core.images import Gray
@@ -192,6 +192,6 @@ def _bundle(
     tmp_path: Path, description: Description, write_reference: Callable[[Path], None]
 ) -> Path:
     weights = tmp_path / "weights"
-    bundle.write_weights(torch.nn.Linear(1, 1), weights)
+    bundled_model.write_weights(torch.nn.Linear(1, 1), weights)
     bundle.save(tmp_path / "bundle", description, weights, write_reference)
     return tmp_path / "bundle"

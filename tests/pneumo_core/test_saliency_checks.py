@@ -9,14 +9,13 @@ import torch
 from scipy.stats import spearmanr
 
 from pneumo_core import saliency_checks
-from pneumo_core.bundle import Description, Origin
-from pneumo_core.compute import Normalisation
+from pneumo_core.bundle import Description, Origin, Provenance
 from pneumo_core.errors import EvaluationError
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.params import AuditParams
 from pneumo_core.saliency_checks import border, check_saliency, corners, rank_correlation, share_on
 from pneumo_core.scoring import Scorer
 from pneumo_core.shortcuts import Cohort
-from pneumo_core.weights import Provenance
 
 SIDE_PX, NUM = 96, 10
 PARAMS = AuditParams(num_draws=200)

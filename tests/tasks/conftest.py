@@ -130,10 +130,10 @@ def _write_untrained(cell: str, seed: int) -> None:
     """As the stage train leaves it."""
     import torch
 
-    from pneumo_core import bundle
+    from pneumo_core import bundled_model
     from pneumo_core.atomic import write_json
     from pneumo_core.bundle import Blueprint, Origin
-    from pneumo_core.compute import Normalisation
+    from pneumo_core.normalisation import Normalisation
     from pneumo_core.weights import create_model
     from tasks import places, provenance
 
@@ -153,7 +153,7 @@ def _write_untrained(cell: str, seed: int) -> None:
     )
     folder = places.TRAINED / cell
     folder.mkdir(parents=True)
-    bundle.write_weights(model, folder / places.WEIGHTS)
+    bundled_model.write_weights(model, folder / places.WEIGHTS)
     write_json(folder / places.BLUEPRINT, blueprint.model_dump(mode="json"))
 
 

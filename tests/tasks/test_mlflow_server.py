@@ -178,6 +178,7 @@ def test_store_that_does_not_take_a_model_leaves_nothing_half_registered(
 ) -> None:
     """Refused, no room, slow: the first two stop the promotion, the third is waited for."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", store.url)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # of the server, which would ask for a minute
     start("s3://films/mlflow")
     settings = params.load(places.PARAMS).promote
     for status in (403, 507):

@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from pneumo_core import bundle, manifest
+from pneumo_core import bundle, bundled_model, manifest
 from pneumo_core.bundle import Description, OperatingPoint, Origin
-from pneumo_core.compute import Normalisation
 from pneumo_core.drift import Findings
 from pneumo_core.errors import SourceError
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.outside import inventory_of
 from pneumo_core.params import IngestParams, MonitorParams, Params, load
 from pneumo_core.reference import Reference, describe, peers
@@ -122,7 +122,7 @@ def settle(
         manifest.label_indices(films[is_val]).to_numpy(np.int64),
         films[is_val].index.get_indexer(peers(films)),
     )
-    bundle.write_weights(model, folder / "weights")
+    bundled_model.write_weights(model, folder / "weights")
     bundle.save(folder / "bundle", description, folder / "weights", reference.write)
     params = load(ROOT / "params.yaml").model_copy(update={"monitor": MonitorParams()})
     return World(folder, folder / "bundle", later, params)

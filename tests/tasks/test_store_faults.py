@@ -113,7 +113,7 @@ def dvc(folder: Path, *command: str, fails: bool = False) -> str:
     result = subprocess.run(
         ["dvc", *command],
         cwd=folder,
-        env=environment() | {"DVC_NO_ANALYTICS": "1"},
+        env=environment() | {"DVC_NO_ANALYTICS": "1", "AWS_MAX_ATTEMPTS": "1"},
         capture_output=True,
         text=True,
         check=False,

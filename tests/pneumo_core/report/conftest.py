@@ -10,15 +10,15 @@ import pytest
 import timm
 import torch
 
-from pneumo_core.bundle import Description, Origin
+from pneumo_core.bundle import Description, Origin, Provenance
 from pneumo_core.certificate import certify
-from pneumo_core.compute import Normalisation
 from pneumo_core.corruptions import CORRUPTIONS
 from pneumo_core.duplicates import Duplicates
 from pneumo_core.evaluation import as_scores, write_evaluation
 from pneumo_core.images import Images
 from pneumo_core.manifest import DUPLICATE, KEPT, LABELS, QUARANTINED, kept
 from pneumo_core.metrics import Figure
+from pneumo_core.normalisation import Normalisation
 from pneumo_core.operating_point import choose_operating_points
 from pneumo_core.params import EvaluateParams, ReportParams
 from pneumo_core.report import files
@@ -29,7 +29,6 @@ from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.robustness import CURVES
 from pneumo_core.scoring import Scorer
 from pneumo_core.shortcuts import Check
-from pneumo_core.weights import Provenance
 
 SIDE_PX = 64
 HOSTILE = "<script>alert('1')</script>&$x_1$|\"'"

@@ -13,7 +13,8 @@ from pneumo_core.images import Images
 from pneumo_core.normalisation import Normalisation
 from pneumo_core.params import Precision
 
-MAX_READ_FILMS, MAX_READ_PIXELS = 64, 64 * 224**2  # at a time, where nothing trains
+# At a time, where nothing trains; on the CPU more are no faster, and take the memory of a service
+MAX_READ_FILMS, MAX_READ_PIXELS = 64, 24 * 224**2
 RESIDENT_SHARE = 0.4  # of the free GPU memory, for inputs kept there; steps need the rest
 
 

@@ -129,8 +129,8 @@ def main() -> None:
     scorer, reference = Scorer.load(asked.bundle), Reference.of_bundle(asked.bundle)
     files = open_source(IngestParams(source=asked.source)).files()
     files = [file for file in files if file.split != "test"]
-    changes(files, scorer, reference)
     rates(look(files, scorer, reference), asked.looks)
+    changes(files, scorer, reference)
 
 
 if __name__ == "__main__":

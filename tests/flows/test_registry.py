@@ -158,18 +158,31 @@ def test_model_that_would_be_promoted_is_not_without_its_evidence(
     from pneumo_core import params
     from tasks import places, promote, registry
 
-    def decided() -> str:
+    def decided() -> tuple[str, set[str]]:
         try:
             promote.run(params.load(places.PARAMS).promote)
         except BundleError as error:
-            return str(error)
-        return capsys.readouterr().out
+            return str(error), set()
+        return capsys.readouterr().out, {"refused"}
 
     damage(unpromoted / "results")
-    assert told in decided()
-    if places.PROMOTION_LEDGER.exists():
-        assert {entry["outcome"] for entry in ledger(unpromoted)} == {"refused"}
+    said, expected = decided()
+    assert told in said
+    written = ledger(unpromoted) if places.PROMOTION_LEDGER.exists() else []
+    assert {entry["outcome"] for entry in written} == expected
     assert registry.aliases("pneumo") == {}
+
+
+def test_stage_that_meets_an_altered_bundle_says_so_and_promotes_nobody(
+    unpromoted: Path, run: Run
+) -> None:
+    cut_weights(unpromoted / "results")
+    result = run("pneumo", "stage", "promote", cwd=unpromoted)
+    assert result.returncode == 1
+    assert "was altered" in result.stderr
+    assert "Traceback" not in result.stderr
+    champion = run("pneumo", "predict", "film.jpeg", cwd=unpromoted)
+    assert "No model pneumo@champion in the registry" in champion.stderr
 
 
 def test_mlflow_holds_the_grid_with_its_evidence(

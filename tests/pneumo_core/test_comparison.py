@@ -169,10 +169,10 @@ def test_the_page_needs_nothing_else(
     leaky: Comparison,
     setting: Setting,
     film: Callable[..., Gray],
-    make_table: Callable[..., object],
+    make_table: Callable[..., pd.DataFrame],
 ) -> None:
     rows = [f"train/{label}/{i}.png" for label in ("NORMAL", "PNEUMONIA") for i in range(8)]
-    table: pd.DataFrame = make_table(rows)  # type: ignore[assignment]
+    table = make_table(rows)
     images = np.stack([film(seed, 32, 32) for seed in range(len(table))])
     pictures = draw_pictures(images, table, setting)
     assert list(pictures.sheets) == list(setting.recipes)

@@ -79,13 +79,12 @@ def run(
 ) -> None:
     """Run the whole pipeline as a Prefect flow: only what DVC finds stale."""
     from flows import outcome, params_file
-    from pneumo_core import params
-    from tasks import dvc_graph, places, project_lock
+    from tasks import dvc_graph, project_lock
 
     with project_lock.hold_project():
         if profile or values:
             params_file.rewrite(profile, values or [])
-        params.load(places.PARAMS)  # a bad value is an error now, not in the middle
+        params_file.check()
         if dvc_graph.stale_stages(promote):
             from flows import pipeline
 

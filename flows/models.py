@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,22 +11,24 @@ from pneumo_core import params as all_params
 from pneumo_core import policy
 from pneumo_core.errors import ImageError
 from pneumo_core.params import PromoteParams
-from pneumo_core.reader import Reader
-from pneumo_core.scoring import Scorer
 from tasks import places
+
+if TYPE_CHECKING:
+    from pneumo_core.reader import Reader
+    from pneumo_core.scoring import Scorer
 
 OPERATING_POINT = "reading_aid"  # where no role asks for another one
 
 
 @dataclass(frozen=True)
 class Model:
-    reader: Reader
+    reader: "Reader"
     name: str
     version: str
     alias: str | None  # None: a folder, not the registry
 
     @property
-    def scorer(self) -> Scorer:
+    def scorer(self) -> "Scorer":
         return self.reader.scorer
 
     @property
@@ -47,15 +49,19 @@ def load_model(bundle: Path | None, alias: str) -> Model:
         BundleError: the bundle is incomplete, was altered or has no operating point for its role.
         PromotionError: nobody bears the alias.
     """
+    role = None
     if bundle is not None:
-        reader = Reader.load(bundle, OPERATING_POINT)
-        return Model(reader, reader.scorer.description.name, bundles.identity(bundle)[:12], None)
-    from tasks import registry
+        folder, operating_point = bundle, OPERATING_POINT
+        name, version = bundles.read_description(bundle).name, bundles.identity(bundle)[:12]
+    else:
+        from tasks import registry
 
-    params = all_params.load(places.PARAMS).promote
-    folder, version = registry.champion_bundle(params.registered_model, alias)
-    reader = Reader.load(folder, _operating_point_of(alias, params))
-    return Model(reader, params.registered_model, version, alias)
+        params, role = all_params.load(places.PARAMS).promote, alias
+        name, operating_point = params.registered_model, _operating_point_of(role, params)
+        folder, version = registry.champion_bundle(name, role)
+    from pneumo_core.reader import Reader  # torch, for which a wrong request does not wait
+
+    return Model(Reader.load(folder, operating_point), name, version, role)
 
 
 def successor(model: Model) -> Model | None:
@@ -77,7 +83,7 @@ def successor(model: Model) -> Model | None:
 def _operating_point_of(alias: str, params: PromoteParams) -> str:
     if alias not in params.roles:
         return OPERATING_POINT
-    return policy.load(Path(params.policies) / f"{alias}.yaml").operating_point
+    return policy.of_role(params, alias).operating_point
 
 
 def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:

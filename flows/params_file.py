@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pneumo_core import params
+from pneumo_core import params, policy
 from pneumo_core.atomic import write_text
 from pneumo_core.errors import ParamsError
 from pneumo_core.raw import require_classes
@@ -38,6 +38,17 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
     require_classes(open_source(wanted.ingest).files())
     write_text(places.PARAMS, buffer.getvalue())
+
+
+def check() -> None:
+    """A bad value is an error now, not in the middle.
+
+    Raises:
+        ParamsError, PromotionError: in `params.yaml`, or in the policy of a role.
+    """
+    asked = params.load(places.PARAMS).promote
+    for role in asked.roles:
+        policy.of_role(asked, role)
 
 
 def _yaml() -> YAML:

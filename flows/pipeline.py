@@ -80,6 +80,7 @@ def pipeline(
         with hold_project(), dead_runs.entered(NAME, UUID(flow_run.id)):
             if profile or changes:
                 params_file.rewrite(profile, changes or [])
+            params_file.check()
             return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again, ray)
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))

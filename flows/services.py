@@ -32,6 +32,8 @@ def serve() -> None:
         PipelineError: PostgreSQL is missing, or a service ended before it was well.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Whoever is started by `... &` in a script ignores it, and so would all services.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     FOLDER.mkdir(parents=True, exist_ok=True)
     variables = _variables()
     running = {service.name: _Running(service) for service in _services(variables)}

@@ -31,15 +31,15 @@ def run_body(name: str, model: str | None, strategy: str | None) -> None:
 
 def _run(name: str, model: str | None, strategy: str | None) -> None:
     params = all_params.load(places.PARAMS)
-    body = importlib.import_module(f"tasks.{name}").run
     if name != "train":
-        body(params.section(name))
+        importlib.import_module(f"tasks.{name}").run(params.section(name))
         return
-    from pneumo_core.training import Cell
-
     if model is None or strategy not in set(Strategy):
         raise PipelineError(f"train needs a timm model and one of {', '.join(Strategy)}.")
-    body(params.train, Cell(model, Strategy(strategy)))
+    from pneumo_core.training import Cell
+    from tasks.train import run
+
+    run(params.train, Cell(model, Strategy(strategy)))
 
 
 def die_with_parent() -> None:

@@ -19,7 +19,7 @@ from pneumo_core.errors import BundleError
 from pneumo_core.images import RESIZE_RULE
 from pneumo_core.manifest import LABELS
 from pneumo_core.normalisation import Normalisation
-from pneumo_core.params import Section
+from pneumo_core.params import Section, faults
 from pneumo_core.views import VIEWS, View
 
 FORMAT_VERSION = 2
@@ -115,7 +115,7 @@ def read_description(folder: Path) -> Description:
     try:
         return Description.model_validate(content)
     except ValidationError as error:
-        raise BundleError(f"{folder / DESCRIPTION}: {error}") from error
+        raise BundleError(f"{folder / DESCRIPTION}: {faults(error)}.") from error
 
 
 def identity(folder: Path) -> str:

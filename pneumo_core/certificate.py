@@ -54,13 +54,7 @@ def certify(
         "data_sha256": data_sha256(table),
         "test_split_hash": test_hash,
         "pinned_test_split_hash": pinned_test_hash,
-        "counts": {
-            split: {
-                label: int(((films["split"] == split) & (films["label"] == label)).sum())
-                for label in LABELS
-            }
-            for split in SPLITS
-        },
+        "counts": _counts(films),
         "exact_duplicates": _group_counts(exact, across(exact)),
         "near_duplicates": _group_counts(near, across(near)),
         "patients": {
@@ -147,6 +141,12 @@ def count_steps(table: pd.DataFrame) -> list[dict[str, Any]]:
 def describe(certificate: Certificate, source: str) -> str:
     """The readable document, Markdown."""
     return environment().get_template("certificate.md.j2").render(c=certificate, source=source)
+
+
+def _counts(films: pd.DataFrame) -> dict[str, dict[str, int]]:
+    counted = pd.crosstab(films["split"], films["label"])
+    counted = counted.reindex(index=list(SPLITS), columns=list(LABELS), fill_value=0)
+    return {split: {label: int(n) for label, n in row.items()} for split, row in counted.iterrows()}
 
 
 def _linked_images(films: pd.DataFrame, column: str) -> list[str]:

@@ -8,7 +8,7 @@ Every model is judged on three versions of validation:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -132,43 +132,27 @@ def judge(
     Args:
         said: by recipe and version, the probabilities [N] that each seed's model gave.
     """
-    scores = {
+    by_seed = {
         version: {
-            recipe: Scores(labels, np.mean(by_version[version], axis=0), patients)
+            recipe: [Scores(labels, p, patients) for p in by_version[version]]
             for recipe, by_version in said.items()
         }
         for version in VERSIONS
     }
-    some = next(iter(scores[VALIDATION].values()))
+    some = next(iter(by_seed[VALIDATION].values()))[0]
     # The whole set first, then the draws of patients, the same ones for all recipes.
     weights_DN = np.vstack([np.ones(len(labels)), patient_weights(some, num_draws, seed=0)])
-    aurocs = {
-        version: {recipe: auroc(s, THRESHOLD, weights_DN) for recipe, s in by_recipe.items()}
-        for version, by_recipe in scores.items()
-    }
+    aurocs, judged = {}, {}
+    for version, of_version in by_seed.items():
+        aurocs[version], judged[version] = _judge_version(of_version, weights_DN)
     falls = {recipe: aurocs[VALIDATION][recipe] - aurocs[SWAPPED][recipe] for recipe in said}
-    against_best = {version: _against_best(by_recipe) for version, by_recipe in aurocs.items()}
-
-    def judged(recipe: str, version: str) -> Judged:
-        to_best = against_best[version].get(recipe)
-        whole = np.ones((1, len(labels)))
-        return Judged(
-            _figures(scores[version][recipe], aurocs[version][recipe], weights_DN),
-            tuple(
-                float(auroc(Scores(labels, p, patients), THRESHOLD, whole)[0])
-                for p in said[recipe][version]
-            ),
-            to_best,
-            tied_with_best=to_best is None or to_best.p >= ALPHA,
-        )
-
     recipes: dict[str, Recipe] = {str(name): recipe for name, recipe in RECIPES.items()}
     rows = [
         Row(
             recipe,
             recipes[recipe].differs_by_label() if recipe in recipes else (),
             recipe not in recipes or recipes[recipe].keeps_originals,
-            {version: judged(recipe, version) for version in VERSIONS},
+            {version: judged[version][recipe] for version in VERSIONS},
             Difference.of(float(falls[recipe][0]), falls[recipe][1:]),
             shortcuts.get(recipe, {}),
         )
@@ -177,6 +161,28 @@ def judge(
     rows.sort(key=lambda row: -row.on[VALIDATION].figures["auroc"].value)
     pairs = [pair for compared in (aurocs | {FALL: falls}).items() for pair in _pairs(*compared)]
     return Comparison(tuple(rows), tuple(pairs))
+
+
+def _judge_version(
+    by_seed: Mapping[str, list[Scores]], weights_DN: Floats
+) -> tuple[dict[str, Floats], dict[str, Judged]]:
+    """Each recipe's AUROC under all weights, and what is said of it."""
+    means = {
+        recipe: replace(seeds[0], probabilities=np.mean([s.probabilities for s in seeds], axis=0))
+        for recipe, seeds in by_seed.items()
+    }
+    aurocs = {recipe: auroc(scores, THRESHOLD, weights_DN) for recipe, scores in means.items()}
+    to_best = _against_best(aurocs)
+    judged = {
+        recipe: Judged(
+            _figures(scores, aurocs[recipe], weights_DN),
+            tuple(float(auroc(s, THRESHOLD, weights_DN[:1])[0]) for s in by_seed[recipe]),
+            to_best.get(recipe),
+            tied_with_best=recipe not in to_best or to_best[recipe].p >= ALPHA,
+        )
+        for recipe, scores in means.items()
+    }
+    return aurocs, judged
 
 
 def _difference(of_D: Floats, other_D: Floats) -> Difference:

@@ -169,13 +169,7 @@ def mean_matched(readings: Readings, limits: AuditParams) -> list[Check]:
     brightness = readings.scores(readings.brightness)
     paired = match_pairs(readings.brightness, labels)
     draws = readings.cohort.draws(limits)
-    in_both = [(draws * paired) @ (labels == label) > 0 for label in (0, 1)]
-    usable = draws[in_both[0] & in_both[1]]
-    if len(usable) < 0.99 * len(draws):
-        raise EvaluationError(
-            f"Only {paired.sum() // 2} pairs of films are alike in brightness: too few to say "
-            "what the model does without it."
-        )
+    usable = _with_pairs(draws, paired, labels)
 
     def area(scores: Scores, weights_DN: Floats) -> Floats:
         return auroc(scores, 0, weights_DN)
@@ -208,6 +202,18 @@ def mean_matched(readings: Readings, limits: AuditParams) -> list[Check]:
             },
         ),
     ]
+
+
+def _with_pairs(draws: Floats, paired: npt.NDArray[np.bool_], labels: Ints) -> Floats:
+    """The draws in which paired films of both classes are."""
+    in_both = [(draws * paired) @ (labels == label) > 0 for label in (0, 1)]
+    usable: Floats = draws[in_both[0] & in_both[1]]
+    if len(usable) < 0.99 * len(draws):
+        raise EvaluationError(
+            f"Only {paired.sum() // 2} pairs of films are alike in brightness: too few to say "
+            "what the model does without it."
+        )
+    return usable
 
 
 def match_pairs(brightness: Floats, labels: Ints) -> npt.NDArray[np.bool_]:

@@ -206,7 +206,7 @@ def parse(content: Any, origin: str) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise ParamsError(f"{origin}: {'; '.join(map(_fault, error.errors()))}.") from error
+        raise ParamsError(f"{origin}: {faults(error)}.") from error
 
 
 def load(path: Path) -> Params:
@@ -217,6 +217,11 @@ def load(path: Path) -> Params:
         raise ParamsError(f"No {path} here: run this in the project's folder.") from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {error}") from error
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with a file that people write, key by key, in one sentence."""
+    return "; ".join(map(_fault, error.errors()))
 
 
 def _fault(error: Any) -> str:

@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, PositiveFloat, ValidationError
 
 from pneumo_core.errors import PromotionError
-from pneumo_core.params import Section
+from pneumo_core.params import PromoteParams, Section, faults
 
 FigureName = Literal["auroc", "balanced_accuracy", "sensitivity", "specificity"]
 Proportion = Literal["sensitivity", "specificity"]
@@ -44,6 +44,11 @@ class Policy(Section):
     min_test_films: int = Field(gt=0)
 
 
+def of_role(params: PromoteParams, role: str) -> Policy:
+    """Raises PromotionError; see `load`."""
+    return load(Path(params.policies) / f"{role}.yaml")
+
+
 def load(path: Path) -> Policy:
     """
     Raises:
@@ -55,5 +60,7 @@ def load(path: Path) -> Policy:
         raise PromotionError(
             f"No policy at {path}: see promote.policies and promote.roles."
         ) from error
-    except (yaml.YAMLError, ValidationError) as error:
-        raise PromotionError(f"{path} is no policy: {error}") from error
+    except yaml.YAMLError as error:
+        raise PromotionError(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        raise PromotionError(f"{path} is no policy: {faults(error)}.") from error

@@ -15,7 +15,6 @@ from pneumo_core.interval_plot import draw_intervals
 from pneumo_core.metrics import Figure
 from tasks import dvc_graph, places
 from tasks.dvc_stage import environment
-from tasks.promote import propose
 
 SHOWN = ("auroc", "sensitivity", "specificity")
 HERE = "here"
@@ -64,6 +63,8 @@ def _plot(here: Winner, there: Winner | None, revision: str) -> str:
 def _promotion() -> str:
     """What was decided, or what would be if the registry that is configured here were asked."""
     if dvc_graph.PROMOTE in dvc_graph.stale_stages():
+        from tasks.promote import propose  # torch
+
         params = all_params.load(places.PARAMS).promote
         proposals = [propose(params, role) for role in params.roles]
         decided = {p.role: {"cell": p.cell} | p.decision.as_dict() for p in proposals}

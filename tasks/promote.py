@@ -1,7 +1,6 @@
 """For each role: the cell that validation chooses for it, and whether it gets the role's alias."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pneumo_core import policy as policies
@@ -50,7 +49,7 @@ def propose(params: PromoteParams, role: str) -> Proposal:
         BundleError: the challenger's bundle is incomplete or was altered.
     """
     name = params.registered_model
-    policy = policies.load(Path(params.policies) / f"{role}.yaml")
+    policy = policies.of_role(params, role)
     in_use = registry.find_champion(name, role)
     champion = None if in_use is None else str(in_use.version)
     cell = choose_challenger(evidence.on_validations(), policy)

@@ -22,7 +22,7 @@ from filelock import FileLock
 from flows import local_postgres
 from pneumo_core.errors import PipelineError
 
-EVERY_S = 40  # fires the schedule: longer than a run takes that finds nothing to do
+EVERY_S = 20  # fires the schedule: longer than a run takes that finds nothing to do
 PATIENCE_S = 600  # on a machine that does much else
 MOTO = Path(sys.executable).with_name("moto_server")
 
@@ -34,6 +34,7 @@ LOW = {  # bars for a model of seconds
 }
 VALUES = (
     "validate.image_size_px=64",
+    "split.val_per_class=24",
     "train.strategies=[frozen]",
     "train.frozen.epochs=5",
     "augment.size_per_class=100",
@@ -56,6 +57,9 @@ def make_small_project(make_project: Callable[[], Path]) -> Callable[[], Path]:
         project = make_project()
         for path in (project / "mlflow" / "phantom").glob("*.yaml"):
             path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | LOW))
+        with edited(project / "sources" / "phantom.yaml") as films:
+            films["train"] |= {"NORMAL": 60, "PNEUMONIA": 90}
+            films["test"] |= {"NORMAL": 24, "PNEUMONIA": 36}
         with contextlib.chdir(project):
             params_file.rewrite(None, list(VALUES))
         return project

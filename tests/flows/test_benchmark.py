@@ -15,8 +15,8 @@ def project(make_project: Callable[[], Path]) -> Path:
     return make_project()
 
 
-def test_benchmark_needs_no_data_and_no_stage(project: Path, run: Run) -> None:
-    result = run(
+def test_benchmark_needs_no_data_and_no_stage(project: Path, typed: Run) -> None:
+    result = typed(
         *("pneumo", "benchmark", "--out", "found", "--models", "test_efficientnet"),
         *("--strategies", "frozen", "--image-size", "32", "--batch", "2", "--seconds", "0.1"),
         cwd=project,
@@ -29,8 +29,8 @@ def test_benchmark_needs_no_data_and_no_stage(project: Path, run: Run) -> None:
     assert not (project / "results").exists()
 
 
-def test_a_wrong_request_is_one_sentence(project: Path, run: Run) -> None:
-    result = run("pneumo", "benchmark", "--out", "wrong", "--strategies", "thawed", cwd=project)
+def test_a_wrong_request_is_one_sentence(project: Path, typed: Run) -> None:
+    result = typed("pneumo", "benchmark", "--out", "wrong", "--strategies", "thawed", cwd=project)
     assert result.returncode == 1
     assert "train.strategies.0 = 'thawed'" in result.stderr
     assert "Traceback" not in result.stderr

@@ -37,9 +37,9 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_certificate_of_a_folder_names_the_leak(leaking: Path, run: Run, tmp_path: Path) -> None:
+def test_certificate_of_a_folder_names_the_leak(leaking: Path, typed: Run, tmp_path: Path) -> None:
     out = tmp_path / "found" / "certificate.json"
-    result = run("pneumo", "certificate", "--source", leaking, "--out", out, cwd=tmp_path)
+    result = typed("pneumo", "certificate", "--source", leaking, "--out", out, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     found = json.loads(out.read_text())
     assert "NOT valid" in result.stdout
@@ -69,10 +69,10 @@ def test_training_does_not_start_on_a_leak(
 
 @pytest.mark.parametrize(("source", "said"), [("nothing", "Nothing at"), (".", "No images in")])
 def test_certificate_of_no_source_is_one_sentence(
-    run: Run, tmp_path: Path, source: str, said: str
+    typed: Run, tmp_path: Path, source: str, said: str
 ) -> None:
     out = tmp_path / "c.json"
-    result = run("pneumo", "certificate", "--source", source, "--out", out, cwd=tmp_path)
+    result = typed("pneumo", "certificate", "--source", source, "--out", out, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith("pneumo: ")
     assert said in result.stderr

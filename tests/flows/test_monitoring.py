@@ -34,9 +34,9 @@ DRIFTED = Findings("films", "pneumo@champion", 30, 30, 0, 0, 25, 60, (DRIFT,), M
 CALM = replace(DRIFTED, comparisons=(replace(DRIFT, drifted=False),))
 
 
-def test_what_cron_gets(trained: Path, run: Run, tmp_path: Path) -> None:
+def test_what_cron_gets(trained: Path, typed: Run, tmp_path: Path) -> None:
     """The source of the champion's films, then those films inverted, then no films at all."""
-    seen = run("pneumo", "monitor", "--out", tmp_path / "seen", cwd=trained)
+    seen = typed("pneumo", "monitor", "--out", tmp_path / "seen", cwd=trained)
     assert seen.returncode == 0, seen.stderr
     assert "Nothing calls for a training." in seen.stdout
 
@@ -45,14 +45,14 @@ def test_what_cron_gets(trained: Path, run: Run, tmp_path: Path) -> None:
         picture = ImageOps.invert(Image.open(film).convert("L"))
         picture.save(tmp_path / "inverted" / film.name)
     asked = ["--source", tmp_path / "inverted", "--out", tmp_path / "out"]
-    inverted = run("pneumo", "monitor", *asked, cwd=trained)
+    inverted = typed("pneumo", "monitor", *asked, cwd=trained)
     assert inverted.returncode == 3, inverted.stderr
     assert "features drifted" in inverted.stdout
     assert monitoring.BY_HAND in inverted.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"monitor.json", "monitor.md", "monitor.svg"}
 
-    wrong = run("pneumo", "monitor", "--source", tmp_path / "nowhere", cwd=trained)
+    wrong = typed("pneumo", "monitor", "--source", tmp_path / "nowhere", cwd=trained)
     assert wrong.returncode == 1
     assert "Traceback" not in wrong.stderr
 

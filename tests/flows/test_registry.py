@@ -42,9 +42,9 @@ def test_ledger_says_who_what_from_where_and_why(trained: Path) -> None:
         assert entry["gates"] == decided[entry["role"]]["gates"]
 
 
-def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, run: Run) -> None:
+def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, typed: Run) -> None:
     before = (trained / "ledger" / "promotions.jsonl").read_bytes()
-    result = run("pneumo", "promote", "--dry-run", cwd=trained)
+    result = typed("pneumo", "promote", "--dry-run", cwd=trained)
     assert result.returncode == 0, result.stderr
     assert f"champion: {CELL}, against version 1 in use" in result.stdout
     assert re.search(r"^sensitivity, lower bound +0\.\d+ +at least 0\.1 +ok$", result.stdout, re.M)
@@ -52,20 +52,20 @@ def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, run: Run) -
         assert gate["name"] in result.stdout
     assert result.stdout.count("would be already champion") == 2
     assert (trained / "ledger" / "promotions.jsonl").read_bytes() == before
-    assert "up to date" in run("dvc", "status", cwd=trained).stdout
+    assert "up to date" in typed("dvc", "status", cwd=trained).stdout
 
 
-def test_history_and_the_day_a_model_was_in_use(trained: Path, run: Run) -> None:
-    lines = run("pneumo", "registry", "history", cwd=trained).stdout.splitlines()
+def test_history_and_the_day_a_model_was_in_use(trained: Path, typed: Run) -> None:
+    lines = typed("pneumo", "registry", "history", cwd=trained).stdout.splitlines()
     assert re.match(r"time +role +outcome +version +cell +commit +who +why", lines[0])
     assert len(lines) == 3
-    only = run("pneumo", "registry", "history", "--alias", "screening", cwd=trained).stdout
+    only = typed("pneumo", "registry", "history", "--alias", "screening", cwd=trained).stdout
     assert len(only.splitlines()) == 2
-    today = run("pneumo", "registry", "as-of", f"{TODAY:%Y-%m-%d}", cwd=trained).stdout
+    today = typed("pneumo", "registry", "as-of", f"{TODAY:%Y-%m-%d}", cwd=trained).stdout
     assert re.search(r"^champion: version 1, from .* to now, bundle [0-9a-f]{12}$", today, re.M)
     before = TODAY - timedelta(days=1)
     for moment in (f"{before:%Y-%m-%d}", before.isoformat()):
-        result = run("pneumo", "registry", "as-of", moment, "--alias", "champion", cwd=trained)
+        result = typed("pneumo", "registry", "as-of", moment, "--alias", "champion", cwd=trained)
         assert result.stdout == "champion: nobody\n"
 
 
@@ -78,21 +78,21 @@ def test_history_and_the_day_a_model_was_in_use(trained: Path, run: Run) -> None
     ],
 )
 def test_wrong_request_is_one_sentence(
-    trained: Path, run: Run, arguments: list[str], told: str
+    trained: Path, typed: Run, arguments: list[str], told: str
 ) -> None:
-    result = run("pneumo", "registry", *arguments, cwd=trained)
+    result = typed("pneumo", "registry", *arguments, cwd=trained)
     assert result.returncode == 1
     assert told in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_verify_agrees_until_the_ledger_is_changed(trained: Path, run: Run) -> None:
-    result = run("pneumo", "registry", "verify", cwd=trained)
+def test_verify_agrees_until_the_ledger_is_changed(trained: Path, typed: Run) -> None:
+    result = typed("pneumo", "registry", "verify", cwd=trained)
     assert (result.returncode, result.stdout) == (0, "Ledger, registry and bundles agree.\n")
     path = trained / "ledger" / "promotions.jsonl"
     before = path.read_bytes()
     path.write_bytes(before.replace(b'"who": "', b'"who": "not ', 1))
-    changed = run("pneumo", "registry", "verify", cwd=trained)
+    changed = typed("pneumo", "registry", "verify", cwd=trained)
     path.write_bytes(before)
     assert changed.returncode == 1
     assert "ledger: line 2 does not follow from the one before" in changed.stderr

@@ -22,31 +22,26 @@ def s3(endpoint: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def run_there(environment: dict[str, str], endpoint: str) -> Run:
+def typed_there(typed: Run, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """With what a user exports to reach the store."""
-    access = {"AWS_ENDPOINT_URL_S3": endpoint, "AWS_DEFAULT_REGION": "us-east-1"} | dict.fromkeys(
-        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"
-    )
-
-    def there(*command: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=cwd, env=environment | access, capture_output=True, text=True, check=False
-        )
-
-    return there
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return typed
 
 
 def test_champion_is_released_checked_and_found_altered(
-    trained: Path, run_there: Run, s3: Any
+    trained: Path, typed_there: Run, s3: Any
 ) -> None:
-    published = run_there("pneumo", "release", "--to", "s3://models/lung", cwd=trained)
+    published = typed_there("pneumo", "release", "--to", "s3://models/lung", cwd=trained)
     assert published.returncode == 0, published.stderr
     assert f"Published: {RELEASE}" in published.stdout
-    intact = run_there("pneumo", "release", "verify", RELEASE, cwd=trained)
+    intact = typed_there("pneumo", "release", "verify", RELEASE, cwd=trained)
     assert (intact.returncode, intact.stdout) == (0, "Every file is as it was published.\n")
     key = "lung/pneumo/1/bundle/weights.safetensors"
     s3.put_object(Bucket="models", Key=key, Body=b"other weights")
-    altered = run_there("pneumo", "release", "verify", RELEASE, cwd=trained)
+    altered = typed_there("pneumo", "release", "verify", RELEASE, cwd=trained)
     assert altered.returncode == 1
     assert altered.stdout.startswith("bundle/weights.safetensors was altered")
     (trained / "ledger" / "releases.jsonl").unlink()
@@ -62,16 +57,16 @@ def test_champion_is_released_checked_and_found_altered(
     ],
 )
 def test_wrong_request_is_told_without_a_traceback(
-    trained: Path, run_there: Run, s3: Any, arguments: list[str], told: str
+    trained: Path, typed_there: Run, s3: Any, arguments: list[str], told: str
 ) -> None:
     assert s3 is not None
-    result = run_there("pneumo", *arguments, cwd=trained)
+    result = typed_there("pneumo", *arguments, cwd=trained)
     assert result.returncode != 0
     assert told in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stderr
 
 
-def test_preflight_names_the_remote(trained: Path, run_there: Run) -> None:
-    result = run_there("pneumo", "preflight", cwd=trained)
+def test_preflight_names_the_remote(trained: Path, typed_there: Run) -> None:
+    result = typed_there("pneumo", "preflight", cwd=trained)
     assert result.returncode == 0, result.stderr
     assert "var/dvc-store" in result.stdout

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,8 @@ ROOT = Path(__file__).parents[2]
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/retrain.yml").read_text())
 JOBS = WORKFLOW["jobs"]
 BUCKET = "films"
-TINY = {
-    "validate": {"image_size_px": 64},
-    "split": {"val_per_class": 24},
-    "augment": {"size_per_class": 24},
-    "train": {"models": ["test_efficientnet"], "strategies": ["full"], "weights": "none"},
-    "evaluate": {"num_draws": 100},
-    "audit": {"num_copies": 100, "num_draws": 100},
-    "report": {"num_saliency_films": 1},
-}
-PHANTOM = {"kind": "phantom", "seed": 1} | {
-    split: {"NORMAL": count, "PNEUMONIA": count}
-    for split, count in (("train", 40), ("val", 8), ("test", 16))
-}
+CELL = "tf_efficientnet_lite0-frozen"
+OF_A_RUN = ("dvc.lock", "ledger", "results", "reports", "var", "cache", "tmp")
 OLD_INSTALL = 'make() { command make --old-file=install "$@"; }\n'  # the tests' own is used
 
 
@@ -142,15 +131,11 @@ def bucket(store: dict[str, Any]) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def origin(make_project: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def origin(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare repository on whose main no `dvc.lock` is committed; its remote is the bucket."""
-    project = make_project()
+    project = tmp_path_factory.mktemp("origin") / "project"
+    shutil.copytree(trained, project, ignore=shutil.ignore_patterns(*OF_A_RUN))
     shutil.copy(ROOT / "Makefile", project)
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    for section, values in TINY.items():
-        params[section] |= values
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
-    (project / "sources/phantom.yaml").write_text(yaml.safe_dump(PHANTOM))
     config = project / ".dvc/config"
     config.write_text(config.read_text().replace("../var/dvc-store", f"s3://{BUCKET}/pneumo"))
     git("add", "--all", cwd=project)
@@ -201,9 +186,20 @@ def num_versions(actions: Actions) -> int:
 
 
 @pytest.fixture(scope="module")
-def retrained(actions: Actions) -> Ran:
-    """The first job of all: nothing was computed before, no `dvc.lock` is committed."""
-    return actions.run("retrain", github=on_main(actions, 1))
+def retrained(actions: Actions, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The first job of all, in whose repository there is no `dvc.lock`.
+
+    Its runner keeps DVC's cache, which has seen all stages but the evaluation.
+    """
+    folder = tmp_path_factory.mktemp("kept")
+    shutil.copytree(trained / ".dvc" / "cache", folder / "cache")
+    for seen in (folder / "cache" / "runs").glob("*/*/*"):
+        if "pneumo stage evaluate" in seen.read_text():
+            shutil.rmtree(seen.parent)
+    (folder / "config").write_text(f"[cache]\n    dir = {folder / 'cache'}\n")
+    kept = {"DVC_GLOBAL_CONFIG_DIR": str(folder)}
+    runner = replace(actions, environment=actions.environment | kept)
+    return runner.run("retrain", github=on_main(actions, 1))
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +223,7 @@ def test_retraining_leaves_a_branch_its_results_and_no_champion(
 
 
 def test_summary_of_a_first_run_has_figures_and_says_what_is_missing(retrained: Ran) -> None:
-    assert "Best by validation: **test_efficientnet-full**" in retrained.summary
+    assert f"Best by validation: **{CELL}**" in retrained.summary
     assert "No results of origin/main are in the DVC store" in retrained.summary
     assert re.search(r"test auroc +here .*├─*●─*┤", retrained.summary)
     assert "The registry was not asked" in retrained.summary
@@ -264,7 +260,7 @@ def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(
         text=True,
         check=True,
     ).stdout
-    assert f"{described}, in merged test_efficientnet-full" in said
+    assert f"{described}, in merged {CELL}" in said
     drawn = {side: re.findall(rf"test auroc +{side} +(.*)", said) for side in ("here", "merged")}
     assert drawn["here"] == drawn["merged"] != []
     assert said.count("None.") == 2  # neither parameters nor metrics differ

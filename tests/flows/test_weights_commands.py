@@ -24,15 +24,15 @@ def fetched(project: Path, run: Run) -> Path:
     return project / "mirror"
 
 
-def test_fetched_folder_is_verified(fetched: Path, project: Path, run: Run) -> None:
-    result = run("pneumo", "weights", "verify", fetched, cwd=project)
+def test_fetched_folder_is_verified(fetched: Path, project: Path, typed: Run) -> None:
+    result = typed("pneumo", "weights", "verify", fetched, cwd=project)
     assert result.returncode == 0
     assert "as it was fetched: tf_efficientnet_lite0" in result.stdout
 
 
-def test_what_is_wrong_is_named(fetched: Path, project: Path, run: Run) -> None:
+def test_what_is_wrong_is_named(fetched: Path, project: Path, typed: Run) -> None:
     (fetched / "notes.txt").touch()
-    result = run("pneumo", "weights", "verify", fetched, cwd=project)
+    result = typed("pneumo", "weights", "verify", fetched, cwd=project)
     (fetched / "notes.txt").unlink()
     assert result.returncode == 1
     assert "extra: notes.txt" in result.stderr

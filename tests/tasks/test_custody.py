@@ -138,17 +138,17 @@ def test_rollback_to_what_is_not_what_it_was_is_refused() -> None:
 
 @pytest.mark.usefixtures("two_champions")
 def test_rollback_as_it_is_typed(
-    project: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+    project: Path, typed: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     command = ("pneumo", "registry", "rollback", "--alias", "champion", "--why", "misses infants")
     for damage, told in (DAMAGES[0], DAMAGES[3]):  # the weights, and what they said of a film
         with restored(in_registry("1")):
             damage()
-            refused = run(*command, cwd=project)
+            refused = typed(*command, cwd=project)
         assert (refused.returncode, champion()) == (1, "2")
         assert told in refused.stderr
         assert "Traceback" not in refused.stderr
-    done = run(*command, cwd=project)
+    done = typed(*command, cwd=project)
     assert (done.returncode, champion()) == (0, "1"), done.stderr
     assert done.stdout == "pneumo@champion is version 1 again.\n"
 

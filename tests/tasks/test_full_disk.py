@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core import bundle
+from pneumo_core import bundle, params
 from pneumo_core.digest import file_sha256
-from tasks import failures, places
+from pneumo_core.params import Strategy
+from pneumo_core.training import Cell
+from tasks import evaluate, failures, places
+from tasks import train as stage
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -47,6 +50,11 @@ def fails_on(project: Path, run: Run) -> Callable[..., str]:
     return fail
 
 
+def train() -> None:
+    """What the stage does, in this process."""
+    stage.run(params.load(places.PARAMS).train, Cell("test_efficientnet", Strategy.FULL))
+
+
 def weights() -> str:
     return file_sha256(places.TRAINED / CELL / places.WEIGHTS)
 
@@ -58,10 +66,10 @@ def epochs_told() -> list[int]:
 
 
 def test_training_that_finds_no_room_ends_later_with_the_same_weights(
-    project: Path, run: Run, fails_on: Callable[..., str]
+    project: Path, fails_on: Callable[..., str]
 ) -> None:
     """None for its first checkpoint, then none for the weights of a training that is over."""
-    assert run(*TRAIN, cwd=project).returncode == 0
+    train()
     undisturbed = weights()
     shutil.rmtree(places.TRAINED)
     fails_on(places.SCRATCH / "checkpoints", "64k", *TRAIN)
@@ -71,13 +79,13 @@ def test_training_that_finds_no_room_ends_later_with_the_same_weights(
     assert failure is not None
     assert not failure.may_pass
     learnt = epochs_told()
-    assert run(*TRAIN, cwd=project).returncode == 0
+    train()
     assert weights() == undisturbed
     assert epochs_told() == learnt  # nothing was learnt again
 
 
 def test_bundle_that_finds_no_room_leaves_those_before(
-    project: Path, run: Run, fails_on: Callable[..., str]
+    project: Path, fails_on: Callable[..., str]
 ) -> None:
     """The disk is full in the middle of the first bundle, and in the middle of the second."""
     folders = [path / places.BUNDLE for path in places.EVALUATED.iterdir()]
@@ -88,6 +96,5 @@ def test_bundle_that_finds_no_room_leaves_those_before(
         assert (project / "left").read_text() == ""
     for folder in folders:
         bundle.read_description(folder)
-    result = run("pneumo", "stage", "evaluate", cwd=project)
-    assert result.returncode == 0, result.stderr
+    evaluate.run(params.load(places.PARAMS).evaluate)
     assert {folder: bundle.identity(folder) for folder in folders} == before

@@ -1,27 +1,6 @@
 """Every error that pneumo raises on purpose.
 
 A message says what came, what was expected and what to do.
-
-PneumoError
-├── ParamsError        a parameter is unknown or has a bad value; the message names the key
-├── SourceError        the images asked for are not there, or not in a known layout
-│   └── ArchiveError   an archive that is broken or would do harm when opened
-├── ImageError         one file cannot be decoded; the caller quarantines it
-│   └── NoFilmError    it can, but it is no chest film
-├── DataError          the images cannot be used as asked (counts, classes, expectations)
-│   ├── SplitError     no split of whole patients has the sizes asked for
-│   └── CertificateError  the data are not shown to be free of leaks
-├── TrainingError      learning cannot go on (a loss that is not finite, no such layer)
-├── WeightsError       pretrained weights are missing or are not what they should be
-├── BundleError        a model bundle is incomplete, altered or of another version
-├── EvaluationError    figures that these predictions cannot give
-├── PromotionError     the registry or a policy cannot be used as asked
-├── LedgerError        an append-only file is damaged
-├── StoreError         a bucket cannot be reached, refuses, or has no room
-├── ReleaseError       there is nothing to release, or a release is not what was published
-└── PipelineError      a stage failed, or this is no pneumo project
-    ├── UnavailableError  for want of something beyond this machine: trying again may help
-    └── BusyError         another run holds the project
 """
 
 
@@ -30,76 +9,76 @@ class PneumoError(Exception):
 
 
 class ParamsError(PneumoError):
-    pass
+    """A parameter is unknown or has a bad value; the message names the key."""
 
 
 class SourceError(PneumoError):
-    pass
+    """The images asked for are not there, or not in a known layout."""
 
 
 class ArchiveError(SourceError):
-    pass
+    """An archive that is broken or would do harm when opened."""
 
 
 class ImageError(PneumoError):
-    pass
+    """One file cannot be decoded; the caller quarantines it."""
 
 
 class NoFilmError(ImageError):
-    pass
+    """It can, but it is no chest film."""
 
 
 class DataError(PneumoError):
-    pass
+    """The images cannot be used as asked (counts, classes, expectations)."""
 
 
 class SplitError(DataError):
-    pass
+    """No split of whole patients has the sizes asked for."""
 
 
 class CertificateError(DataError):
-    pass
+    """The data are not shown to be free of leaks."""
 
 
 class TrainingError(PneumoError):
-    pass
+    """Learning cannot go on (a loss that is not finite, no such layer)."""
 
 
 class WeightsError(PneumoError):
-    pass
+    """Pretrained weights are missing or are not what they should be."""
 
 
 class BundleError(PneumoError):
-    pass
+    """A model bundle is incomplete, altered or of another version."""
 
 
 class EvaluationError(PneumoError):
-    pass
+    """Figures that these predictions cannot give."""
 
 
 class PromotionError(PneumoError):
-    pass
+    """The registry or a policy cannot be used as asked."""
 
 
 class LedgerError(PneumoError):
-    pass
+    """An append-only file is damaged."""
 
 
 class StoreError(PneumoError):
-    pass
+    """A bucket cannot be reached, refuses, or has no room."""
 
 
 class ReleaseError(PneumoError):
-    pass
+    """There is nothing to release, or a release is not what was published."""
 
 
 class PipelineError(PneumoError):
-    pass
+    """A stage failed, or this is no pneumo project."""
 
 
 class UnavailableError(PipelineError):
-    pass
+    """For want of something beyond this machine: trying again may help."""
 
 
 class BusyError(PipelineError):
-    pass
+    """Another run holds the project."""

@@ -69,14 +69,10 @@ ITEMS = (
 )
 
 
-# What must be there for a section to answer anything.
-def _answered(item: Item, sections: frozenset[str]) -> State:
-    return item.state if not item.where or item.where in sections else "open"
-
-
 def states(sections: frozenset[str]) -> dict[str, State]:
-    """By item, for a report that has these sections."""
-    return {item.name: _answered(item, sections) for item in ITEMS}
+    """By item, for a report that has these sections; without its section none is answered."""
+    there = {"", *sections}
+    return {item.name: item.state if item.where in there else "open" for item in ITEMS}
 
 
 def build_limits(found: Findings, words: Words) -> list[Block]:

@@ -1,8 +1,9 @@
-"""Someone is told when a run failed: a line in a file, and whom the operator named."""
+"""Someone is told when a run failed: whom the operator named, and a line in a file."""
 
 import json
 import os
 import subprocess
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Flow
@@ -12,7 +13,7 @@ from prefect.logging import get_logger
 from tasks import ledger, places
 
 FAILED_RUNS = places.SCRATCH / "failed_runs.jsonl"
-COMMAND = "PNEUMO_ON_FAILURE"  # for a shell, which gets the line on its standard input
+COMMAND = "PNEUMO_ON_FAILURE"  # for a shell, which gets it as JSON on its standard input
 PATIENCE_S = 60
 
 
@@ -24,6 +25,7 @@ def tell(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
 def sound(flow_name: str, flow_run: FlowRun, state: State[Any]) -> None:
     """An alarm that cannot be delivered is logged and stops nothing."""
     what = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "flow": flow_name,
         "run": flow_run.name,
         "run_id": str(flow_run.id),
@@ -33,13 +35,19 @@ def sound(flow_name: str, flow_run: FlowRun, state: State[Any]) -> None:
     }
     logger = get_logger(__name__)
     logger.error("Run %s of %s: %s", flow_run.name, flow_name, state.message)
-    ledger.append(FAILED_RUNS, **what)
-    command = os.environ.get(COMMAND)
-    if not command:
-        return
-    try:
+    for taker, give in ((COMMAND, _to_command), (FAILED_RUNS, _to_file)):
+        try:
+            give(what)
+        except (subprocess.SubprocessError, OSError) as error:
+            logger.error("%s did not take the alarm: %s", taker, error)
+
+
+def _to_command(what: dict[str, Any]) -> None:
+    if command := os.environ.get(COMMAND):
         subprocess.run(
             command, shell=True, input=json.dumps(what), text=True, timeout=PATIENCE_S, check=True
         )
-    except (subprocess.SubprocessError, OSError) as error:
-        logger.error("%s did not take the alarm: %s", COMMAND, error)
+
+
+def _to_file(what: dict[str, Any]) -> None:
+    ledger.append(FAILED_RUNS, **what)

@@ -18,7 +18,7 @@ from flows import (
     weights_commands,
 )
 from flows.evaluation_commands import Alias, Bundle
-from pneumo_core.errors import PneumoError
+from pneumo_core.errors import PneumoError, sentence
 from pneumo_core.params import Strategy
 from tasks import quiet
 
@@ -222,5 +222,5 @@ def main() -> None:
     except (PneumoError, OSError) as error:
         if debug:
             raise
-        print(f"pneumo: {error}", file=sys.stderr)
+        print(f"pneumo: {sentence(error)}", file=sys.stderr)
         sys.exit(1)

@@ -1,11 +1,12 @@
 """Runs that were killed together with their worker, which nobody is left to report.
 
 Prefect shows them as running for ever. Whoever holds the project knows better: the run that wrote
-its name here before and did not take it away is dead.
+its name here before and did not take it away is dead. `python -m flows.dead_runs` looks for one, as
+a worker does before it starts.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -17,18 +18,18 @@ from prefect.states import Crashed
 
 from flows import alarm
 from pneumo_core.atomic import write_text
+from pneumo_core.errors import BusyError
 from tasks import places
+from tasks.project_lock import hold_project
 
 HOLDER = places.SCRATCH / "locks" / "run.txt"
 KILLED = "It was killed together with its worker."
 
 
 @contextmanager
-def entered(flow_name: str, own: UUID) -> Iterator[None]:
+def entered(own: UUID) -> Iterator[None]:
     """To be called by the holder of the project."""
-    if HOLDER.is_file() and (before := UUID(HOLDER.read_text())) != own:
-        with get_client(sync_client=True) as client:
-            _report(client, flow_name, before)
+    report(own)
     write_text(HOLDER, str(own))
     try:
         yield
@@ -36,7 +37,18 @@ def entered(flow_name: str, own: UUID) -> Iterator[None]:
         HOLDER.unlink()
 
 
-def _report(client: SyncPrefectClient, flow_name: str, run_id: UUID) -> None:
+def report(own: UUID | None = None) -> None:
+    """Tells of the one before, if it is dead; to be called by the holder of the project.
+
+    Args:
+        own: the run that asks.
+    """
+    if HOLDER.is_file() and (before := UUID(HOLDER.read_text())) != own:
+        with get_client(sync_client=True) as client:
+            _report(client, before)
+
+
+def _report(client: SyncPrefectClient, run_id: UUID) -> None:
     """Nothing where its worker did, or where it ran on another server."""
     try:
         run = client.read_flow_run(run_id)
@@ -52,4 +64,10 @@ def _report(client: SyncPrefectClient, flow_name: str, run_id: UUID) -> None:
         if task_run.state is None or not task_run.state.is_final():
             client.set_task_run_state(task_run.id, crashed, force=True)
     client.set_flow_run_state(run_id, crashed, force=True)
-    alarm.sound(flow_name, run, crashed)
+    alarm.sound(client.read_flow(run.flow_id).name, run, crashed)
+
+
+if __name__ == "__main__":
+    with suppress(BusyError), hold_project():
+        report()
+        HOLDER.unlink(missing_ok=True)

@@ -10,7 +10,10 @@ from pneumo_core.errors import EvaluationError
 if TYPE_CHECKING:
     from pneumo_core.predictions import Predictions
 
-Bundle = Annotated[Path | None, typer.Option(help="Folder of a bundle instead of the registry.")]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(help="Not the registry's: results/evaluate/cells/NAME/bundle, or elsewhere."),
+]
 Alias = Annotated[str, typer.Option(help="Role in the registry.")]
 SourceOption = Annotated[str | None, typer.Option(help="Labelled images, as for ingest.source.")]
 SplitOption = Annotated[str, typer.Option(help="Which split of the source.")]

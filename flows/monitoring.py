@@ -23,6 +23,7 @@ from tasks import places, registry
 
 RETRAIN = "pneumo/retrain"  # flow and deployment, as in prefect.yaml
 BY_HAND = "dvc repro --force --single-item ingest && pneumo run"
+NOT_INGESTED = "Nothing learns from these films yet: put them, with labels, into ingest.source."
 
 
 @flow(on_failure=[alarm.tell], on_crashed=[alarm.tell])
@@ -58,6 +59,8 @@ def call_for_training(findings: Findings) -> str:
     Raises:
         PipelineError: the server has no deployment for it.
     """
+    if not findings.is_ingested:
+        return NOT_INGESTED
     if get_current_settings().api.url is None:
         return f"No Prefect server is configured; to train: {BY_HAND}"
     found = json.dumps(findings.as_json()).encode()

@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pneumo_core import params, policy
+from pneumo_core import params, policy, recipes
 from pneumo_core.atomic import write_text
 from pneumo_core.errors import ParamsError
 from pneumo_core.raw import require_classes
@@ -26,6 +26,7 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     Raises:
         ParamsError: no such profile, an unknown key, a bad value.
         SourceError, DataError: the source of the images cannot be used.
+        WeightsError: a model that timm does not know.
     """
     content = _read(places.PARAMS)
     if profile is not None:
@@ -36,6 +37,12 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     buffer = io.StringIO()
     _yaml().dump(content, buffer)
     wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
+    recipes.chosen(wanted.augment)
+    if any(assignment.startswith("train.models") for assignment in assignments):
+        from pneumo_core.weights import require_known  # timm, which takes seconds
+
+        for model in wanted.train.models:
+            require_known(model)
     require_classes(open_source(wanted.ingest).files())
     write_text(places.PARAMS, buffer.getvalue())
 
@@ -46,15 +53,22 @@ def check() -> None:
     Raises:
         ParamsError, PromotionError: in `params.yaml`, or in the policy of a role.
     """
-    asked = params.load(places.PARAMS).promote
-    for role in asked.roles:
-        policy.of_role(asked, role)
+    asked = params.load(places.PARAMS)
+    recipes.chosen(asked.augment)
+    for role in asked.promote.roles:
+        policy.of_role(asked.promote, role)
 
 
 def _yaml() -> YAML:
     yaml = YAML()
     yaml.width = 100
+    yaml.representer.add_representer(type(None), _write_null)
     return yaml
+
+
+def _write_null(representer: Any, _: None) -> Any:
+    """As it is written in the profiles, and not as nothing."""
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
 def _read(path: Path) -> Any:

@@ -16,13 +16,19 @@ from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import alarm, artifacts, dead_runs, params_file, ray_cells
-from pneumo_core.errors import BusyError, PipelineError, PneumoError, StoreError, UnavailableError
+from pneumo_core.errors import (
+    BusyError,
+    PipelineError,
+    PneumoError,
+    StoreError,
+    UnavailableError,
+    sentence,
+)
 from tasks import dvc_graph, dvc_stage
 from tasks.device_lock import num_slots
 from tasks.preflight import require_remote
 from tasks.project_lock import hold_project
 
-NAME = "pneumo"
 RETRY_AFTER_S = [5.0, 30.0, 120.0]
 UNAVAILABLE = "Unavailable"
 
@@ -59,7 +65,7 @@ def run_one(stage: str, force: bool = False, project: str | None = None) -> Stat
     return Completed(message=f"{said or 'done'} ({time.monotonic() - begun:.0f} s)")
 
 
-@flow(name=NAME, on_failure=[alarm.tell], on_crashed=[alarm.tell])
+@flow(name="pneumo", on_failure=[alarm.tell], on_crashed=[alarm.tell])
 def pipeline(
     profile: Profile | None = None,
     changes: list[str] | None = None,
@@ -77,15 +83,15 @@ def pipeline(
         ray: Address of a Ray cluster whose machines train the cells.
     """
     try:
-        with hold_project(), dead_runs.entered(NAME, UUID(flow_run.id)):
+        with hold_project(), dead_runs.entered(UUID(flow_run.id)):
             if profile or changes:
                 params_file.rewrite(profile, changes or [])
             params_file.check()
             return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again, ray)
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
-    except PneumoError as error:
-        return Failed(message=str(error))
+    except (PneumoError, OSError) as error:
+        return Failed(message=sentence(error))
 
 
 def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> State[None]:

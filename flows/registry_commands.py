@@ -100,8 +100,10 @@ def rollback(
     from tasks import custody
 
     name = _params().registered_model
-    version = custody.roll_back(name, alias, to, why)
+    version, withdrawn = custody.roll_back(name, alias, to, why)
     print(f"{name}@{alias} is version {version} again.")
+    if withdrawn:
+        print(f"It had been withdrawn before: {withdrawn}")
 
 
 @app.command("verify")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from flows.evaluation_commands import Bundle
+
 CALLED_FOR = 3  # exit code; 1 is an error, 2 a wrong command line
 
 
@@ -13,9 +15,7 @@ def monitor(
         str | None,
         typer.Option(help="New films, sorted or not; otherwise what is new in ingest.source."),
     ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Folder of a bundle instead of the registry.")
-    ] = None,
+    bundle: Bundle = None,
     alias: Annotated[str, typer.Option(help="Role in the registry.")] = "champion",
     out: Annotated[
         Path, typer.Option(help="Folder for monitor.md, monitor.json and monitor.svg.")

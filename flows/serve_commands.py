@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from flows.evaluation_commands import Bundle
+
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -12,9 +14,7 @@ def serve(
     alias: Annotated[str, typer.Option(help="Role in the registry; followed as it moves.")] = (
         "champion"
     ),
-    bundle: Annotated[
-        Path | None, typer.Option(help="Folder of a bundle instead of the registry.")
-    ] = None,
+    bundle: Bundle = None,
 ) -> None:
     """Answer with a model over HTTP, with a page to drop films on. For research."""
     from pneumo_core.allocation import freed_memory_kept

@@ -124,7 +124,8 @@ class _Running:
             return
         if not self._was_ready:
             raise PipelineError(f"{self._service.name} ended with {code}; see {self._log}")
-        print(f"{self._service.name} ended with {code} and is started again", flush=True)
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        print(f"{now} {self._service.name} ended with {code} and is started again", flush=True)
         self._kill_rest()
         self._start()
 

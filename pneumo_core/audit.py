@@ -14,7 +14,7 @@ from pneumo_core.images import Images, Stack
 from pneumo_core.manifest import LABELS
 from pneumo_core.metrics import Floats
 from pneumo_core.params import AuditParams, AugmentParams
-from pneumo_core.recipes import RECIPES
+from pneumo_core.recipes import chosen
 from pneumo_core.robustness import measure_robustness
 from pneumo_core.saliency_checks import check_saliency
 from pneumo_core.scoring import Scorer, score
@@ -24,7 +24,7 @@ from pneumo_core.shortcuts import Check, Cohort, Lint, Score, lint_recipe
 
 def lint(copies: pd.DataFrame, params: AugmentParams) -> Lint:
     """Of the recipe in use; copies as planned."""
-    recipe = RECIPES[params.recipe]
+    recipe = chosen(params)
     of_label = copies.groupby("label")["image_id"]
     return lint_recipe(
         recipe.ranges, recipe.keeps_originals, (of_label.size() / of_label.nunique()).to_dict()

@@ -15,7 +15,7 @@ from pneumo_core.images import Gray, Images, Stack
 from pneumo_core.packed import PackedImages, code_sha256, packing
 from pneumo_core.params import AugmentParams
 from pneumo_core.progress import track
-from pneumo_core.recipes import RECIPES
+from pneumo_core.recipes import chosen
 from pneumo_core.transforms import transform
 
 CHUNK = 64  # copies that a worker makes at a time
@@ -63,7 +63,7 @@ def copy_rows(copies: pd.DataFrame) -> list[Copy]:
 
 def make_copy(images: Stack, copy: Copy, params: AugmentParams) -> Gray:
     """The pixels of one planned copy, [H, W]; a view of `images` where nothing is altered."""
-    recipe = RECIPES[params.recipe]
+    recipe = chosen(params)
     pixels = np.asarray(images[copy.packed_row])
     if recipe.keeps_originals and copy.number == 0:
         return pixels

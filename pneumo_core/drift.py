@@ -123,6 +123,7 @@ class Findings:
     num_peers: int  # films of the reference, one a patient
     comparisons: tuple[Comparison, ...]  # none where there are too few patients
     params: MonitorParams
+    is_ingested: bool = True  # the source is that of the pipeline, which would learn from it
 
     @property
     def drifted(self) -> list[Comparison]:

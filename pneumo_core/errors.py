@@ -3,6 +3,19 @@
 A message says what came, what was expected and what to do.
 """
 
+import errno
+import os
+
+FULL = os.strerror(errno.ENOSPC)
+
+
+def sentence(error: BaseException) -> str:
+    """The error for people; of a full disk, whoever met it, also what to do."""
+    said = str(error)
+    if FULL in said:
+        said += ". Make room there and start again: what was finished stays, and goes on from there"
+    return said
+
 
 class PneumoError(Exception):
     """Root of the tree; the command line prints it without a traceback."""

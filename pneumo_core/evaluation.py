@@ -40,12 +40,13 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
 `predictions.csv`: image_id, path, patient_key, label, subtype, what is known of the film (origin,
 width_px, height_px, colour_mode, mean, std), logit, probability.
 
-Beside the leaderboard `comparisons.json` has, for `val` and `test`, `paired.compare` of all models:
+Beside the leaderboard `comparisons.json` has, for `val` and `test`, `paired.compare` of all models
+(and for `choice` the same of the AUROC that the leaderboard goes by, the mean of two validations):
 `n`, `n_positive`, `alpha`, `tie_groups` (lists of names, best first, by AUROC) and
 `pairs`: `{a, b}` and by figure (auroc, accuracy, sensitivity, specificity, balanced_accuracy,
 average_precision, brier) the difference a - b `{value, ci_low, ci_high, p, p_holm}`. In
-`leaderboard.csv` `tied_with_best` is true where the AUROC on validation cannot be told from that of
-the first row.
+`leaderboard.csv` `tied_with_best` is true where that mean cannot be told from that of the first
+row.
 """
 
 import json

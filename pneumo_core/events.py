@@ -92,6 +92,8 @@ class ProgressBar:
             case MicroBatchHalved() | Stalled():
                 tqdm.write(_sentence(event))
             case Started():
+                if event.from_epoch or event.from_image:
+                    tqdm.write(_sentence(event))
                 self._bar = tqdm(
                     total=event.num_epochs * event.num_images,
                     initial=event.from_epoch * event.num_images + event.from_image,
@@ -111,8 +113,13 @@ class ProgressBar:
                 tqdm.write(_sentence(event))
 
 
-def _sentence(event: MicroBatchHalved | Stalled | Finished) -> str:
+def _sentence(event: Started | MicroBatchHalved | Stalled | Finished) -> str:
     match event:
+        case Started():
+            done = event.from_epoch + event.from_image / event.num_images
+            return (
+                f"{event.cell} goes on from its checkpoint: {done:.4g} of {event.num_epochs} epochs"
+            )
         case MicroBatchHalved():
             return (
                 f"Out of memory: batches are computed in parts of {event.micro_batch_size}; "

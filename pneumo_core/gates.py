@@ -6,12 +6,13 @@ pass.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pneumo_core.paired import Reading
 from pneumo_core.policy import Policy
 
+UNSURE = "too few films to tell whether it is"
 MAX_DEVIATION = 1e-3  # of a probability that was computed again, perhaps on another device
 
 
@@ -116,7 +117,9 @@ def audit_gates(checks: Sequence[Mapping[str, Any]], policy: Policy) -> list[Gat
         for check in of_subject:
             value = _number(check["figure"]["value"])
             size = abs(value) if value is not None and check["two_sided"] else value
-            gates.append(_at_most(f"audit: {check['name']}", size, check["limit"]))
+            gate = _at_most(f"audit: {check['name']}", size, check["limit"])
+            unsure = not gate.passed and check["passed"] is None
+            gates.append(replace(gate, asked=f"{gate.asked} ({UNSURE})") if unsure else gate)
     return gates
 
 

@@ -1,6 +1,6 @@
 """What each patient adds to a figure: from that its variance, and how well that is known."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,14 @@ class Influence:
         if self.variance < NO_VARIANCE:
             return 1.0
         return float(2 * student.sf(abs(self.value) / self.variance**0.5, self.num_degrees))
+
+
+def mean_influence(figures: Sequence[Influence]) -> Influence:
+    """Of the mean of several figures on the same films."""
+    return Influence(
+        float(np.mean([figure.value for figure in figures])),
+        np.mean([figure.by_patient for figure in figures], axis=0),
+    )
 
 
 def of_auroc(scores: Scores) -> Influence:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pneumo_core.differences import Difference, of_figures, of_shares
 from pneumo_core.errors import EvaluationError
-from pneumo_core.influence import Influence, jackknife, of_auroc
+from pneumo_core.influence import Influence, jackknife, mean_influence, of_auroc
 from pneumo_core.intervals import Bools
 from pneumo_core.metrics import Scores, average_precision, balanced_accuracy, brier
 
@@ -88,12 +88,34 @@ def compare(models: Mapping[str, Reading]) -> Plain:
                 found.append(of_shares(models[a].right, models[b].right, _films(some, name), some))
         for pair, raw, held in zip(pairs, found, adjusted(found), strict=True):
             pair[name] = asdict(raw) | {"p_holm": held.p}
-    ranked = sorted(models, key=lambda name: -influences[name]["auroc"].value)
+    return _compared(some, {name: each["auroc"].value for name, each in influences.items()}, pairs)
+
+
+def compare_mean_auroc(views: Sequence[Mapping[str, Reading]]) -> Plain:
+    """The same of one figure, the mean of each model's AUROC over several views of the same films.
+
+    Args:
+        views: each with the readings of all models.
+    """
+    some = same_films([reading.scores for view in views for reading in view.values()])
+    influences = {
+        name: mean_influence([of_auroc(view[name].scores) for view in views]) for name in views[0]
+    }
+    names = list(combinations(influences, 2))
+    found = [of_figures(influences[a], influences[b], some) for a, b in names]
+    pairs: list[Plain] = [
+        {"a": a, "b": b, "auroc": asdict(raw) | {"p_holm": held.p}}
+        for (a, b), raw, held in zip(names, found, adjusted(found), strict=True)
+    ]
+    return _compared(some, {name: each.value for name, each in influences.items()}, pairs)
+
+
+def _compared(some: Scores, aurocs: Mapping[str, float], pairs: list[Plain]) -> Plain:
     return {
         "n": len(some.labels),
         "n_positive": int(some.labels.sum()),
         "alpha": ALPHA,
-        "tie_groups": _tie_groups(ranked, pairs),
+        "tie_groups": _tie_groups(sorted(aurocs, key=lambda name: -aurocs[name]), pairs),
         "pairs": pairs,
     }
 

@@ -69,8 +69,14 @@ RecipeName = Literal[  # what each does: pneumo_core/recipes.py
 
 class AugmentParams(Section):
     seed: int = Field(ge=0)
-    recipe: RecipeName
+    recipe: Literal[RecipeName, "own"]
+    ranges: dict[str, tuple[float, float]] = {}  # of the recipe `own`: fields of recipes.Ranges
     size_per_class: int = Field(gt=0)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What of it says how films were altered, as JSON has it."""
+        return self.model_dump(mode="json", include={"recipe", "ranges", "size_per_class"})
 
 
 class Strategy(StrEnum):

@@ -3,6 +3,7 @@
 A model without the weights that were asked for is an error, never a silent random start.
 """
 
+import difflib
 import hashlib
 import importlib.util
 import re
@@ -66,11 +67,18 @@ def load_pretrained(architecture: str, weights: str) -> tuple[Any, str]:
 
 
 def _resolve(architecture: str, weights: str) -> str:
-    if not timm.is_model(architecture):
-        raise WeightsError(f"timm knows no model {architecture!r}: see timm.list_models().")
+    require_known(architecture)
     if weights == "auto":
         return "packaged" if architecture in PACKAGED else "hub"
     return weights
+
+
+def require_known(architecture: str) -> None:
+    """Raises WeightsError for what is no name of timm's."""
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise WeightsError(f"timm knows no model {architecture!r}.{meant}")
 
 
 def state_sha256(model: nn.Module) -> str:

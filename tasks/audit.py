@@ -1,6 +1,7 @@
 """What tells the label without the disease: in the data, the augmentation and the models."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pneumo_core.packed import PackedImages
 from pneumo_core.params import AuditParams
 from pneumo_core.scoring import Scorer
 from pneumo_core.shortcut_probes import metadata_baseline
+from pneumo_core.shortcuts import Check
 from tasks import places
 
 
@@ -37,10 +39,20 @@ def run(params: AuditParams) -> None:
     found |= {subject: [check.as_dict() for check in each] for subject, each in checks.items()}
     write_json(places.AUDIT, found)
     for subject, each in checks.items():
-        beyond = [check.explain() for check in each if check.passed is False]
-        print(f"audit: {subject}: {len(beyond)} of {len(each)} checks beyond their limit")
-        for sentence in beyond:
-            print(f"  {sentence}")
+        print(f"audit: {subject}: {_counted(each)}")
+        for check in each:
+            if check.passed is False:
+                print(f"  {check.explain()}")
+    print(f"audit: {_counted([check for each in checks.values() for check in each])}")
+
+
+def _counted(checks: Sequence[Check]) -> str:
+    within, beyond = (sum(check.passed is passed for check in checks) for passed in (True, False))
+    unsure = len(checks) - within - beyond
+    return (
+        f"{within} of {len(checks)} checks within their limits, {beyond} beyond, "
+        f"{unsure} with too few films to tell"
+    )
 
 
 def _cell(folder: Path) -> tuple[Scorer, float]:

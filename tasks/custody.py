@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 
-def roll_back(name: str, role: str, version: str | None, why: str) -> str:
+def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str, str | None]:
     """Gives a role back to a version that had it, once that is seen to be what it was.
 
     Args:
         version: None takes the last before the present one that no rollback has taken out.
 
     Returns:
-        The version that has the role now.
+        The version that has the role now; when and why it had been withdrawn, if it had.
 
     Raises:
         PromotionError: no such version had the role, its pinned films are not here, or it no
@@ -53,7 +53,7 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> str:
         )
         registry.note(name, target.version, role, succession.ROLLED_BACK, line)
         registry.set_alias(name, role, target.version)
-    return target.version
+    return target.version, succession.withdrawn(reigns).get(target.bundle_sha256)
 
 
 def verify(name: str) -> list[str]:
@@ -108,7 +108,13 @@ def _target(reigns: Sequence[Tenure], role: str, version: str | None) -> Tenure:
     if version is None:
         target = succession.predecessor(reigns)
         if target is None:
-            raise PromotionError(f"There is no {role} before version {reigns[-1].version}.")
+            out = succession.withdrawn(reigns)
+            told = {t.version: out[t.bundle_sha256] for t in reigns if t.bundle_sha256 in out}
+            raise PromotionError(
+                f"There is no {role} before version {reigns[-1].version}"
+                + "".join(f"; version {v} was withdrawn ({why})" for v, why in told.items())
+                + (". To take it all the same, name it: --to VERSION." if told else ".")
+            )
         return target
     former = [tenure for tenure in reigns if tenure.version == version]
     if not former or version == reigns[-1].version:

@@ -4,6 +4,7 @@ place might have taken them; test figures stand beside it and choose nothing.
 """
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from pneumo_core.images import Images, Stack
 from pneumo_core.metrics import Scores
 from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
 from pneumo_core.packed import PackedImages
-from pneumo_core.paired import compare, tied_with
-from pneumo_core.params import EvaluateParams
+from pneumo_core.paired import Reading, compare, compare_mean_auroc, tied_with
+from pneumo_core.params import EvaluateParams, TrainParams
 from pneumo_core.reference import Numbers, Reference, describe, drawn, peers
 from pneumo_core.scoring import Features, Scorer
 from pneumo_core.shifted import shifted
@@ -40,30 +41,47 @@ VAL, SHIFTED = places.VALIDATIONS
 def run(params: EvaluateParams) -> None:
     table = manifest.read(places.SPLIT)
     images = PackedImages.open(places.IMAGES)
+    asked = all_params.load(places.PARAMS).train
     rows = []
     with replacing_folder(places.EVALUATED) as draft:
-        for trained in sorted(path for path in places.TRAINED.iterdir() if path.is_dir()):
+        for trained in _of_grid(asked):
             folder = draft / trained.name
             _make_bundle(trained, folder / places.BUNDLE, table, images, params)
             rows.append(_evaluate(folder, table, images, params))
     leaderboard = pd.DataFrame(rows).sort_values(
         ["choice_auroc", "val_balanced_accuracy", "cell"], ascending=[False, False, True]
     )
-    comparisons = {split: _compare(split, leaderboard["cell"]) for split in ("val", "test")}
+    readings = {split: _readings(split, leaderboard["cell"]) for split in (VAL, SHIFTED, "test")}
+    comparisons = {split: compare(readings[split]) for split in (VAL, "test")}
+    comparisons["choice"] = compare_mean_auroc([readings[VAL], readings[SHIFTED]])
     write_json(places.COMPARISONS, comparisons)
-    tied = tied_with(leaderboard.iloc[0]["cell"], comparisons["val"])
+    tied = tied_with(leaderboard.iloc[0]["cell"], comparisons["choice"])
     leaderboard.insert(1, "tied_with_best", leaderboard["cell"].isin(tied))
     with replacing_file(places.LEADERBOARD) as draft_file:
         leaderboard.to_csv(draft_file, index=False)
     best = leaderboard.iloc[0].to_dict()
     write_json(places.METRICS, best)
     with tracking.copying("the evaluation"):
-        runs.record_evaluation(all_params.load(places.PARAMS).train)
+        runs.record_evaluation(asked)
     print(
         f"evaluate: best on validation is {best['cell']} (AUROC {best['val_auroc']:.4f}, "
         f"shifted {best['val_shifted_auroc']:.4f}; on test AUROC {best['test_auroc']:.4f}, "
         f"accuracy {best['test_accuracy']:.4f})"
     )
+
+
+def _of_grid(params: TrainParams) -> list[Path]:
+    """The folders of the cells that are asked for.
+
+    Those of an earlier grid, which may have learned from other films, are taken away: DVC keeps
+    them in its cache, and puts one back when it is asked for again.
+    """
+    asked = {f"{model}-{strategy}" for model in params.models for strategy in params.strategies}
+    for folder in places.TRAINED.iterdir():
+        if folder.name not in asked:
+            print(f"evaluate: {folder.name} is not asked for any more and left out")
+            shutil.rmtree(folder)
+    return sorted(places.TRAINED.iterdir())
 
 
 def _make_bundle(
@@ -146,9 +164,9 @@ def _evaluate(
     }
 
 
-def _compare(split: str, cells: Iterable[str]) -> dict[str, Any]:
-    """All models on the films of one split, each at its own threshold."""
-    return compare({cell: read_evaluation(places.EVALUATED / cell / split) for cell in cells})
+def _readings(split: str, cells: Iterable[str]) -> dict[str, Reading]:
+    """Of all models, each at its own threshold."""
+    return {cell: read_evaluation(places.EVALUATED / cell / split) for cell in cells}
 
 
 def _films(table: pd.DataFrame, images: Stack, split: str) -> tuple[pd.DataFrame, Images]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib3.exceptions import ResponseError
 
 from pneumo_core.atomic import write_json
+from pneumo_core.errors import sentence
 from tasks import places
 
 TOO_MANY_REQUESTS, FIRST_SERVER_ERROR = 429, 500
@@ -25,7 +26,7 @@ class Failure:
 
 
 def record(stage: str, error: BaseException) -> None:
-    write_json(_file(stage), asdict(Failure(str(error), may_pass(error))))
+    write_json(_file(stage), asdict(Failure(sentence(error), may_pass(error))))
 
 
 def recall(stage: str) -> Failure | None:

@@ -54,6 +54,7 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         num_peers=len(peers),
         comparisons=tuple(compare(peers, later, params.monitor)) if later is not None else (),
         params=params.monitor,
+        is_ingested=source == params.ingest.source,
     )
     write_json(out / FINDINGS, findings.as_json())
     write_text(out / PAGE, render(findings, CHART))

@@ -39,6 +39,7 @@ def run(params: PromoteParams) -> None:
                 f"{proposal.decision.outcome}; {'; '.join(proposal.decision.reasons)}"
             )
     write_json(places.DECISION, decided)
+    print("promote: " + "; ".join(f"{role}: {d['outcome']}" for role, d in decided.items()))
 
 
 def propose(params: PromoteParams, role: str) -> Proposal:

@@ -75,7 +75,9 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
     version = find_champion(name, alias)
     if version is None:
         raise PromotionError(
-            f"No model {name}@{alias} in the registry: run the pipeline first, or give --bundle."
+            f"No model {name}@{alias} in the registry at {tracking.shown_uri()}: run the pipeline, "
+            "and ask 'pneumo promote --dry-run' why nobody may be; or give --bundle, as "
+            f"{places.EVALUATED / 'NAME' / places.BUNDLE}."
         )
     return fetch(version) / places.BUNDLE, str(version.version)
 

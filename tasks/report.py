@@ -45,8 +45,8 @@ def _findings(settings: Params) -> Findings:
         data=_data(settings.ingest.source),
         cells=tuple(map(_cell, cells)),
         provenance=_provenance(settings),
-        tied=frozenset(tied_with(cells[0], comparisons["val"])),
-        recipe=settings.augment.recipe,
+        tied=frozenset(tied_with(cells[0], comparisons["choice"])),
+        recipe=_recipe(settings),
         audit=json.loads(places.AUDIT.read_text()),
         robustness=of_winner["robustness"],
         saliency=of_winner["saliency"],
@@ -78,16 +78,24 @@ def _cell(name: str) -> CellFindings:
         description=bundle.read_description(folder / places.BUNDLE),
         test=json.loads((folder / "test" / "metrics.json").read_text()),
         predictions=pd.read_csv(folder / "test" / "predictions.csv"),
-        val=json.loads((folder / "val" / "metrics.json").read_text()),
+        **{
+            name: json.loads((folder / split / "metrics.json").read_text())
+            for name, split in zip(("val", "shifted"), places.VALIDATIONS, strict=True)
+        },
         history=pd.read_csv(places.TRAINED / name / places.HISTORY),
     )
+
+
+def _recipe(settings: Params) -> str:
+    augment = settings.augment
+    return " ".join([augment.recipe, *(f"{name} {list(r)}" for name, r in augment.ranges.items())])
 
 
 def _provenance(settings: Params) -> dict[str, str]:
     hashes = dvc_graph.locked_hashes("ingest", "split", "augment")
     return {
         "source": settings.ingest.source,
-        "recipe": settings.augment.recipe,
+        "recipe": _recipe(settings),
         **{f"DVC: {path}": md5 for path, md5 in hashes.items()},
         "pneumo": version("pneumo"),
         "git_commit": provenance.tags().get("git_commit", "not in a repository"),

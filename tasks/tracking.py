@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -52,6 +53,11 @@ def experiment_id(client: "MlflowClient") -> str:
 
 def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or _embedded_uri()
+
+
+def shown_uri() -> str:
+    """Without a name and a password."""
+    return re.sub(r"//[^/@]*@", "//", uri())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import bundled_model, manifest
+from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.bundle import Blueprint, Origin
 from pneumo_core.certificate import require_valid
@@ -34,7 +35,9 @@ def run(params: TrainParams, cell: Cell) -> None:
     origin_of_data = provenance.data_hashes()
     certificate = json.loads(places.CERTIFICATE.read_text("utf-8"))
     require_valid(certificate, table, copies["image_id"])
-    used = params.of_cell(cell.strategy)
+    size_px = train_films.images.shape[1]
+    used = {"model": cell.architecture, "strategy": cell.strategy.value, "image_size_px": size_px}
+    used |= params.of_cell(cell.strategy) | all_params.load(places.PARAMS).augment.shown
     with own_device(), joined() as processes:
         if processes.rank > 0:
             train(cell, train_films, val_films, params, places.SCRATCH, lambda _: None)
@@ -54,7 +57,6 @@ def run(params: TrainParams, cell: Cell) -> None:
                 params=used,
                 pretrained=trained.provenance,
             )
-            size_px = train_films.images.shape[1]
             _write(places.TRAINED / cell.name, trained, _blueprint(cell, trained, size_px, origin))
             trained.checkpoint.forget()
     last = trained.history[-1]

@@ -49,17 +49,25 @@ class DataFindings:
 
 @dataclass(frozen=True)
 class CellFindings:
-    """`val` and `history` are None outside the pipeline."""
+    """`val`, `shifted` and `history` are None outside the pipeline."""
 
     description: Description
     test: Metrics
     predictions: pd.DataFrame  # on test
     val: Metrics | None = None
+    shifted: Metrics | None = None  # on the films of `val` as another place might take them
     history: pd.DataFrame | None = None
 
     @property
     def name(self) -> str:
         return self.description.name
+
+    @property
+    def choice_auroc(self) -> float:
+        """By which the leaderboard goes: the mean of both validations."""
+        assert self.val is not None
+        assert self.shifted is not None
+        return float((self.val["auroc"]["value"] + self.shifted["auroc"]["value"]) / 2)
 
     @property
     def points(self) -> Mapping[str, Any]:
@@ -77,7 +85,7 @@ class Findings:
     data: DataFindings
     cells: tuple[CellFindings, ...]  # in the order of the leaderboard: the first one won
     provenance: Mapping[str, str]  # what the winner's bundle does not say
-    tied: frozenset[str] = frozenset()  # cells that validation cannot tell from the winner
+    tied: frozenset[str] = frozenset()  # cells that this AUROC cannot tell from the winner
     recipe: str | None = None  # of augmentation
     audit: Mapping[str, Any] | None = None  # the content of `audit.json`
     audited_split: str = "val"  # whose films the next two are about

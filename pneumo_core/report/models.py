@@ -21,7 +21,6 @@ from pneumo_core.report.charts import ForestRow, forest, learning_curve
 from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.words import EN_DASH, Words
 
-VALIDATION = ("auroc", "balanced_accuracy")
 TEST = ("auroc", "accuracy", "sensitivity", "specificity")  # with intervals
 
 
@@ -51,20 +50,19 @@ def build(found: Findings, words: Words) -> list[Block]:
 def _leaderboard(found: Findings, cells: Sequence[CellFindings], words: Words) -> Table:
     columns = [Column(words("models.rank"), True), Column(words("models.model"))]
     columns += [Column(words("models.strategy"))]
-    for split, names in (("val", VALIDATION), ("test", (*TEST, "f1"))):
-        columns += [
-            Column(
-                f"{words(f'split.{split}')} {words(f'short.{name}')}",
-                True,
-                words(f"figure.{name}"),
-            )
-            for name in names
-        ]
+    columns += [
+        Column(words(f"models.{name}"), True, words(f"models.{name}_meaning"))
+        for name in ("choice", "val", "shifted")
+    ]
+    columns += [
+        Column(f"{words('split.test')} {words(f'short.{name}')}", True, words(f"figure.{name}"))
+        for name in (*TEST, "f1")
+    ]
     rows: list[tuple[Cell, ...]] = []
     for rank, cell in enumerate(cells, 1):
-        val = cell.val or {}
+        validated = [(each or {})["auroc"]["value"] for each in (cell.val, cell.shifted)]
         of_val = [
-            Number(words.value(name, val[name]["value"]), val[name]["value"]) for name in VALIDATION
+            Number(words.value("auroc", value), value) for value in (cell.choice_auroc, *validated)
         ]
         of_test = [
             Number(words.figure(name, cell.test[name]), cell.test[name]["value"]) for name in TEST

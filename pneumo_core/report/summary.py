@@ -28,7 +28,10 @@ def _which(found: Findings, words: Words) -> str:
     if winner.val is None:
         return words("summary.given", model=winner.name, **test)
     auroc = words.figure("auroc", winner.val["auroc"])
-    sentence = words("summary.won", model=winner.name, n=len(found.cells), auroc=auroc)
+    choice = words.value("auroc", winner.choice_auroc)
+    sentence = words(
+        "summary.won", model=winner.name, n=len(found.cells), auroc=auroc, choice=choice
+    )
     others = sorted(found.tied - {winner.name})
     if others:
         names = words.listed([f"`{name}`" for name in others])

@@ -83,8 +83,14 @@ def test_variables_are_read_as_docker_reads_them(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_programs_are_in_our_own_image(name: str) -> None:
-    program = SERVICES[name]["command"][0]
-    assert shutil.which(program, path=str(Path(sys.executable).parent))
+    command = SERVICES[name]["command"]
+    if command[:2] == ["sh", "-c"]:
+        lines = command[2].split(";")
+        programs = [line.strip().removeprefix("exec ").split()[0] for line in lines]
+    else:
+        programs = command[:1]
+    for program in programs:
+        assert shutil.which(program, path=str(Path(sys.executable).parent)), program
 
 
 def test_what_the_image_copies_is_there() -> None:

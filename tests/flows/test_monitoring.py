@@ -48,7 +48,7 @@ def test_what_cron_gets(trained: Path, typed: Run, tmp_path: Path) -> None:
     inverted = typed("pneumo", "monitor", *asked, cwd=trained)
     assert inverted.returncode == 3, inverted.stderr
     assert "features drifted" in inverted.stdout
-    assert monitoring.BY_HAND in inverted.stdout
+    assert monitoring.NOT_INGESTED in inverted.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"monitor.json", "monitor.md", "monitor.svg"}
 

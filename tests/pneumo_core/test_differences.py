@@ -13,7 +13,7 @@ from pneumo_core.differences import mcnemar, of_figures, of_shares
 from pneumo_core.errors import EvaluationError
 from pneumo_core.influence import of_auroc
 from pneumo_core.metrics import Scores
-from pneumo_core.paired import Reading, compare, holm, tied_with
+from pneumo_core.paired import Reading, compare, compare_mean_auroc, holm, tied_with
 
 MakeScores = Callable[..., Scores]
 
@@ -117,6 +117,19 @@ def test_good_models_are_tied_and_a_bad_one_is_not(make_scores: MakeScores) -> N
     assert set(best) == {"good", "as good"}
     assert last == ["bad"]
     assert tied_with("good", found) == {"good", "as good"}
+
+
+def test_mean_auroc_of_two_views_is_compared_as_one_figure(make_scores: MakeScores) -> None:
+    """One and the same view twice says what it says once."""
+    a, b = (Reading(scores, 0.5) for scores in _two(0, make_scores))
+    (once,), (twice,) = (
+        compare_mean_auroc([{"a": a, "b": b}] * times)["pairs"] for times in (1, 2)
+    )
+    (alone,) = compare({"a": a, "b": b})["pairs"]
+    assert once["auroc"] == pytest.approx(alone["auroc"])
+    assert twice["auroc"] == pytest.approx(alone["auroc"])
+    (swapped,) = compare_mean_auroc([{"a": a, "b": b}, {"a": b, "b": a}])["pairs"]
+    assert swapped["auroc"]["value"] == pytest.approx(0)
 
 
 def test_other_films_cannot_be_compared(make_scores: MakeScores) -> None:

@@ -51,7 +51,8 @@ def test_what_needs_a_look_is_said_in_a_log_too(
     _tell(monkeypatch, terminal=False)
     out, err = capsys.readouterr()
     assert err == ""
-    memory, stalled, end = out.strip().splitlines()
+    resumed, memory, stalled, end = out.strip().splitlines()
+    assert resumed == "net-full goes on from its checkpoint: 1.6 of 2 epochs"
     assert "parts of 8" in memory
     assert re.match(r"Waiting for data since \d\d:\d\d:\d\d \(61 s\): is the disk stuck\?", stalled)
     assert end == "10 s: cache 1, steps 5, waiting for data 2, validation 1"

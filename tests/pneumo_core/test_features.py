@@ -1,5 +1,6 @@
 """What frozen layers see, kept on disk: within its bound, and never that of another input."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_cache_stays_within_its_bound_and_drops_what_was_used_least_recently(
     sets = [np.stack([film(10 * i + j) for j in range(10)]) for i in range(3)]
 
     def get(index: int) -> torch.Tensor:
+        time.sleep(0.02)  # longer than the tick by which files are dated
         return cache.get(trunk, sets[index], normalisation, device)
 
     first, _ = get(0).clone(), get(1)

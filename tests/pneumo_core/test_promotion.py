@@ -62,6 +62,7 @@ WORST = {"sensitivity": {"dimension": "subtype", "group": "virus", **figure(0.6,
 
 def check(subject: str, value: float, **others: Any) -> dict[str, Any]:
     found = {"name": f"{subject} check", "subject": subject, "figure": {"value": value}}
+    found["passed"] = abs(value) <= 0.1
     return found | {"limit": 0.1, "two_sided": False} | others
 
 
@@ -131,6 +132,9 @@ CLOSED = {
         worst_groups={}
     ),
     "audit: model check: 0.11": challenger(checks=[*CHECKS, check("model", 0.11)]),
+    "audit: model check: 0.12, asked for: at most 0.1 (too few films to tell whether it is)": (
+        challenger(checks=[*CHECKS, check("model", 0.12, passed=None)])
+    ),
     "audit: model check: 0.2": challenger(checks=[*CHECKS, check("model", -0.2, two_sided=True)]),
     "audit: augmentation check: missing": challenger(
         checks=[*CHECKS, check("augmentation", float("nan"))]

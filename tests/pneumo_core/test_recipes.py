@@ -3,8 +3,9 @@ from typing import get_args
 
 import pytest
 
-from pneumo_core.params import RecipeName
-from pneumo_core.recipes import LIMITS, RECIPES, Ranges
+from pneumo_core.errors import ParamsError
+from pneumo_core.params import AugmentParams, RecipeName
+from pneumo_core.recipes import LIMITS, RECIPES, Ranges, chosen
 
 STUDY = {"study_brightness", "study_brightness_rotation"}
 
@@ -75,3 +76,33 @@ def test_symmetric_is_what_it_has_always_been() -> None:
         crop_area=(0.3, 1.0),
         crop_aspect=(3 / 4, 4 / 3),
     )
+
+
+def asked(recipe: str, **ranges: tuple[float, float]) -> AugmentParams:
+    return AugmentParams.model_validate(
+        {"seed": 0, "recipe": recipe, "ranges": ranges, "size_per_class": 1}
+    )
+
+
+def test_a_recipe_of_ones_own_alters_both_classes_alike() -> None:
+    recipe = chosen(asked("own", rotation_deg=(-5, 5), gamma=(0.9, 1.1)))
+    assert set(recipe.ranges.values()) == {Ranges(rotation_deg=(-5, 5), gamma=(0.9, 1.1))}
+    assert not recipe.keeps_originals
+    assert chosen(asked("gamma")) is RECIPES["gamma"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "ranges", "told"),
+    [
+        ("own", {}, "expected some of brightness, contrast"),
+        ("own", {"rotation": (-5, 5)}, "expected some of brightness, contrast, rotation_deg"),
+        ("own", {"rotation_deg": (-20, 5)}, r"rotation_deg = \[-20, 5\].* within -15 to 15"),
+        ("own", {"rotation_deg": (5, -5)}, "ascending"),
+        ("gamma", {"gamma": (0.9, 1.1)}, "of the recipe own, not of gamma"),
+    ],
+)
+def test_ranges_that_no_recipe_may_have_are_named(
+    recipe: str, ranges: dict[str, tuple[float, float]], told: str
+) -> None:
+    with pytest.raises(ParamsError, match=told):
+        chosen(asked(recipe, **ranges))

@@ -70,7 +70,7 @@ def film_of_sample() -> Path:
 
 @pytest.mark.usefixtures("two_champions")
 def test_rollback_gives_the_role_back_and_writes_it_down() -> None:
-    assert custody.roll_back("pneumo", "champion", None, "misses infants") == "1"
+    assert custody.roll_back("pneumo", "champion", None, "misses infants") == ("1", None)
     assert champion() == "1"
     last = ledger.read(places.PROMOTION_LEDGER)[-1]
     assert (last["outcome"], last["version"], last["champion"]) == ("rolled back", "1", "2")
@@ -82,9 +82,12 @@ def test_rollback_gives_the_role_back_and_writes_it_down() -> None:
 @pytest.mark.usefixtures("two_champions")
 def test_what_was_rolled_back_returns_only_by_name() -> None:
     custody.roll_back("pneumo", "champion", None, "misses infants")
-    with pytest.raises(PromotionError, match="no champion before version 1"):
+    told = "no champion before version 1; version 2 was withdrawn .*misses infants.*--to VERSION"
+    with pytest.raises(PromotionError, match=told):
         custody.roll_back("pneumo", "champion", None, "once more")
-    assert custody.roll_back("pneumo", "champion", "2", "it was the scanner") == "2"
+    version, withdrawn = custody.roll_back("pneumo", "champion", "2", "it was the scanner")
+    assert version == "2"
+    assert str(withdrawn).endswith(": misses infants")
     assert champion() == "2"
 
 
@@ -133,7 +136,7 @@ def test_rollback_to_what_is_not_what_it_was_is_refused() -> None:
                 custody.roll_back("pneumo", "champion", None, "why")
         assert champion() == "2"
         assert places.PROMOTION_LEDGER.read_bytes() == lines
-    assert custody.roll_back("pneumo", "champion", None, "nothing is wrong with it") == "1"
+    assert custody.roll_back("pneumo", "champion", None, "nothing is wrong with it")[0] == "1"
 
 
 @pytest.mark.usefixtures("two_champions")

@@ -104,7 +104,9 @@ def make_cell(
         for split, each in predictions.items()
     }
     history = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.7, 0.5], "val_loss": [0.8, 0.6]})
-    return CellFindings(description, metrics["test"], predictions["test"], metrics["val"], history)
+    return CellFindings(
+        description, metrics["test"], predictions["test"], metrics["val"], metrics["val"], history
+    )
 
 
 def make_robustness() -> dict[str, Any]:

@@ -183,11 +183,16 @@ def benchmark(
 
 
 @app.command()
-def ui(which: Ui) -> None:
-    """Open the MLflow or the Prefect page of this project on 127.0.0.1."""
+def ui(
+    which: Ui,
+    port: Annotated[
+        int | None, typer.Option(help="Otherwise 5000 (MLflow), 4200 (Prefect).")
+    ] = None,
+) -> None:
+    """Serve the MLflow or the Prefect page of this project on 127.0.0.1, for a browser."""
     from flows import pages
 
-    pages.serve(which.value)
+    pages.serve(which.value, port)
 
 
 @app.command()

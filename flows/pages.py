@@ -1,19 +1,33 @@
 """The pages of MLflow and Prefect, served on this machine only until Ctrl-C."""
 
 import os
+import socket
 import sys
 
+from pneumo_core.errors import PipelineError
 from tasks import tracking
 
+HOST = "127.0.0.1"
 COMMANDS = {
-    "mlflow": ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5000", "--workers", "1"],
-    "prefect": ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", "4200"],
+    "mlflow": ("5000", ["-m", "mlflow", "server", "--workers", "1"]),
+    "prefect": ("4200", ["-m", "prefect", "server", "start"]),
 }
 
 
-def serve(which: str) -> None:
-    """Becomes the server; does not return."""
-    command = [sys.executable, *COMMANDS[which]]
+def serve(which: str, port: int | None) -> None:
+    """Becomes the server; does not return.
+
+    Raises:
+        PipelineError: the port is taken.
+    """
+    usual, server = COMMANDS[which]
+    chosen = str(port or usual)
+    try:
+        socket.create_server((HOST, int(chosen))).close()
+    except OSError as error:
+        raise PipelineError(f"Port {chosen} is taken; choose another: --port.") from error
+    print(f"http://{HOST}:{chosen} until Ctrl-C", flush=True)
+    command = [sys.executable, *server, "--host", HOST, "--port", chosen]
     if which == "mlflow":
         tracking.connect()
         command += ["--backend-store-uri", tracking.uri()]

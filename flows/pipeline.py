@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 from uuid import UUID
@@ -102,32 +102,51 @@ def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> Sta
     except StoreError as error:  # of no weight for the run itself
         get_run_logger().warning("The results will stay here: %s", error)
     progress = artifacts.Progress(len(stale))
-    futures: dict[str, PrefectFuture[Any]] = {}
+    states: dict[str, State[Any]] = {}
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=num_slots())
     cluster = ray if any(map(dvc_graph.is_cell, stale)) else None
     with runner, ray_cells.connected(cluster) if cluster else nullcontext() as submit_cell:
+
+        def submit(stage: str, before: Sequence[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+            if submit_cell and dvc_graph.is_cell(stage):
+                return submit_cell(run_one, stage, before)
+            force = ingest_again and stage == dvc_graph.INGEST
+            return runner.submit(run_one, {"stage": stage, "force": force}, wait_for=before)
+
         try:
-            for stage, needs in stale.items():
-                before = [futures[need] for need in sorted(needs)]
-                if submit_cell and dvc_graph.is_cell(stage):
-                    futures[stage] = submit_cell(run_one, stage, before)
-                    continue
-                force = ingest_again and stage == dvc_graph.INGEST
-                futures[stage] = runner.submit(
-                    run_one, {"stage": stage, "force": force}, wait_for=before
-                )
-            for ended in as_completed(list(futures.values())):
-                ended.wait()
+            for stage, state in _in_turn(stale, submit):
+                states[stage] = state
                 progress.another()
         except BaseException:
             dvc_stage.stop_running()
             raise
-    states = {stage: future.state for stage, future in futures.items()}
-    artifacts.show_stages(states)
+    artifacts.show_stages({stage: states[stage] for stage in stale if stage in states})
     end = end_of(list(states.values()))
     if end.is_completed() and "promote" in stale:
         artifacts.show_result()
     return end
+
+
+def _in_turn(
+    stale: dict[str, set[str]],
+    submit: Callable[[str, Sequence[PrefectFuture[Any]]], PrefectFuture[Any]],
+) -> Iterator[tuple[str, State[Any]]]:
+    """Each stage as soon as what it needs is done, none behind one that is not; gives its end."""
+    done: dict[str, PrefectFuture[Any]] = {}
+    running: dict[PrefectFuture[Any], str] = {}
+    waiting = dict(stale)
+    while True:
+        for stage in [stage for stage, needs in waiting.items() if needs <= done.keys()]:
+            before = [done[need] for need in sorted(waiting.pop(stage))]
+            running[submit(stage, before)] = stage
+        if not running:
+            return
+        ended = next(as_completed(list(running)))
+        ended.wait()
+        stage = running.pop(ended)
+        if ended.state.is_completed():
+            done[stage] = ended
+        yield stage, ended.state
 
 
 def end_of(stages: Sequence[State[Any]]) -> State[None]:

@@ -36,7 +36,7 @@ def _which(found: Findings, words: Words) -> str:
     if others:
         names = words.listed([f"`{name}`" for name in others])
         sentence += " " + words("summary.tied", n=len(others), names=names)
-    return f"{sentence} {words('summary.measured', **test)}"
+    return f"{sentence} {words('summary.measured', **test)} {words('summary.role')}"
 
 
 def _how_good(found: Findings, words: Words) -> Facts:

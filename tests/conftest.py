@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -293,7 +294,8 @@ def typed(
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         monkeypatch.setattr(sys, "argv", [str(word) for word in command])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+            warnings.simplefilter("ignore")  # as a process of its own has them
             cli.main()
         said = capfd.readouterr()
         return subprocess.CompletedProcess(command, int(end.value.code or 0), said.out, said.err)

@@ -34,7 +34,7 @@ LOW = {  # bars for a model of seconds
 }
 VALUES = (
     "validate.image_size_px=64",
-    "split.val_per_class=24",
+    "split.val_per_class=40",
     "train.strategies=[frozen]",
     "train.frozen.epochs=5",
     "augment.size_per_class=100",
@@ -58,7 +58,7 @@ def make_small_project(make_project: Callable[[], Path]) -> Callable[[], Path]:
         for path in (project / "mlflow" / "phantom").glob("*.yaml"):
             path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | LOW))
         with edited(project / "sources" / "phantom.yaml") as films:
-            films["train"] |= {"NORMAL": 60, "PNEUMONIA": 90}
+            films["train"] |= {"NORMAL": 80, "PNEUMONIA": 110}
             films["test"] |= {"NORMAL": 24, "PNEUMONIA": 36}
         with contextlib.chdir(project):
             params_file.rewrite(None, list(VALUES))

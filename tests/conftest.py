@@ -294,9 +294,11 @@ def typed(
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         monkeypatch.setattr(sys, "argv", [str(word) for word in command])
         capfd.readouterr()
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+        assert command[0] == "pneumo"
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as a process of its own has them
-            cli.main()
+            with pytest.raises(SystemExit) as end:
+                cli.main()
         said = capfd.readouterr()
         return subprocess.CompletedProcess(command, int(end.value.code or 0), said.out, said.err)
 

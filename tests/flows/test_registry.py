@@ -42,7 +42,7 @@ def test_ledger_says_who_what_from_where_and_why(trained: Path) -> None:
         assert entry["gates"] == decided[entry["role"]]["gates"]
 
 
-def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, typed: Run) -> None:
+def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, typed: Run, run: Run) -> None:
     before = (trained / "ledger" / "promotions.jsonl").read_bytes()
     result = typed("pneumo", "promote", "--dry-run", cwd=trained)
     assert result.returncode == 0, result.stderr
@@ -52,7 +52,7 @@ def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, typed: Run)
         assert gate["name"] in result.stdout
     assert result.stdout.count("would be already champion") == 2
     assert (trained / "ledger" / "promotions.jsonl").read_bytes() == before
-    assert "up to date" in typed("dvc", "status", cwd=trained).stdout
+    assert "up to date" in run("dvc", "status", cwd=trained).stdout
 
 
 def test_history_and_the_day_a_model_was_in_use(trained: Path, typed: Run) -> None:

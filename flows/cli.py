@@ -96,7 +96,9 @@ def run(
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Films: JPEG, PNG, ...")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Films (JPEG, PNG, DICOM, ...) or folders of them.")
+    ],
     bundle: Bundle = None,
     alias: Alias = "champion",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

@@ -23,7 +23,7 @@ from tasks import places
 from tasks.project_lock import hold_project
 
 HOLDER = places.SCRATCH / "locks" / "run.txt"
-KILLED = "It was killed together with its worker."
+KILLED = "It was stopped before it could say so: killed, or interrupted by Ctrl-C."
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A model to use: a bundle from a folder or from the registry."""
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,11 +87,16 @@ def _operating_point_of(alias: str, params: PromoteParams) -> str:
     return policy.of_role(params, alias).operating_point
 
 
+def _films(path: Path) -> list[Path]:
+    """The file, or the files of a folder."""
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
 def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:
     """One entry a file: `path` with `probability` and `decision`, or with `error`."""
     reader = model.reader
     entries = []
-    for path in paths:
+    for path in chain.from_iterable(map(_films, paths)):
         entry: dict[str, Any] = {"path": str(path)}
         try:
             pixels = reader.admit(path.read_bytes())

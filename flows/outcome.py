@@ -4,6 +4,7 @@ import json
 
 from tasks import places
 
+HOW = "pneumo promote --dry-run"
 SHOWN = ("auroc", "accuracy", "sensitivity", "specificity")
 
 
@@ -16,13 +17,19 @@ def describe(promote: bool = True) -> str:
         for role, decision in decided.items():
             cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
             lines.append(f"{role}: {cell}, {decision['outcome']} ({why})")
+            if decision["outcome"] == "refused":
+                lines.append(f"  in use: {_in_use(decision['in_use'])}; each gate: {HOW}")
     else:
         cells = [json.loads(places.METRICS.read_text("utf-8"))["cell"]]
         lines.append("Best by validation; the registry was not asked:")
     for cell in cells:
-        lines += [cell, *_figures(cell)]
+        lines += [cell, *_figures(cell), f"  --bundle {places.EVALUATED / cell / places.BUNDLE}"]
     lines.append(f"Report: {(places.REPORT / 'index.html').resolve()}")
     return "\n".join(lines)
+
+
+def _in_use(version: str | None) -> str:
+    return f"version {version}" if version else "nobody"
 
 
 def _figures(cell: str) -> list[str]:

@@ -14,6 +14,16 @@ COMMANDS = {
 }
 
 
+def require_free(host: str, port: int) -> None:
+    """Raises PipelineError where somebody listens there already, or nobody may."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise PipelineError(
+            f"{host}:{port} cannot be used ({error}): choose another --port."
+        ) from error
+
+
 def serve(which: str, port: int | None) -> None:
     """Becomes the server; does not return.
 
@@ -22,10 +32,7 @@ def serve(which: str, port: int | None) -> None:
     """
     usual, server = COMMANDS[which]
     chosen = str(port or usual)
-    try:
-        socket.create_server((HOST, int(chosen))).close()
-    except OSError as error:
-        raise PipelineError(f"Port {chosen} is taken; choose another: --port.") from error
+    require_free(HOST, int(chosen))
     print(f"http://{HOST}:{chosen} until Ctrl-C", flush=True)
     command = [sys.executable, *server, "--host", HOST, "--port", chosen]
     if which == "mlflow":

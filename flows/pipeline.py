@@ -1,5 +1,7 @@
 """The pipeline as a Prefect flow: the stages of `dvc.yaml`, each run by DVC, cells in parallel."""
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +14,7 @@ from prefect.client.schemas import State
 from prefect.client.schemas.objects import TaskRun
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -158,6 +161,16 @@ def end_of(stages: Sequence[State[Any]]) -> State[None]:
     return Completed(message=f"{len(stages)} stages run")
 
 
+def _stop(*_: Any) -> None:
+    """At once: the server of its own got the same Ctrl-C, and Prefect would ask it for minutes."""
+    from prefect.server.api.server import SubprocessASGIServer
+
+    dvc_stage.stop_running()
+    SubprocessASGIServer().stop()
+    print("Stopped. What was finished stays: run it again to go on.", file=sys.stderr, flush=True)
+    os._exit(128 + signal.SIGINT)
+
+
 def run(promote: bool = True, ray: str | None = None) -> None:
     """Runs the flow on the Prefect server that is configured, or on one of its own.
 
@@ -166,6 +179,8 @@ def run(promote: bool = True, ray: str | None = None) -> None:
     """
     if ray is not None:
         ray_cells.require()
+    if get_current_settings().api.url is None:
+        signal.signal(signal.SIGINT, _stop)
     state = pipeline(promote=promote, ray=ray, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

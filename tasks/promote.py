@@ -32,7 +32,9 @@ def run(params: PromoteParams) -> None:
         for role in params.roles:
             proposal = propose(params, role)
             version = carry_out(params, proposal)
-            decided[role] = {"cell": proposal.cell} | proposal.decision.as_dict()
+            promoted = proposal.decision.outcome == succession.PROMOTED
+            in_use = version if promoted else proposal.champion
+            decided[role] = {"cell": proposal.cell, "in_use": in_use} | proposal.decision.as_dict()
             print(
                 f"promote: {role}: {proposal.cell or 'no cell'}"
                 f"{version and f', version {version} of {params.registered_model}'}: "

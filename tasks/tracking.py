@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "pneumo"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # or its page opens on traces
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +34,7 @@ def connect() -> "MlflowClient":
         if client.get_experiment_by_name(EXPERIMENT) is None:
             embedded = uri() == _embedded_uri()
             artifacts = (places.SCRATCH / "mlartifacts").resolve().as_uri() if embedded else None
-            client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+            client.create_experiment(EXPERIMENT, artifacts, KIND)
     return client
 
 

@@ -76,14 +76,16 @@ def states(sections: frozenset[str]) -> dict[str, State]:
 
 
 def build_limits(found: Findings, words: Words) -> list[Block]:
-    names = ["one_source", "labels", "not_prospective", "seeds", "figures_not_decisions"]
-    num_test = found.data.num_files("test")
+    num_test, num_sources = found.data.num_files("test"), found.data.table["origin"].nunique()
+    source = "one_source" if num_sources == 1 else "several_sources"
+    names = [source, "labels_own", "not_prospective", "seeds", "tested"]
     if found.winner.val is None:
-        names = ["given", "labels", "not_prospective"]
+        names = ["given", "labels_own", "not_prospective"]
     elif found.data.is_public_archive:
         part = ["archive_part"] if num_test < NUM_TEST_FILES else []
-        names = ["archive_children", "archive_shift", *part, *names]
-    counts = {"here": num_test, "all": NUM_TEST_FILES}
+        names = ["archive_children", "archive_shift", *part, source, "labels"]
+        names += ["not_prospective", "seeds", "figures_not_decisions"]
+    counts = {"here": num_test, "all": NUM_TEST_FILES, "num_sources": num_sources}
     return [Bullets(tuple(words(f"limits.{name}", **counts) for name in names))]
 
 

@@ -134,6 +134,7 @@ def test_a_stage_that_fails_in_the_flow_is_one_sentence(
     result = run("pneumo", "run", cwd=project)
     assert result.returncode == 1
     assert "pneumo: Stage ingest failed. The source has no files in test/NORMAL" in result.stderr
+    assert "NotReady" not in result.stderr
     assert "Traceback" not in result.stderr
 
 

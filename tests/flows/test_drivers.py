@@ -1,7 +1,9 @@
 """`dvc repro` and the Prefect flow: one graph, one result, whatever happened on the way."""
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -130,6 +132,30 @@ def test_killed_in_the_middle_and_run_again_gives_the_same(
     undisturbed = run("dvc", "repro", "--force", "--single-item", stage, cwd=project)
     assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
     assert locked(project)[stage]["outs"] == resumed
+
+
+def test_ctrl_c_ends_a_run_at_once(
+    trained: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """To the whole group, as a terminal sends it: the run's own server gets it as well."""
+    project = tmp_path / "project"
+    shutil.copytree(trained, project, symlinks=True)
+    with contextlib.chdir(project):
+        params_file.rewrite(None, ["train.frozen.epochs=5000"])
+    with (tmp_path / "said").open("w") as said:
+        run = subprocess.Popen(
+            ["pneumo", "run"], cwd=project, env=environment, stderr=said, start_new_session=True
+        )
+    deadline = time.monotonic() + 240
+    while not list(project.glob("var/checkpoints/*frozen.pt")):
+        assert run.poll() is None, (tmp_path / "said").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(timeout=30) == 128 + signal.SIGINT
+    told = (tmp_path / "said").read_text()
+    assert told.splitlines()[-1].startswith("Stopped.")
+    assert "Traceback" not in told
 
 
 def _children(pid: int) -> list[int]:

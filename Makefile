@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 UV := uv==0.13.9
-WORKERS ?= 2
+WORKERS ?= 3
 
 BASE ?= origin/main
 BRANCH ?= retrain-$(shell git rev-parse --short=12 HEAD)

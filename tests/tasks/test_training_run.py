@@ -13,6 +13,7 @@ from mlflow.entities import Metric, Run
 
 from pneumo_core import params
 from pneumo_core.events import EpochEnded, Finished
+from pneumo_core.packed import INDEX
 from tasks import places, training_run
 from tasks.runs import Subject
 from tasks.tracking import connect
@@ -32,7 +33,7 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     """What is left of the stages before: the films' hashes are all that counts here."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    for path in (places.SPLIT, places.TRAIN_COPIES):
+    for path in (places.SPLIT, places.TRAIN_IMAGES / INDEX):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"films")
     Path("dvc.lock").write_text(yaml.safe_dump({"stages": LOCK}))

@@ -72,8 +72,7 @@ def _leaderboard(found: Findings, cells: Sequence[CellFindings], words: Words) -
         shown = words.count(rank)
         if rank > 1 and cell.name in found.tied:
             shown = words("models.tied", rank=shown)
-        name, strategy = cell.description.architecture, cell.description.strategy
-        names = (name, words(f"strategy.{strategy}"))
+        names = (cell.description.architecture, cell.description.strategy)
         rows.append((Number(shown, rank), *names, *of_val, *of_test))
     caption = words("models.caption")
     return Table(tuple(columns), tuple(rows), caption, frozenset({0}), sortable=True)

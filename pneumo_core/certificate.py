@@ -44,7 +44,7 @@ def certify(
     def across(groups: Groups) -> Groups:
         return [group for group in groups if len({split_of[image_id] for image_id in group}) > 1]
 
-    exact, near = of_kept(found.exact), of_kept(found.near)
+    groups = {"exact_duplicates": of_kept(found.exact), "near_duplicates": of_kept(found.near)}
     conflicts = [g for g in of_kept(found.label_conflicts) if films.loc[g, "label"].nunique() > 1]
     patients = {strength: _linked_images(films, column) for strength, column in LINKS.items()}
     test_hash = test_split_hash(films[films["split"] == "test"])
@@ -55,8 +55,7 @@ def certify(
         "test_split_hash": test_hash,
         "pinned_test_split_hash": pinned_test_hash,
         "counts": _counts(films),
-        "exact_duplicates": _group_counts(exact, across(exact)),
-        "near_duplicates": _group_counts(near, across(near)),
+        **{what: _group_counts(each, across(each)) for what, each in groups.items()},
         "patients": {
             f"{strength}_across_splits": len(images) for strength, images in patients.items()
         },
@@ -68,10 +67,8 @@ def certify(
         "valid": not faults,
         "faults": faults,
         "lists": {
-            "exact_duplicates": exact,
-            "exact_duplicates_across_splits": across(exact),
-            "near_duplicates": near,
-            "near_duplicates_across_splits": across(near),
+            **groups,
+            **{f"{what}_across_splits": across(each) for what, each in groups.items()},
             "label_conflicts": conflicts,
             **{f"{strength}_across_splits": images for strength, images in patients.items()},
             "quarantined": _reasons(table, manifest.QUARANTINED),

@@ -83,8 +83,6 @@ def augmented_gain(
     """
     raw, augmented = film_statistics(before), film_statistics(after)
     draws = cohort.draws(limits)
-    altered = np.array([not np.array_equal(b, a) for b, a in zip(before, after, strict=True)])
-    ill = cohort.labels == 1
 
     def gain(name: str, cue: str, pair: tuple[Scores, Scores], limit: float) -> Check:
         what = f"What augmentation adds to how well {cue} tells the classes apart"
@@ -117,17 +115,25 @@ def augmented_gain(
             ),
             limits.max_statistics_gain,
         ),
-        Check(
-            "altered_gap",
-            "augmentation",
-            "Share of PNEUMONIA's training films that are altered, less that of NORMAL's",
-            estimate(lambda w: _share(altered, ill, w) - _share(altered, ~ill, w), draws),
-            limits.max_altered_gap,
-            two_sided=True,
-            unit="%",
-            detail={"PNEUMONIA": altered[ill].mean().item(), "NORMAL": altered[~ill].mean().item()},
-        ),
+        _altered_gap(before, after, cohort, limits),
     ]
+
+
+def _altered_gap(before: Images, after: Images, cohort: Cohort, limits: AuditParams) -> Check:
+    altered = np.array([not np.array_equal(b, a) for b, a in zip(before, after, strict=True)])
+    ill = cohort.labels == 1
+    return Check(
+        "altered_gap",
+        "augmentation",
+        "Share of PNEUMONIA's training films that are altered, less that of NORMAL's",
+        estimate(
+            lambda w: _share(altered, ill, w) - _share(altered, ~ill, w), cohort.draws(limits)
+        ),
+        limits.max_altered_gap,
+        two_sided=True,
+        unit="%",
+        detail={"PNEUMONIA": altered[ill].mean().item(), "NORMAL": altered[~ill].mean().item()},
+    )
 
 
 def _added(pair: tuple[Scores, Scores], weights_DN: Floats) -> Floats:

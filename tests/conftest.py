@@ -121,7 +121,6 @@ def small_bundle(
     from pneumo_core.bundle import Blueprint, Description, OperatingPoint, Origin
     from pneumo_core.images import resize
     from pneumo_core.normalisation import Normalisation
-    from pneumo_core.reference import Reference, describe
     from pneumo_core.scoring import Scorer
     from pneumo_core.weights import create_model
 
@@ -143,21 +142,10 @@ def small_bundle(
             pretrained=pretrained,
         ),
     )
-    scorer = Scorer.untempered(blueprint, folder / "weights")
     films = np.stack([resize(small_film(number), 64) for number in range(500)])
-    logits, features = scorer.see(films)
-    train, val = slice(0, 200), slice(200, 500)
-    probabilities = scorer.probabilities(logits[val])
-    middle = float(np.median(probabilities))
-    reference = Reference.of(
-        describe(films[train], [96] * 200, [80] * 200),
-        features[train],
-        describe(films[val], [96] * 300, [80] * 300),
-        features[val],
-        probabilities,
-        (probabilities > middle).astype(np.int64),
-        np.arange(300),
-    )
+    scorer = Scorer.untempered(blueprint, folder / "weights")
+    reference = _reference_of(scorer, films)
+    middle = float(np.median(reference.val_probabilities))
     points = {
         "reading_aid": OperatingPoint(middle, middle, middle),
         "screening": OperatingPoint(0.01, 0.0, 0.02),
@@ -165,6 +153,25 @@ def small_bundle(
     description = Description(**dict(blueprint), temperature=1.0, operating_points=points)
     bundle.save(folder / "bundle", description, folder / "weights", reference.write)
     return folder / "bundle"
+
+
+def _reference_of(scorer: Any, films: Any) -> Any:
+    """Of 200 films of training and as many of validation as there are more, half of them ill."""
+    from pneumo_core.reference import Reference, describe
+
+    logits, features = scorer.see(films)
+    train, val = slice(0, 200), slice(200, len(films))
+    num_val = len(films) - 200
+    probabilities = scorer.probabilities(logits[val])
+    return Reference.of(
+        describe(films[train], [96] * 200, [80] * 200),
+        features[train],
+        describe(films[val], [96] * num_val, [80] * num_val),
+        features[val],
+        probabilities,
+        (probabilities > np.median(probabilities)).astype(np.int64),
+        np.arange(num_val),
+    )
 
 
 @pytest.fixture(scope="session")

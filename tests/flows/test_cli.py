@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -196,6 +197,18 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
     assert run("pneumo", "stage", "augment", cwd=project).returncode == 0
 
 
+@pytest.mark.parametrize("command", [("ui", "mlflow"), ("ui", "prefect"), ("serve",)], ids=" ".join)
+def test_a_port_that_is_taken_is_one_sentence(
+    command: tuple[str, ...], project: Path, small_bundle: Path, typed: Run
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        bundle = ("--bundle", small_bundle) if command == ("serve",) else ()
+        result = typed("pneumo", *command, *bundle, "--port", port, cwd=project)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"pneumo: 127.0.0.1:{port} cannot be used")
+
+
 def test_help_names_every_command(project: Path, run: Run) -> None:
     said = run("pneumo", "--help", cwd=project).stdout
     for command in ("run", "predict", "evaluate", "ui", "stage"):
@@ -203,13 +216,13 @@ def test_help_names_every_command(project: Path, run: Run) -> None:
 
 
 def test_predict_with_the_champion(trained: Path, typed: Run, tmp_path: Path) -> None:
+    """A film, and a folder with the same one larger and with what is none."""
     film = next((trained / "results/ingest/raw/test/PNEUMONIA").iterdir())
-    Image.open(film).resize((500, 400)).save(tmp_path / "한글 이름.png")
-    (tmp_path / "text.png").write_text("no film")
-    result = typed(
-        "pneumo", "predict", "--json", film, tmp_path / "한글 이름.png", tmp_path / "text.png",
-        cwd=trained,
-    )  # fmt: skip
+    folder = tmp_path / "폴더"
+    folder.mkdir()
+    Image.open(film).resize((500, 400)).save(folder / "A 한글 이름.png")
+    (folder / "B.png").write_text("no film")
+    result = typed("pneumo", "predict", "--json", film, folder, cwd=trained)
     entries = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.returncode == 1
     assert [set(entry) for entry in entries] == [

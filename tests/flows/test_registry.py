@@ -29,6 +29,7 @@ def test_run_ends_with_a_bearer_of_each_role(trained: Path) -> None:
         "champion": "promoted",
         "screening": "promoted",
     }
+    assert {each["in_use"] for each in decided.values()} == {"1"}
     assert {entry["version"] for entry in ledger(trained)} == {"1"}
 
 

@@ -17,7 +17,8 @@ COMMANDS = {
 def require_free(host: str, port: int) -> None:
     """Raises PipelineError where somebody listens there already, or nobody may."""
     try:
-        socket.create_server((host, port)).close()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
     except OSError as error:
         raise PipelineError(
             f"{host}:{port} cannot be used ({error}): choose another --port."

@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 from pneumo_core import params, policy, recipes
 from pneumo_core.atomic import write_text
 from pneumo_core.errors import ParamsError
+from pneumo_core.params import Params
 from pneumo_core.raw import require_classes
 from tasks import places
 from tasks.sources import open_source
@@ -24,7 +25,7 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     A profile states what differs from the profile `phantom`, which states everything.
 
     Raises:
-        ParamsError: no such profile, an unknown key, a bad value.
+        ParamsError, PromotionError: no such profile, an unknown key, a bad value or policy.
         SourceError, DataError: the source of the images cannot be used.
         WeightsError: a model that timm does not know.
     """
@@ -37,7 +38,7 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     buffer = io.StringIO()
     _yaml().dump(content, buffer)
     wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
-    recipes.chosen(wanted.augment)
+    _require(wanted)
     if any(assignment.startswith("train.models") for assignment in assignments):
         from pneumo_core.weights import require_known  # timm, which takes seconds
 
@@ -53,7 +54,11 @@ def check() -> None:
     Raises:
         ParamsError, PromotionError: in `params.yaml`, or in the policy of a role.
     """
-    asked = params.load(places.PARAMS)
+    _require(params.load(places.PARAMS))
+
+
+def _require(asked: Params) -> None:
+    """What no type says: the ranges of a recipe, and each role's policy."""
     recipes.chosen(asked.augment)
     for role in asked.promote.roles:
         policy.of_role(asked.promote, role)

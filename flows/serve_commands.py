@@ -27,13 +27,14 @@ def _serve(host: str, port: int, alias: str, bundle: Path | None) -> None:
     import logging
     import warnings
 
+    from flows import pages
+
+    pages.require_free(host, port)  # before torch is loaded
+
     import uvicorn
 
-    from flows import pages
     from flows.models import load_model, successor
     from flows.serving.app import create_app
-
-    pages.require_free(host, port)
 
     # What readers of DICOM and of uploads tell of a file may quote it.
     warnings.simplefilter("ignore")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
-import numpy as np
 from fastapi import FastAPI, File, Response, UploadFile
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -58,11 +57,6 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # A full batch takes the memory that batches take, and the first caller waits for nothing
-        blank = np.zeros(
-            (limits.max_batch, *[model.scorer.description.image_size_px] * 2), np.uint8
-        )
-        await asyncio.to_thread(model.reader.read, blank)
         following = asyncio.create_task(current.follow(limits.poll_s))
         yield
         following.cancel()

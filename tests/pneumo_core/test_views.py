@@ -49,7 +49,10 @@ def test_a_scorer_gives_the_mean_logit_of_its_views(few: Images, description: De
         Scorer(model, description.model_copy(update={"views": views}))
         for views in (VIEWS[:1], VIEWS)
     )
-    by_view = [score(model, view.of(few), description.normalisation) for view in VIEWS]
+    seen, normalisation = [view.of(few) for view in VIEWS], description.normalisation
+    together = score(model, np.concatenate(seen), normalisation).reshape(len(VIEWS), len(few))
+    by_view = [score(model, films, normalisation) for films in seen]
     np.testing.assert_array_equal(one.logits(few), by_view[0])
-    np.testing.assert_allclose(all_five.logits(few), np.mean(by_view, axis=0), atol=1e-6)
+    np.testing.assert_allclose(all_five.logits(few), together.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(together, by_view, atol=1e-6)  # a batch of another size rounds so
     np.testing.assert_array_equal(all_five.see(few)[1], one.see(few)[1])

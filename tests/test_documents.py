@@ -55,7 +55,7 @@ def test_make_targets_exist() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_profile_gives_valid_parameters(path: Path, tmp_path: Path) -> None:
-    for name in ("params.yaml", "profiles", "sources"):
+    for name in ("params.yaml", "profiles", "sources", "mlflow"):
         (tmp_path / name).symlink_to(ROOT / name)
     code = (
         "from flows import params_file; from pathlib import Path; import sys\n"

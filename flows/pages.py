@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 
+from flows import credentials
 from pneumo_core.errors import PipelineError
 from tasks import tracking
 
@@ -35,6 +36,9 @@ def serve(which: str, port: int | None) -> None:
     chosen = str(port or usual)
     require_free(HOST, int(chosen))
     print(f"http://{HOST}:{chosen} until Ctrl-C", flush=True)
+    if which == "prefect":
+        os.environ["PREFECT_SERVER_API_AUTH_STRING"] = credentials.prefect_login()
+        print(credentials.how_to_log_in(), flush=True)
     command = [sys.executable, *server, "--host", HOST, "--port", chosen]
     if which == "mlflow":
         tracking.connect()

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import alarm, artifacts, dead_runs, params_file, ray_cells
+from flows.own_server import OwnServer, configured
 from pneumo_core.errors import (
     BusyError,
     PipelineError,
@@ -161,12 +162,10 @@ def end_of(stages: Sequence[State[Any]]) -> State[None]:
     return Completed(message=f"{len(stages)} stages run")
 
 
-def _stop(*_: Any) -> None:
-    """At once: the server of its own got the same Ctrl-C, and Prefect would ask it for minutes."""
-    from prefect.server.api.server import SubprocessASGIServer
-
+def _stop_with(server: OwnServer) -> None:
+    """End at once by Ctrl-C: Prefect would ask its server for minutes."""
     dvc_stage.stop_running()
-    SubprocessASGIServer().stop()
+    server.stop()
     print("Stopped. What was finished stays: run it again to go on.", file=sys.stderr, flush=True)
     os._exit(128 + signal.SIGINT)
 
@@ -180,7 +179,12 @@ def run(promote: bool = True, ray: str | None = None) -> None:
     if ray is not None:
         ray_cells.require()
     if get_current_settings().api.url is None:
-        signal.signal(signal.SIGINT, _stop)
-    state = pipeline(promote=promote, ray=ray, return_state=True)
+        server = OwnServer()
+        signal.signal(signal.SIGINT, lambda *_: _stop_with(server))
+        where: AbstractContextManager[None] = configured(server)
+    else:
+        where = nullcontext()
+    with where:
+        state = pipeline(promote=promote, ray=ray, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

@@ -59,6 +59,8 @@ def connected(address: str) -> Iterator[Submit]:
     """
     told = {name: os.environ[name] for name in TOLD if name in os.environ}
     told["PREFECT_API_URL"] = require()
+    if login := get_current_settings().api.auth_string:
+        told["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
     from prefect_ray import RayTaskRunner
     from prefect_ray.context import remote_options
 

@@ -5,7 +5,6 @@ with this process, whatever kills that.
 """
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -14,14 +13,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from flows import compose, local_postgres
+from flows import compose, credentials, local_postgres
 from flows.compose import Service
-from pneumo_core.atomic import write_text
+from flows.credentials import FOLDER
 from pneumo_core.errors import PipelineError
-from tasks import places
 from tasks.dvc_stage import environment
 
-FOLDER = places.SCRATCH / "services"
 POLL_S, PATIENCE_S = 0.3, 20
 LOOPBACK = "127.0.0.1"
 
@@ -63,19 +60,12 @@ def _variables() -> dict[str, str]:
         "MLFLOW_PORT": "5000",
         "PREFECT_PORT": "4200",
         "POSTGRES_DATA": str(FOLDER.resolve() / "postgres"),
-        "POSTGRES_PASSWORD": _password(),
+        "POSTGRES_PASSWORD": credentials.password("password"),
+        "PREFECT_LOGIN": credentials.prefect_login(),
     }
     if "AWS_ENDPOINT_URL_S3" not in os.environ:
         given["MLFLOW_ARTIFACTS_DESTINATION"] = str(FOLDER.resolve() / "artifacts")
     return given | os.environ | own
-
-
-def _password() -> str:
-    file = FOLDER / "password"
-    if not file.is_file():
-        write_text(file, secrets.token_urlsafe())
-        file.chmod(0o600)
-    return file.read_text()
 
 
 def _services(variables: dict[str, str]) -> list[Service]:
@@ -93,7 +83,8 @@ def _how_to_use(variables: dict[str, str]) -> str:
     return (
         f"All is well; logs are in {FOLDER}. For those who use it:\n"
         f"export MLFLOW_TRACKING_URI=http://{LOOPBACK}:{variables['MLFLOW_PORT']}\n"
-        f"export PREFECT_API_URL=http://{LOOPBACK}:{variables['PREFECT_PORT']}/api"
+        f"export PREFECT_API_URL=http://{LOOPBACK}:{variables['PREFECT_PORT']}/api\n"
+        f"{credentials.how_to_log_in()}"
     )
 
 

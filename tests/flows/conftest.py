@@ -117,12 +117,21 @@ class Team:
 
     def ask(self, path: str, **query: Any) -> Any:
         """Prefect's answer, by POST where something is said with it."""
-        address = self._api + path
-        answer = (
-            httpx.post(address, json=query, timeout=60) if query else httpx.get(address, timeout=60)
-        )
+        answer = self.request(path, query, self._login)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def request(
+        self, path: str, query: dict[str, Any], login: tuple[str, str] | None, **headers: str
+    ) -> httpx.Response:
+        said = {"method": "POST", "json": query} if query else {"method": "GET"}
+        return httpx.request(url=self._api + path, auth=login, headers=headers, timeout=60, **said)
+
+    @property
+    def _login(self) -> tuple[str, str]:
+        secret = self.project / "var" / "services" / "prefect_password"
+        assert secret.stat().st_mode & 0o777 == 0o600
+        return ("pneumo", secret.read_text())
 
     def deployment(self, name: str) -> dict[str, Any]:
         return self.ask(f"/deployments/name/pneumo/{name}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import yaml
 from filelock import FileLock
 
@@ -38,6 +39,29 @@ def test_a_schedule_fires_by_itself_and_the_second_run_finds_nothing_to_do(team:
     assert second["state"]["message"].startswith("Nothing to do")
     assert team.task_runs(second["id"]) == []
     assert list(team.locked()) == list(team.stages)
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/flows/", {"name": "evil"}),
+        ("/deployments/", {"name": "evil", "flow_id": "0" * 32}),
+        ("/flow_runs/filter", {"limit": 1}),
+        ("/work_pools/filter", {"limit": 1}),
+        ("/admin/settings", {}),
+        ("/admin/version", {}),
+    ],
+)
+def test_no_page_and_nobody_without_the_login_may_use_prefect(
+    team: Any, path: str, query: dict[str, Any]
+) -> None:
+    """A foreign page, one whose name was bound to this address, and a wrong password."""
+    assert team.request(path, query, None).status_code == 401
+    assert team.request(path, query, ("pneumo", "wrong")).status_code == 401
+    for name, value in (("Origin", "https://evil.example"), ("Host", "evil.example")):
+        answer = team.request(path, query, None, **{name: value})
+        assert answer.status_code == 401
+        assert "access-control-allow-origin" not in answer.headers
 
 
 def test_a_run_shows_its_stages_its_progress_and_its_lines(team: Any) -> None:

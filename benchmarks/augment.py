@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance
 
-from pneumo_core.augmentation import augment, plan
-from pneumo_core.images import Gray, Images
+from pneumo_core.arrays import Gray, Images
 from pneumo_core.params import AugmentParams
-from pneumo_core.recipes import RECIPES
+from pneumo_core.preparation.augmentation import augment, plan
+from pneumo_core.preparation.recipes import RECIPES
 
 NUM_SOURCES, NUM_PAIRS = 400, 3
 RANGES = RECIPES["symmetric"].ranges["NORMAL"]

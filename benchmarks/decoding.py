@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pneumo_core import manifest
-from pneumo_core.fingerprint import THUMBNAIL_SIDE_PX, perceptual_hashes, thumbnail
-from pneumo_core.images import decode
-from pneumo_core.inventory import take_inventory
+from pneumo_core.data import manifest
+from pneumo_core.data.images import decode
 from pneumo_core.params import ValidateParams
+from pneumo_core.preparation.fingerprint import THUMBNAIL_SIDE_PX, perceptual_hashes, thumbnail
+from pneumo_core.preparation.inventory import take_inventory
 
 MAX_PIXELS = 100_000_000
 SIZE_PX = 512

@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from pneumo_core import manifest
-from pneumo_core.drift import KINDS, compare, measure
-from pneumo_core.outside import inventory_of
+from pneumo_core.data import manifest
+from pneumo_core.evaluation.any_source import inventory_of
+from pneumo_core.evaluation.reference import Reference, one_per_patient
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.inference.drift import KINDS, compare, measure
 from pneumo_core.params import IngestParams, MonitorParams
-from pneumo_core.reference import Reference, one_per_patient
-from pneumo_core.scoring import Scorer
 from pneumo_core.sources import SourceFile
-from tasks.sources import open_source
+from tasks.stores.sources import open_source
 
 NUM_PEERS = 400
 SIZES = (20, 50, 100, 200, 500, 1000, 2000)

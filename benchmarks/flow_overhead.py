@@ -21,7 +21,7 @@ MAX_SHARE, MAX_S, MAX_IDLE_S = 0.10, 15.0, 20.0
 
 def clone(folder: Path, values: list[str]) -> Path:
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    from flows import params_file
+    from flows.runs import params_file
 
     os.chdir(folder)
     params_file.rewrite(None, values)

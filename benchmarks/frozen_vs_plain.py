@@ -19,18 +19,18 @@ from unittest import mock
 import numpy as np
 from scipy.special import expit
 
-from pneumo_core import batches
-from pneumo_core.compute import choose_device
-from pneumo_core.events import Cached, Event
-from pneumo_core.images import decode
-from pneumo_core.manifest import LABELS
-from pneumo_core.packed import PackedImages, packing
+from pneumo_core.data.images import decode
+from pneumo_core.data.packed import PackedImages, packing
+from pneumo_core.evaluation.scoring import score
+from pneumo_core.experiments.plain_loop import Job, plain_steps
+from pneumo_core.labels import LABELS
+from pneumo_core.models.compute import choose_device
 from pneumo_core.params import IngestParams, Strategy, StrategyParams, TrainParams
-from pneumo_core.plain_loop import Job, plain_steps
-from pneumo_core.scoring import score
 from pneumo_core.sources import SourceFile
-from pneumo_core.training import Cell, LabelledFilms, train
-from tasks.sources import open_source
+from pneumo_core.training import batches
+from pneumo_core.training.events import Cached, Event
+from pneumo_core.training.training import Cell, LabelledFilms, train
+from tasks.stores.sources import open_source
 
 SIZE_PX, BATCH_SIZE, MAX_PIXELS, VAL_SHARE = 224, 32, 10**8, 0.1
 CELLS = {Strategy.FROZEN: (1e-3, 10), Strategy.PARTIAL: (3e-4, 3)}  # rate and epochs

@@ -20,9 +20,9 @@ import yaml
 def measure(num_films: int) -> None:
     """In an empty folder."""
     from pneumo_core.params import DedupParams, IngestParams, SplitParams, ValidateParams
-    from tasks import dedup, ingest, quiet, split, validate
+    from tasks import dedup, ingest, split, telemetry_off, validate
 
-    quiet.apply()
+    telemetry_off.apply()
     part = num_films // 100
     description = {
         "kind": "phantom",

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from pneumo_core.hash_search import close_pairs
+from pneumo_core.preparation.hash_search import close_pairs
 
 MAX_DISTANCE = 10
 

@@ -50,7 +50,7 @@ def make_project(folder: Path, source: Path, size_px: int) -> None:
     subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
     subprocess.run(["dvc", "config", "cache.type", "reflink,hardlink,copy"], cwd=folder, check=True)
     code = (
-        "import sys; from flows import params_file; params_file.rewrite(sys.argv[1], sys.argv[2:])"
+        "import sys; from flows.runs.params_file import rewrite as r; r(sys.argv[1], sys.argv[2:])"
     )
     values = [f"ingest.source={source}", f"validate.image_size_px={size_px}"]
     subprocess.run([sys.executable, "-c", code, "archive-cpu", *values], cwd=folder, check=True)

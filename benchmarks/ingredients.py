@@ -4,7 +4,7 @@
 
 Run in a project whose split stage has run on the public archive. Every variant trains the partial
 cell as `params.yaml` has it but for one thing, on the same films, and is judged on three sets:
-`validation`; `shifted` (pneumo_core/shifted.py); and `batch`, the earliest fifth of the training
+`validation`; `shifted` (`evaluation/shifted.py`); and `batch`, the earliest fifth of the training
 films by their number, whole patients, which nothing trains on: films that were taken before all
 others, as those of the official test split were. OUT gets a file for each training, so that what
 was interrupted goes on, then `ingredients.json` and `ingredients.md`.
@@ -27,25 +27,28 @@ from timm.optim import param_groups_layer_decay
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pneumo_core import epochs, manifest, params, steps
+from pneumo_core import params
+from pneumo_core.arrays import Floats
 from pneumo_core.atomic import replacing_file, write_json, write_text
-from pneumo_core.augmentation import augment, plan
-from pneumo_core.compute import choose_device, to_batch
-from pneumo_core.differences import Difference
-from pneumo_core.features import FeatureCache
-from pneumo_core.manifest import LABELS
-from pneumo_core.metrics import Floats, Scores, auroc, patient_weights, percentile_interval
-from pneumo_core.operating_point import choose_operating_points
-from pneumo_core.packed import PackedImages
-from pneumo_core.paired import adjusted
+from pneumo_core.data import manifest
+from pneumo_core.data.packed import PackedImages
+from pneumo_core.data.views import VIEWS
+from pneumo_core.evaluation.operating_point import choose_operating_points
+from pneumo_core.evaluation.shifted import shifted
+from pneumo_core.labels import LABELS
+from pneumo_core.metrics.differences import Difference
+from pneumo_core.metrics.metrics import Scores, auroc, patient_weights, percentile_interval
+from pneumo_core.metrics.paired import adjusted
+from pneumo_core.models.compute import choose_device, to_batch
+from pneumo_core.models.strategies import cut, freeze
+from pneumo_core.models.weights import create_model
 from pneumo_core.params import AugmentParams, EvaluateParams, Strategy, TrainParams
+from pneumo_core.preparation.augmentation import augment, plan
 from pneumo_core.progress import track
-from pneumo_core.shifted import shifted
-from pneumo_core.strategies import cut, freeze
-from pneumo_core.training import Cell, LabelledFilms, train
-from pneumo_core.views import VIEWS
-from pneumo_core.weights import create_model
-from tasks import places
+from pneumo_core.training import epochs, steps
+from pneumo_core.training.features import FeatureCache
+from pneumo_core.training.training import Cell, LabelledFilms, train
+from tasks import paths
 
 SETS = VALIDATION, SHIFTED, BATCH = ("validation", "shifted", "batch")
 BATCH_SHARE = 0.2
@@ -173,8 +176,8 @@ class Data:
 
 
 def load() -> Data:
-    table = manifest.read(places.SPLIT)
-    images = PackedImages.open(places.IMAGES)
+    table = manifest.read(paths.SPLIT)
+    images = PackedImages.open(paths.IMAGES)
     val, kept = manifest.kept(table, "val"), manifest.kept(table, "train")
     in_batch = kept["patient_group"].isin(earliest(kept))
     judged = {VALIDATION: val, SHIFTED: val, BATCH: kept[in_batch]}
@@ -369,7 +372,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(VARIANTS))
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    base, data = params.load(places.PARAMS).train, load()
+    base, data = params.load(paths.PARAMS).train, load()
     said: dict[str, list[dict[str, Floats]]] = {}
     todo = [(seed, name) for seed in range(asked.seeds) for name in asked.only]
     for seed, name in track(todo, "ingredients", unit="training"):

@@ -21,14 +21,15 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from pneumo_core import metrics
-from pneumo_core.calibration import reliability_bins
-from pneumo_core.intervals import figures
-from pneumo_core.metrics import Floats, Scores, patient_weights, percentile_interval
-from pneumo_core.operating_point import choose_operating_points
-from pneumo_core.paired import DIFFERENCES, Reading, compare
+from pneumo_core.arrays import Floats
+from pneumo_core.evaluation.operating_point import choose_operating_points
+from pneumo_core.metrics import metrics
+from pneumo_core.metrics.calibration import reliability_bins
+from pneumo_core.metrics.intervals import figures
+from pneumo_core.metrics.metrics import Scores, patient_weights, percentile_interval
+from pneumo_core.metrics.paired import DIFFERENCES, Reading, compare
+from pneumo_core.metrics.predictive import decision_curve, predictive_values
 from pneumo_core.params import EvaluateParams
-from pneumo_core.predictive import decision_curve, predictive_values
 
 # Films a patient in the archive's test split: how many patients have one, two, ...
 WELL_SIZES, ILL_SIZES = (108, 0, 3), (60, 13, 8, 3, 6, 3, 1, 1, 1)

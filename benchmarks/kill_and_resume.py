@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from pneumo_core import bundled_model, epochs, params, training
+from pneumo_core import params
 from pneumo_core.atomic import replacing_folder
+from pneumo_core.models import bundled_model
 from pneumo_core.params import Strategy, TrainParams
-from pneumo_core.training import Cell, LabelledFilms, train
+from pneumo_core.training import epochs, training
+from pneumo_core.training.training import Cell, LabelledFilms, train
 
 ROOT = Path(__file__).parent.parent
 CELL = Cell("test_efficientnet", Strategy.FULL)

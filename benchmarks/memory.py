@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from pneumo_core import params
-from pneumo_core.packed import PackedImages, packing
+from pneumo_core.data.packed import PackedImages, packing
 from pneumo_core.params import Strategy, StrategyParams
-from pneumo_core.training import Cell, LabelledFilms, train
+from pneumo_core.training.training import Cell, LabelledFilms, train
 
 NUM_VAL = 64
 

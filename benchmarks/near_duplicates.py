@@ -25,11 +25,12 @@ import numpy as np
 import pandas as pd
 from changed_copies import CHANGES, plant
 
-from pneumo_core.duplicates import find_duplicates
-from pneumo_core.fingerprint import pixel_sha256
-from pneumo_core.images import Gray, decode, resize
+from pneumo_core.arrays import Gray
+from pneumo_core.data.images import decode, resize
 from pneumo_core.params import DedupParams
-from pneumo_core.patients import identify
+from pneumo_core.preparation.duplicates import find_duplicates
+from pneumo_core.preparation.fingerprint import pixel_sha256
+from pneumo_core.sources.patients import identify
 
 MAX_PIXELS = 100_000_000
 SIZE_PX = 224  # at which the pipeline compares films by default

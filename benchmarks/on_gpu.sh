@@ -19,7 +19,7 @@ cd "$folder/project"
 export PREFECT_HOME="$folder/prefect"
 
 nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader || true
-python -c "from flows import params_file; params_file.rewrite('study', [])"
+python -c "from flows.runs import params_file; params_file.rewrite('study', [])"
 pneumo benchmark --out "$out" --image-size "${SIZE:-512}" --batch "${BATCH:-64}" \
   --seconds "${SECONDS_EACH:-8}"
 python benchmarks/project_study.py "$out/benchmark.json"

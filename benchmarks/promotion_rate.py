@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumo_core import policy as policies
-from pneumo_core.intervals import at_threshold, auroc
-from pneumo_core.metrics import Floats, Ints, Scores
-from pneumo_core.paired import Reading
-from pneumo_core.policy import Policy
-from pneumo_core.promotion import Champion, comparison_gates
+from pneumo_core.arrays import Floats, Ints
+from pneumo_core.metrics.intervals import at_threshold, auroc
+from pneumo_core.metrics.metrics import Scores
+from pneumo_core.metrics.paired import Reading
+from pneumo_core.promotion import policy as policies
+from pneumo_core.promotion.policy import Policy
+from pneumo_core.promotion.promotion import Champion, comparison_gates
 
 MLFLOW = Path(__file__).parent.parent / "mlflow"
 THRESHOLD = {"champion": 0.5, "screening": 0.2}

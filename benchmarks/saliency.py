@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumo_core.compute import choose_device, to_batch
-from pneumo_core.manifest import POSITIVE
-from pneumo_core.saliency import saliency
-from pneumo_core.scoring import Scorer
+from pneumo_core.evaluation.saliency import saliency
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.labels import POSITIVE
+from pneumo_core.models.compute import choose_device, to_batch
 
 NUM_FILMS, MAX_S = 16, 20
 

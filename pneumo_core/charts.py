@@ -16,9 +16,8 @@ import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from pneumo_core.images import Gray
-from pneumo_core.manifest import LABELS
-from pneumo_core.metrics import Floats
+from pneumo_core.arrays import Floats, Gray
+from pneumo_core.labels import LABELS
 
 BLUE, ORANGE, INK, GRAY, PALE = "#0072b2", "#d55e00", "#222222", "#888888", "#c8c8c8"
 CLASS_COLOURS = dict(zip(LABELS, (BLUE, ORANGE), strict=True))

@@ -51,7 +51,7 @@ class SplitParams(Section):
     pinned_test_hash: str | None = None  # `test_split_hash` of a certificate
 
 
-RecipeName = Literal[  # what each does: pneumo_core/recipes.py
+RecipeName = Literal[  # what each does: pneumo_core/preparation/recipes.py
     "brightness",
     "contrast",
     "rotation",

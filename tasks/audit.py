@@ -8,36 +8,36 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo_core import manifest
 from pneumo_core import params as all_params
 from pneumo_core.atomic import write_json
-from pneumo_core.audit import audit_augmentation, audit_cell, audit_winner, lint
-from pneumo_core.packed import PackedImages
+from pneumo_core.audit.audit import audit_augmentation, audit_cell, audit_winner, lint
+from pneumo_core.audit.shortcut_probes import metadata_baseline
+from pneumo_core.audit.shortcuts import Check
+from pneumo_core.data import manifest
+from pneumo_core.data.packed import PackedImages
+from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.params import AuditParams
-from pneumo_core.scoring import Scorer
-from pneumo_core.shortcut_probes import metadata_baseline
-from pneumo_core.shortcuts import Check
-from tasks import places
+from tasks import paths
 
 
 def run(params: AuditParams) -> None:
-    augment = all_params.load(places.PARAMS).augment
-    table, images = manifest.read(places.SPLIT), PackedImages.open(places.IMAGES)
-    copies = pd.read_parquet(places.TRAIN_COPIES)
-    augmented = PackedImages.open(places.TRAIN_IMAGES)
+    augment = all_params.load(paths.PARAMS).augment
+    table, images = manifest.read(paths.SPLIT), PackedImages.open(paths.IMAGES)
+    copies = pd.read_parquet(paths.TRAIN_COPIES)
+    augmented = PackedImages.open(paths.TRAIN_IMAGES)
     checks = {
         "data": metadata_baseline(table, params),
         "augmentation": audit_augmentation(table, images, copies, augmented, augment, params),
     }
     val = manifest.kept(table, "val")
-    for folder in sorted(places.EVALUATED.iterdir()):
+    for folder in sorted(paths.EVALUATED.iterdir()):
         checks[folder.name] = audit_cell(*_cell(folder), val, images, params)
-    winner = pd.read_csv(places.LEADERBOARD)["cell"].iloc[0]
-    of_winner = audit_winner(*_cell(places.EVALUATED / winner), val, images, params)
-    write_json(places.WINNER_AUDIT, {"cell": winner} | of_winner)
+    winner = pd.read_csv(paths.LEADERBOARD)["cell"].iloc[0]
+    of_winner = audit_winner(*_cell(paths.EVALUATED / winner), val, images, params)
+    write_json(paths.WINNER_AUDIT, {"cell": winner} | of_winner)
     found: dict[str, Any] = {"lint": asdict(lint(copies, augment))}
     found |= {subject: [check.as_dict() for check in each] for subject, each in checks.items()}
-    write_json(places.AUDIT, found)
+    write_json(paths.AUDIT, found)
     for subject, each in checks.items():
         print(f"audit: {subject}: {_counted(each)}")
         for check in each:
@@ -57,4 +57,4 @@ def _counted(checks: Sequence[Check]) -> str:
 
 def _cell(folder: Path) -> tuple[Scorer, float]:
     threshold = json.loads((folder / "val" / "metrics.json").read_text())["threshold"]
-    return Scorer.load(folder / places.BUNDLE), threshold
+    return Scorer.load(folder / paths.BUNDLE), threshold

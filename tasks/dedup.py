@@ -2,26 +2,26 @@
 
 from dataclasses import asdict
 
-from pneumo_core import manifest
 from pneumo_core.atomic import write_json
-from pneumo_core.duplicates import find_duplicates, remove_duplicates
-from pneumo_core.packed import PackedImages
+from pneumo_core.data import manifest
+from pneumo_core.data.packed import PackedImages
 from pneumo_core.params import DedupParams
-from tasks import places
+from pneumo_core.preparation.duplicates import find_duplicates, remove_duplicates
+from tasks import paths
 
 
 def run(params: DedupParams) -> None:
-    table = manifest.read(places.VALIDATED)
+    table = manifest.read(paths.VALIDATED)
     found = find_duplicates(
         table,
-        PackedImages.open(places.IMAGES),
-        lambda path: (places.RAW / path).read_bytes(),
+        PackedImages.open(paths.IMAGES),
+        lambda path: (paths.RAW / path).read_bytes(),
         params,
     )
     cleaned = remove_duplicates(table, found)
     removed = cleaned[cleaned["state"] == manifest.DUPLICATE]
-    write_json(places.DUPLICATES, asdict(found))
-    manifest.write(cleaned, places.DEDUPLICATED)
+    write_json(paths.DUPLICATES, asdict(found))
+    manifest.write(cleaned, paths.DEDUPLICATED)
     print(
         f"dedup: {len(removed)} duplicates removed, {len(found.near)} near-duplicate groups, "
         f"{len(found.across_splits)} groups across splits"

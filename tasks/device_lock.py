@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
-from tasks import places
+from tasks import paths
 
 POLL_S = 0.5
 
@@ -42,7 +42,7 @@ def own_device() -> Iterator[None]:
 
 
 def _wait_for_slot() -> tuple[FileLock, int]:
-    folder = places.SCRATCH / "locks"
+    folder = paths.SCRATCH / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     while True:
         for slot in range(num_slots()):

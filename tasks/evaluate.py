@@ -12,41 +12,47 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pneumo_core import bundle, manifest
 from pneumo_core import params as all_params
+from pneumo_core.arrays import Images, Stack
 from pneumo_core.atomic import replacing_file, replacing_folder, write_json
-from pneumo_core.bundle import Blueprint, Description
-from pneumo_core.evaluation import (
+from pneumo_core.data import manifest
+from pneumo_core.data.packed import PackedImages
+from pneumo_core.data.views import VIEWS
+from pneumo_core.evaluation.evaluation import (
     as_predictions,
     as_scores,
     predict,
     read_evaluation,
     write_evaluation,
 )
-from pneumo_core.images import Images, Stack
-from pneumo_core.metrics import Scores
-from pneumo_core.operating_point import calibrated, choose_operating_points, fit_temperature
-from pneumo_core.packed import PackedImages
-from pneumo_core.paired import Reading, compare, compare_mean_auroc, tied_with
+from pneumo_core.evaluation.operating_point import (
+    calibrated,
+    choose_operating_points,
+    fit_temperature,
+)
+from pneumo_core.evaluation.reference import Numbers, Reference, describe, drawn, peers
+from pneumo_core.evaluation.scoring import Features, Scorer
+from pneumo_core.evaluation.shifted import shifted
+from pneumo_core.metrics.metrics import Scores
+from pneumo_core.metrics.paired import Reading, compare, compare_mean_auroc, tied_with
+from pneumo_core.models import bundle
+from pneumo_core.models.bundle import Blueprint, Description
 from pneumo_core.params import EvaluateParams, TrainParams
-from pneumo_core.reference import Numbers, Reference, describe, drawn, peers
-from pneumo_core.scoring import Features, Scorer
-from pneumo_core.shifted import shifted
-from pneumo_core.views import VIEWS
-from tasks import ledger, places, runs, tracking
+from tasks import ledger, paths
+from tasks.tracking import connection, runs
 
-VAL, SHIFTED = places.VALIDATIONS
+VAL, SHIFTED = paths.VALIDATIONS
 
 
 def run(params: EvaluateParams) -> None:
-    table = manifest.read(places.SPLIT)
-    images = PackedImages.open(places.IMAGES)
-    asked = all_params.load(places.PARAMS).train
+    table = manifest.read(paths.SPLIT)
+    images = PackedImages.open(paths.IMAGES)
+    asked = all_params.load(paths.PARAMS).train
     rows = []
-    with replacing_folder(places.EVALUATED) as draft:
+    with replacing_folder(paths.EVALUATED) as draft:
         for trained in _of_grid(asked):
             folder = draft / trained.name
-            _make_bundle(trained, folder / places.BUNDLE, table, images, params)
+            _make_bundle(trained, folder / paths.BUNDLE, table, images, params)
             rows.append(_evaluate(folder, table, images, params))
     leaderboard = pd.DataFrame(rows).sort_values(
         ["choice_auroc", "val_balanced_accuracy", "cell"], ascending=[False, False, True]
@@ -54,14 +60,14 @@ def run(params: EvaluateParams) -> None:
     readings = {split: _readings(split, leaderboard["cell"]) for split in (VAL, SHIFTED, "test")}
     comparisons = {split: compare(readings[split]) for split in (VAL, "test")}
     comparisons["choice"] = compare_mean_auroc([readings[VAL], readings[SHIFTED]])
-    write_json(places.COMPARISONS, comparisons)
+    write_json(paths.COMPARISONS, comparisons)
     tied = tied_with(leaderboard.iloc[0]["cell"], comparisons["choice"])
     leaderboard.insert(1, "tied_with_best", leaderboard["cell"].isin(tied))
-    with replacing_file(places.LEADERBOARD) as draft_file:
+    with replacing_file(paths.LEADERBOARD) as draft_file:
         leaderboard.to_csv(draft_file, index=False)
     best = leaderboard.iloc[0].to_dict()
-    write_json(places.METRICS, best)
-    with tracking.copying("the evaluation"):
+    write_json(paths.METRICS, best)
+    with connection.copying("the evaluation"):
         runs.record_evaluation(asked)
     print(
         f"evaluate: best on validation is {best['cell']} (AUROC {best['val_auroc']:.4f}, "
@@ -77,21 +83,21 @@ def _of_grid(params: TrainParams) -> list[Path]:
     them in its cache, and puts one back when it is asked for again.
     """
     asked = {f"{model}-{strategy}" for model in params.models for strategy in params.strategies}
-    for folder in places.TRAINED.iterdir():
+    for folder in paths.TRAINED.iterdir():
         if folder.name not in asked:
             print(f"evaluate: {folder.name} is not asked for any more and left out")
             shutil.rmtree(folder)
-    return sorted(places.TRAINED.iterdir())
+    return sorted(paths.TRAINED.iterdir())
 
 
 def _make_bundle(
     trained: Path, folder: Path, table: pd.DataFrame, images: Stack, params: EvaluateParams
 ) -> None:
     """Temperature and thresholds from validation complete what was trained."""
-    blueprint = Blueprint.model_validate(json.loads((trained / places.BLUEPRINT).read_text()))
+    blueprint = Blueprint.model_validate(json.loads((trained / paths.BLUEPRINT).read_text()))
     val, val_images = _films(table, images, "val")
     views = VIEWS[: params.num_views]
-    scorer = Scorer.untempered(blueprint, trained / places.WEIGHTS, views)
+    scorer = Scorer.untempered(blueprint, trained / paths.WEIGHTS, views)
     logits, features = scorer.see(val_images)
     predictions = as_predictions(scorer, val, logits)
     on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
@@ -106,7 +112,7 @@ def _make_bundle(
         operating_points=choose_operating_points(as_scores(predictions), params),
     )
     reference = _make_reference(scorer, table, images, features, as_scores(predictions))
-    bundle.save(folder, description, trained / places.WEIGHTS, reference.write)
+    bundle.save(folder, description, trained / paths.WEIGHTS, reference.write)
     write_evaluation(folder.parent / VAL, predictions, description, VAL, params)
     write_evaluation(folder.parent / SHIFTED, on_shifted, description, SHIFTED, params)
 
@@ -139,23 +145,23 @@ def _evaluate(
     folder: Path, table: pd.DataFrame, images: Stack, params: EvaluateParams
 ) -> dict[str, Any]:
     """The cell's row of the leaderboard; opens the test split, which is written down."""
-    scorer = Scorer.load(folder / places.BUNDLE)
+    scorer = Scorer.load(folder / paths.BUNDLE)
     test, test_images = _films(table, images, "test")
     predictions = predict(scorer, test, test_images)
-    certificate = json.loads(places.CERTIFICATE.read_text("utf-8"))
+    certificate = json.loads(paths.CERTIFICATE.read_text("utf-8"))
     suspects = set(certificate["lists"]["possible_across_splits"]) & set(test["image_id"])
     on_test = write_evaluation(
         folder / "test", predictions, scorer.description, "test", params, suspects
     )
     ledger.append(
-        places.TEST_LEDGER,
+        paths.TEST_LEDGER,
         cell=scorer.description.name,
-        bundle=bundle.identity(folder / places.BUNDLE),
+        bundle=bundle.identity(folder / paths.BUNDLE),
         n=on_test["n"],
     )
     on = {
         split: json.loads((folder / split / "metrics.json").read_text())
-        for split in places.VALIDATIONS
+        for split in paths.VALIDATIONS
     } | {"test": on_test}
     shown = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "ece")
     choice = (on["val"]["auroc"]["value"] + on[SHIFTED]["auroc"]["value"]) / 2
@@ -166,7 +172,7 @@ def _evaluate(
 
 def _readings(split: str, cells: Iterable[str]) -> dict[str, Reading]:
     """Of all models, each at its own threshold."""
-    return {cell: read_evaluation(places.EVALUATED / cell / split) for cell in cells}
+    return {cell: read_evaluation(paths.EVALUATED / cell / split) for cell in cells}
 
 
 def _films(table: pd.DataFrame, images: Stack, split: str) -> tuple[pd.DataFrame, Images]:

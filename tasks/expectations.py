@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo_core import manifest
+from pneumo_core.data import manifest
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.params import ValidateParams
 
 MAX_ROWS_NAMED = 20
@@ -68,8 +69,8 @@ def _suites(
 
     every_row = [
         gxe.ExpectColumnValuesToBeUnique(column="image_id"),
-        gxe.ExpectColumnValuesToBeInSet(column="label", value_set=list(manifest.LABELS)),
-        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(manifest.SPLITS)),
+        gxe.ExpectColumnValuesToBeInSet(column="label", value_set=list(LABELS)),
+        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(SPLITS)),
         gxe.ExpectColumnValuesToNotBeNull(column="patient_key"),
         gxe.ExpectColumnValuesToNotBeNull(
             column="decoded", mostly=1 - params.max_quarantined_fraction
@@ -85,7 +86,7 @@ def _suites(
     ]
 
     def both_classes() -> Any:
-        labels = list(manifest.LABELS)
+        labels = list(LABELS)
         return gxe.ExpectColumnDistinctValuesToContainSet(column="label", value_set=labels)
 
     decoded = table["pixel_sha256"].where(table["state"] == manifest.KEPT)

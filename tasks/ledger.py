@@ -1,7 +1,7 @@
 """Append-only files of JSON lines, each of which carries the hash of the one before.
 
 So a line that was altered, taken out or put in breaks the chain behind it. What is cut off at the
-end breaks no chain: the registry knows of those lines (`tasks/custody.py`).
+end breaks no chain: the registry knows of those lines (`tasks/registry/rollback.py`).
 """
 
 import errno

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from pneumo_core.errors import BusyError
-from tasks import places
+from tasks import paths
 
-LOCK = places.SCRATCH / "locks" / "run.lock"
+LOCK = paths.SCRATCH / "locks" / "run.lock"
 
 
 @contextmanager

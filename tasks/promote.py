@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pneumo_core import policy as policies
-from pneumo_core import succession
 from pneumo_core.atomic import write_json
 from pneumo_core.errors import BundleError
-from pneumo_core.gates import Gate
 from pneumo_core.params import PromoteParams
-from pneumo_core.policy import Policy
-from pneumo_core.promotion import Champion, Decision, choose_challenger, decide
-from tasks import evidence, ledger, places, provenance, registration, registry
+from pneumo_core.promotion import alias_history
+from pneumo_core.promotion import policy as policies
+from pneumo_core.promotion.gates import Gate
+from pneumo_core.promotion.policy import Policy
+from pneumo_core.promotion.promotion import Champion, Decision, choose_challenger, decide
+from tasks import ledger, paths
+from tasks.graph import provenance
+from tasks.registry import evidence, model_versions, registration
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -28,11 +30,11 @@ class Proposal:
 
 def run(params: PromoteParams) -> None:
     decided = {}
-    with registry.locked():
+    with model_versions.locked():
         for role in params.roles:
             proposal = propose(params, role)
             version = carry_out(params, proposal)
-            promoted = proposal.decision.outcome == succession.PROMOTED
+            promoted = proposal.decision.outcome == alias_history.PROMOTED
             in_use = version if promoted else proposal.champion
             decided[role] = {"cell": proposal.cell, "in_use": in_use} | proposal.decision.as_dict()
             print(
@@ -40,7 +42,7 @@ def run(params: PromoteParams) -> None:
                 f"{version and f', version {version} of {params.registered_model}'}: "
                 f"{proposal.decision.outcome}; {'; '.join(proposal.decision.reasons)}"
             )
-    write_json(places.DECISION, decided)
+    write_json(paths.DECISION, decided)
     print("promote: " + "; ".join(f"{role}: {d['outcome']}" for role, d in decided.items()))
 
 
@@ -53,14 +55,14 @@ def propose(params: PromoteParams, role: str) -> Proposal:
     """
     name = params.registered_model
     policy = policies.of_role(params, role)
-    in_use = registry.find_champion(name, role)
+    in_use = model_versions.find_champion(name, role)
     champion = None if in_use is None else str(in_use.version)
     cell = choose_challenger(evidence.on_validations(), policy)
     if cell is None:
         fit = Gate(f"cell with the operating point {policy.operating_point}", None, "one", False)
         return Proposal(role, None, None, champion, Decision("refused", (fit,)))
-    withdrawn = succession.withdrawn(
-        succession.tenures(ledger.read(places.PROMOTION_LEDGER), name, role)
+    withdrawn = alias_history.withdrawn(
+        alias_history.tenures(ledger.read(paths.PROMOTION_LEDGER), name, role)
     )
     challenger = evidence.of_challenger(cell, policy.operating_point, withdrawn)
     decision = decide(challenger, evidence.of_data(), scored(in_use, policy), policy)
@@ -71,10 +73,10 @@ def scored(in_use: "ModelVersion | None", policy: Policy) -> Champion | None:
     if in_use is None:
         return None
     try:
-        bundle = registry.fetch(in_use) / places.BUNDLE
+        bundle = model_versions.fetch(in_use) / paths.BUNDLE
         return evidence.of_champion(bundle, policy.operating_point)
     except BundleError as error:
-        return Champion(str(in_use.tags.get(registry.BUNDLE_TAG)), None, str(error))
+        return Champion(str(in_use.tags.get(model_versions.BUNDLE_TAG)), None, str(error))
 
 
 def carry_out(params: PromoteParams, proposal: Proposal) -> str:
@@ -87,10 +89,13 @@ def carry_out(params: PromoteParams, proposal: Proposal) -> str:
     facts = provenance.data_versions() | provenance.tags()
     version = run_id = ""
     if proposal.cell is not None:
-        tags = facts | {"cell": proposal.cell, registry.BUNDLE_TAG: str(proposal.bundle_sha256)}
+        tags = facts | {
+            "cell": proposal.cell,
+            model_versions.BUNDLE_TAG: str(proposal.bundle_sha256),
+        }
         version, run_id = registration.register(name, proposal.cell, tags)
     line = ledger.append(
-        places.PROMOTION_LEDGER,
+        paths.PROMOTION_LEDGER,
         who=provenance.who(),
         model=name,
         role=proposal.role,
@@ -103,7 +108,7 @@ def carry_out(params: PromoteParams, proposal: Proposal) -> str:
         **facts,
     )
     if version:
-        registry.note(name, version, proposal.role, decision.outcome, line)
-    if decision.outcome == succession.PROMOTED:
-        registry.set_alias(name, proposal.role, version)
+        model_versions.note(name, version, proposal.role, decision.outcome, line)
+    if decision.outcome == alias_history.PROMOTED:
+        model_versions.set_alias(name, proposal.role, version)
     return version

@@ -5,49 +5,52 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from pneumo_core import bundle, manifest
 from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder
+from pneumo_core.data import manifest
+from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
-from pneumo_core.packed import PackedImages
-from pneumo_core.paired import tied_with
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.metrics.paired import tied_with
+from pneumo_core.models import bundle
 from pneumo_core.params import Params, ReportParams
 from pneumo_core.report import files
 from pneumo_core.report.cases import show_cases
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.film_figures import TrainingFilms, look
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
-from pneumo_core.scoring import Scorer
-from tasks import dvc_graph, places, provenance, runs, tracking
+from tasks import paths
+from tasks.graph import dvc_graph, provenance
+from tasks.tracking import connection, runs
 
 
 def run(params: ReportParams) -> None:
-    settings = all_params.load(places.PARAMS)
+    settings = all_params.load(paths.PARAMS)
     found = _findings(settings)
-    scorer = Scorer.load(places.EVALUATED / found.winner.name / places.BUNDLE)
+    scorer = Scorer.load(paths.EVALUATED / found.winner.name / paths.BUNDLE)
     try:
         shown = show_cases(found, scorer, params)
     except EvaluationError:  # a model without maps
         shown = None
     pictures = Pictures(shown, look(_training_films(found.data), params.seed))
-    with replacing_folder(places.REPORT) as draft:
+    with replacing_folder(paths.REPORT) as draft:
         files.write(draft, found, pictures)
-    with tracking.copying("the report"):
+    with connection.copying("the report"):
         runs.record_report(settings.train)
-    print(f"report: {places.REPORT / places.PAGE}")
+    print(f"report: {paths.REPORT / paths.PAGE}")
 
 
 def _findings(settings: Params) -> Findings:
-    cells = pd.read_csv(places.LEADERBOARD)["cell"].tolist()
-    comparisons = json.loads(places.COMPARISONS.read_text())
-    of_winner = json.loads(places.WINNER_AUDIT.read_text())
+    cells = pd.read_csv(paths.LEADERBOARD)["cell"].tolist()
+    comparisons = json.loads(paths.COMPARISONS.read_text())
+    of_winner = json.loads(paths.WINNER_AUDIT.read_text())
     return Findings(
         data=_data(settings.ingest.source),
         cells=tuple(map(_cell, cells)),
         provenance=_provenance(settings),
         tied=frozenset(tied_with(cells[0], comparisons["choice"])),
         recipe=_recipe(settings),
-        audit=json.loads(places.AUDIT.read_text()),
+        audit=json.loads(paths.AUDIT.read_text()),
         robustness=of_winner["robustness"],
         saliency=of_winner["saliency"],
     )
@@ -56,10 +59,10 @@ def _findings(settings: Params) -> Findings:
 def _data(source: str) -> DataFindings:
     return DataFindings(
         source=source,
-        table=manifest.read(places.SPLIT),
-        images=PackedImages.open(places.IMAGES),
-        num_copies=manifest.count(pd.read_parquet(places.TRAIN_COPIES), "label"),
-        certificate=json.loads(places.CERTIFICATE.read_text()),
+        table=manifest.read(paths.SPLIT),
+        images=PackedImages.open(paths.IMAGES),
+        num_copies=manifest.count(pd.read_parquet(paths.TRAIN_COPIES), "label"),
+        certificate=json.loads(paths.CERTIFICATE.read_text()),
     )
 
 
@@ -67,22 +70,22 @@ def _training_films(data: DataFindings) -> TrainingFilms:
     return TrainingFilms(
         films=manifest.kept(data.table, "train"),
         images=data.images,
-        copies=pd.read_parquet(places.TRAIN_COPIES),
-        copy_images=PackedImages.open(places.TRAIN_IMAGES),
+        copies=pd.read_parquet(paths.TRAIN_COPIES),
+        copy_images=PackedImages.open(paths.TRAIN_IMAGES),
     )
 
 
 def _cell(name: str) -> CellFindings:
-    folder = places.EVALUATED / name
+    folder = paths.EVALUATED / name
     return CellFindings(
-        description=bundle.read_description(folder / places.BUNDLE),
+        description=bundle.read_description(folder / paths.BUNDLE),
         test=json.loads((folder / "test" / "metrics.json").read_text()),
         predictions=pd.read_csv(folder / "test" / "predictions.csv"),
         **{
             name: json.loads((folder / split / "metrics.json").read_text())
-            for name, split in zip(("val", "shifted"), places.VALIDATIONS, strict=True)
+            for name, split in zip(("val", "shifted"), paths.VALIDATIONS, strict=True)
         },
-        history=pd.read_csv(places.TRAINED / name / places.HISTORY),
+        history=pd.read_csv(paths.TRAINED / name / paths.HISTORY),
     )
 
 

@@ -2,24 +2,24 @@
 
 import json
 
-from pneumo_core import manifest
 from pneumo_core.atomic import write_json, write_text
-from pneumo_core.certificate import certify, describe
-from pneumo_core.duplicates import Duplicates
+from pneumo_core.data import manifest
 from pneumo_core.params import SplitParams
-from pneumo_core.splits import enlarge_validation
-from tasks import places
+from pneumo_core.preparation.certificate import certify, describe
+from pneumo_core.preparation.duplicates import Duplicates
+from pneumo_core.preparation.splits import enlarge_validation
+from tasks import paths
 
 
 def run(params: SplitParams) -> None:
-    table = enlarge_validation(manifest.read(places.DEDUPLICATED), params)
-    found = Duplicates(**json.loads(places.DUPLICATES.read_text("utf-8")))
+    table = enlarge_validation(manifest.read(paths.DEDUPLICATED), params)
+    found = Duplicates(**json.loads(paths.DUPLICATES.read_text("utf-8")))
     certificate = certify(table, found, params.pinned_test_hash)
     films = manifest.kept(table)
-    write_json(places.CERTIFICATE, certificate)
-    write_text(places.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))
+    write_json(paths.CERTIFICATE, certificate)
+    write_text(paths.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))
     write_json(
-        places.SPLIT_SUMMARY,
+        paths.SPLIT_SUMMARY,
         {
             "films": manifest.count(films, "split", "label"),
             "states": manifest.count(table, "state"),
@@ -27,6 +27,6 @@ def run(params: SplitParams) -> None:
             **certificate["patients"],
         },
     )
-    manifest.write(table, places.SPLIT)
+    manifest.write(table, paths.SPLIT)
     verdict = "valid" if certificate["valid"] else f"NOT valid: {'; '.join(certificate['faults'])}"
     print(f"split: {manifest.count(films, 'split', 'label')}, certificate {verdict}")

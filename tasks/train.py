@@ -7,57 +7,59 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pneumo_core import bundled_model, manifest
 from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder, write_json
-from pneumo_core.bundle import Blueprint, Origin
-from pneumo_core.certificate import require_valid
-from pneumo_core.events import Event, JsonLines, ProgressBar
-from pneumo_core.packed import PackedImages
+from pneumo_core.data import manifest
+from pneumo_core.data.leakage import require_valid
+from pneumo_core.data.packed import PackedImages
+from pneumo_core.models import bundled_model
+from pneumo_core.models.bundle import Blueprint, Origin
 from pneumo_core.params import TrainParams
-from pneumo_core.processes import joined
-from pneumo_core.training import Cell, LabelledFilms, TrainedModel, train
-from tasks import places, provenance
+from pneumo_core.training.events import Event, JsonLines, ProgressBar
+from pneumo_core.training.processes import joined
+from pneumo_core.training.training import Cell, LabelledFilms, TrainedModel, train
+from tasks import paths
 from tasks.device_lock import own_device
-from tasks.runs import Subject
-from tasks.training_run import training_run
+from tasks.graph import provenance
+from tasks.tracking.runs import Subject
+from tasks.tracking.training_run import training_run
 
 
 def run(params: TrainParams, cell: Cell) -> None:
-    table = manifest.read(places.SPLIT)
-    copies = pd.read_parquet(places.TRAIN_COPIES)
+    table = manifest.read(paths.SPLIT)
+    copies = pd.read_parquet(paths.TRAIN_COPIES)
     train_films = LabelledFilms(
-        PackedImages.open(places.TRAIN_IMAGES), manifest.label_indices(copies).to_numpy()
+        PackedImages.open(paths.TRAIN_IMAGES), manifest.label_indices(copies).to_numpy()
     )
     val = manifest.kept(table, "val")
-    val_images = PackedImages.open(places.IMAGES)[val["packed_row"].to_numpy(np.int64)]
+    val_images = PackedImages.open(paths.IMAGES)[val["packed_row"].to_numpy(np.int64)]
     val_films = LabelledFilms(val_images, manifest.label_indices(val).to_numpy())
     origin_of_data = provenance.data_hashes()
-    certificate = json.loads(places.CERTIFICATE.read_text("utf-8"))
+    certificate = json.loads(paths.CERTIFICATE.read_text("utf-8"))
     require_valid(certificate, table, copies["image_id"])
     size_px = train_films.images.shape[1]
     used = {"model": cell.architecture, "strategy": cell.strategy.value, "image_size_px": size_px}
-    used |= params.of_cell(cell.strategy) | all_params.load(places.PARAMS).augment.shown
+    used |= params.of_cell(cell.strategy) | all_params.load(paths.PARAMS).augment.shown
     with own_device(), joined() as processes:
         if processes.rank > 0:
-            train(cell, train_films, val_films, params, places.SCRATCH, lambda _: None)
+            train(cell, train_films, val_films, params, paths.SCRATCH, lambda _: None)
             return
         subject = Subject(cell.name, used, **origin_of_data)
         with training_run(subject, params) as mlflow_sink:
-            sinks = (ProgressBar(), JsonLines(places.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
+            sinks = (ProgressBar(), JsonLines(paths.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
 
             def tell(event: Event) -> None:
                 for sink in sinks:
                     sink(event)
 
-            trained = train(cell, train_films, val_films, params, places.SCRATCH, tell)
+            trained = train(cell, train_films, val_films, params, paths.SCRATCH, tell)
             origin = Origin(
                 **origin_of_data,
                 code_version=version("pneumo"),
                 params=used,
                 pretrained=trained.provenance,
             )
-            _write(places.TRAINED / cell.name, trained, _blueprint(cell, trained, size_px, origin))
+            _write(paths.TRAINED / cell.name, trained, _blueprint(cell, trained, size_px, origin))
             trained.checkpoint.forget()
     last = trained.history[-1]
     print(f"train: {cell.name} ends with validation AUROC {last['val_auroc']:.4f}")
@@ -76,6 +78,6 @@ def _blueprint(cell: Cell, trained: TrainedModel, image_size_px: int, origin: Or
 
 def _write(folder: Path, trained: TrainedModel, blueprint: Blueprint) -> None:
     with replacing_folder(folder) as draft:
-        bundled_model.write_weights(trained.model, draft / places.WEIGHTS)
-        write_json(draft / places.BLUEPRINT, blueprint.model_dump(mode="json"))
-        pd.DataFrame(trained.history).to_csv(draft / places.HISTORY, index=False)
+        bundled_model.write_weights(trained.model, draft / paths.WEIGHTS)
+        write_json(draft / paths.BLUEPRINT, blueprint.model_dump(mode="json"))
+        pd.DataFrame(trained.history).to_csv(draft / paths.HISTORY, index=False)

@@ -1,27 +1,27 @@
 """Every file decoded and measured, what cannot be is quarantined, the rest held to expectations."""
 
-from pneumo_core import manifest
 from pneumo_core.atomic import replacing_file, write_json
+from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
-from pneumo_core.inventory import take_inventory
 from pneumo_core.params import ValidateParams
-from tasks import expectations, places
+from pneumo_core.preparation.inventory import take_inventory
+from tasks import expectations, paths
 
 
 def run(params: ValidateParams) -> None:
-    table = manifest.read(places.INGESTED)
+    table = manifest.read(paths.INGESTED)
     looked, _ = take_inventory(
-        table, lambda path: (places.RAW / path).read_bytes(), params, places.IMAGES
+        table, lambda path: (paths.RAW / path).read_bytes(), params, paths.IMAGES
     )
     quarantined = looked[looked["state"] == manifest.QUARANTINED]
-    with replacing_file(places.QUARANTINE) as draft:
+    with replacing_file(paths.QUARANTINE) as draft:
         quarantined[["image_id", "file_bytes", "reason"]].to_csv(draft, index=False)
-    result = expectations.check(looked, params, places.DATA_DOCS)
-    write_json(places.VALIDATION, result)
+    result = expectations.check(looked, params, paths.DATA_DOCS)
+    write_json(paths.VALIDATION, result)
     print(f"validate: {len(looked)} files, {len(quarantined)} quarantined")
     if not result["success"]:
         raise DataError(
             f"The data breaks {len(result['broken'])} expectations: "
-            f"{'; '.join(result['broken'])}. See {places.VALIDATION} and {places.QUARANTINE}."
+            f"{'; '.join(result['broken'])}. See {paths.VALIDATION} and {paths.QUARANTINE}."
         )
-    manifest.write(looked, places.VALIDATED)
+    manifest.write(looked, paths.VALIDATED)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tasks import quiet
+from tasks import telemetry_off
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -44,7 +44,7 @@ QUIET_BROWSER = [
 # What means whole projects, data, servers or browsers
 SLOW = {"make_project", "archive", "team", "endpoint", "browser", "empty_store"}
 
-quiet.apply()
+telemetry_off.apply()
 # pytest's workers share the cores, and their models are small
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -117,12 +117,12 @@ def small_bundle(
     """A bundle for films of 64 px, of a model that was never trained and calls half of them ill."""
     import torch
 
-    from pneumo_core import bundle, bundled_model
-    from pneumo_core.bundle import Blueprint, Description, OperatingPoint, Origin
-    from pneumo_core.images import resize
-    from pneumo_core.normalisation import Normalisation
-    from pneumo_core.scoring import Scorer
-    from pneumo_core.weights import create_model
+    from pneumo_core.data.images import resize
+    from pneumo_core.evaluation.scoring import Scorer
+    from pneumo_core.models import bundle, bundled_model
+    from pneumo_core.models.bundle import Blueprint, Description, OperatingPoint, Origin
+    from pneumo_core.models.normalisation import Normalisation
+    from pneumo_core.models.weights import create_model
 
     torch.manual_seed(0)
     model, pretrained = create_model("test_efficientnet", "none", 2)
@@ -157,7 +157,7 @@ def small_bundle(
 
 def _reference_of(scorer: Any, films: Any) -> Any:
     """Of 200 films of training and as many of validation as there are more, half of them ill."""
-    from pneumo_core.reference import Reference, describe
+    from pneumo_core.evaluation.reference import Reference, describe
 
     logits, features = scorer.see(films)
     train, val = slice(0, 200), slice(200, len(films))
@@ -260,7 +260,7 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """This process's environment with a home of its own for Prefect and no server configured."""
-    from tasks.dvc_stage import environment
+    from tasks.graph.dvc_stage import environment
 
     home = tmp_path_factory.mktemp("prefect")
     kept = {
@@ -294,7 +294,7 @@ def typed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command of pneumo's in this very process, sooner by the packages that it needs."""
-    from flows import cli
+    from flows.cli import app
 
     def typed(*command: str | os.PathLike[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         monkeypatch.chdir(cwd)
@@ -305,7 +305,7 @@ def typed(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as a process of its own has them
             with pytest.raises(SystemExit) as end:
-                cli.main()
+                app.main()
         said = capfd.readouterr()
         return subprocess.CompletedProcess(command, int(end.value.code or 0), said.out, said.err)
 

@@ -12,22 +12,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumo_core import manifest
-from pneumo_core.augmentation import plan
-from pneumo_core.certificate import certify
-from pneumo_core.duplicates import find_duplicates, remove_duplicates
-from pneumo_core.inventory import take_inventory
-from pneumo_core.outside import certify_source
-from pneumo_core.params import (
-    AugmentParams,
-    DedupParams,
-    IngestParams,
-    SplitParams,
-    ValidateParams,
-)
-from pneumo_core.raw import collect
+from pneumo_core.data import manifest
+from pneumo_core.evaluation.any_source import certify_source
+from pneumo_core.params import AugmentParams, DedupParams, IngestParams, SplitParams, ValidateParams
+from pneumo_core.preparation.augmentation import plan
+from pneumo_core.preparation.certificate import certify
+from pneumo_core.preparation.duplicates import find_duplicates, remove_duplicates
+from pneumo_core.preparation.inventory import take_inventory
+from pneumo_core.preparation.splits import enlarge_validation
 from pneumo_core.sources.archive import ZipSource
-from pneumo_core.splits import enlarge_validation
+from pneumo_core.sources.raw import collect
 
 
 def test_counts_of_the_archive(archive: Path, tmp_path: Path) -> None:

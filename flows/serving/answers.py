@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from flows.models import Model
-from pneumo_core.reader import Opinion
+from flows.serving.models import Model
+from pneumo_core.inference.reader import Opinion
 
 NOTICE = (
     "For research, not for diagnosis. The figures hold for films like those that the model learned "

@@ -16,16 +16,16 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
-from flows.models import Model
 from flows.serving.answers import Alive, ModelInUse, Prediction, Ready
 from flows.serving.current_model import CurrentModel
+from flows.serving.micro_batches import MicroBatches
 from flows.serving.middleware import Gate, Watched
+from flows.serving.models import Model
 from flows.serving.problems import answer_with_problems, described
 from flows.serving.telemetry import Telemetry
+from pneumo_core.arrays import Gray
 from pneumo_core.errors import NoFilmError
-from pneumo_core.images import Gray
-from pneumo_core.micro_batches import MicroBatches
-from pneumo_core.reader import Opinion, Reader
+from pneumo_core.inference.reader import Opinion, Reader
 
 PAGE = Path(__file__).parent / "page"
 FILM_PROBLEMS = described(400, 408, 413, 422, 503)

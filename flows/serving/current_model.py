@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from flows.models import Model
+from flows.serving.models import Model
 from flows.serving.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pneumo_core.charts import Captioned
-from pneumo_core.metrics import Figure
+from pneumo_core.metrics.metrics import Figure
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.charts import ForestRow, forest
 from pneumo_core.report.study import Comparison, Row

@@ -13,24 +13,15 @@ import torch
 from PIL import Image
 
 from pneumo_core import charts
-from pneumo_core.compute import choose_device, to_batch
-from pneumo_core.images import Images
-from pneumo_core.manifest import LABELS, POSITIVE
-from pneumo_core.metrics import Floats
+from pneumo_core.arrays import Floats, Images
+from pneumo_core.evaluation.saliency import saliency
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.labels import LABELS, POSITIVE
+from pneumo_core.models.compute import choose_device, to_batch
 from pneumo_core.params import ReportParams
-from pneumo_core.report.blocks import (
-    Block,
-    Column,
-    Film,
-    Films,
-    Paragraph,
-    Subheading,
-    Table,
-)
+from pneumo_core.report.blocks import Block, Column, Film, Films, Paragraph, Subheading, Table
 from pneumo_core.report.findings import Findings
 from pneumo_core.report.words import Words
-from pneumo_core.saliency import saliency
-from pneumo_core.scoring import Scorer
 
 MAX_SIDE_PX = 256  # of a film on the page
 OUTCOMES = ("true_positive", "true_negative", "false_positive", "false_negative")

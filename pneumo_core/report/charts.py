@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, PALE, svg
-from pneumo_core.manifest import LABELS
-from pneumo_core.metrics import Confusion, Scores
+from pneumo_core.labels import LABELS
+from pneumo_core.metrics.metrics import Confusion, Scores
 from pneumo_core.report.words import Estimate, Words
 
 OTHERS = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9", GRAY)

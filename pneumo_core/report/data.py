@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo_core import manifest
 from pneumo_core.charts import Captioned
-from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.data import manifest
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.findings import DataFindings
 from pneumo_core.report.words import Words

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pneumo_core.charts import CLASS_COLOURS, GRAY, INK, Captioned, svg
-from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.report.words import Words
 
 

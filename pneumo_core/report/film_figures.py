@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pneumo_core.arrays import Gray, Stack
 from pneumo_core.charts import CLASS_COLOURS, Captioned, svg
-from pneumo_core.images import Gray, Stack, resize
-from pneumo_core.manifest import LABELS
+from pneumo_core.data.images import resize
+from pneumo_core.labels import LABELS
 from pneumo_core.report.words import Words
 
 NUM_SAMPLES_PER_CLASS = 6

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo_core.bundle import Description
-from pneumo_core.evaluation import as_scores
-from pneumo_core.images import Stack
-from pneumo_core.manifest import LABELS, SPLITS
-from pneumo_core.metrics import Scores
+from pneumo_core.arrays import Stack
+from pneumo_core.evaluation.evaluation import as_scores
+from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.metrics.metrics import Scores
+from pneumo_core.models.bundle import Description
 
 Metrics = Mapping[str, Any]  # the content of a `metrics.json`
 

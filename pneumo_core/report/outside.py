@@ -4,16 +4,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pneumo_core import manifest
-from pneumo_core.audit import audit_winner
+from pneumo_core.audit.audit import audit_winner
+from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
-from pneumo_core.outside import score_source, write_scored
+from pneumo_core.evaluation.any_source import score_source, write_scored
+from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.params import AuditParams, EvaluateParams, ReportParams
 from pneumo_core.report import files
 from pneumo_core.report.cases import show_cases
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
-from pneumo_core.scoring import Scorer
 from pneumo_core.sources import Source
 
 LOOKED_AT = AuditParams(num_corrupted_films=40, num_explained_films=40)  # a minute or two

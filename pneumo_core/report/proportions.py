@@ -2,7 +2,7 @@
 
 from math import hypot
 
-from pneumo_core.metrics import Confusion, Figure, wilson
+from pneumo_core.metrics.metrics import Confusion, Figure, wilson
 
 
 def proportions(c: Confusion) -> dict[str, Figure]:

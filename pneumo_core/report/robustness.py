@@ -7,11 +7,11 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pneumo_core.audit.robustness import CURVES
 from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, PALE, Captioned, svg
 from pneumo_core.report.blocks import Block, Charts, Column, Number, Paragraph, Subheading, Table
 from pneumo_core.report.charts import one
 from pneumo_core.report.words import Estimate, Words
-from pneumo_core.robustness import CURVES
 
 PENS = {"auroc": (INK, "-"), "accuracy": (GRAY, "--")} | {
     "sensitivity": (ORANGE, "-"),

@@ -4,18 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pneumo_core.metrics import Confusion, Figure
+from pneumo_core.metrics.metrics import Confusion, Figure
 from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.proportions import difference, proportions
 from pneumo_core.report.study_claims import Claim, claims
-from pneumo_core.report.study_facts import (
-    BEST,
-    CELLS,
-    FIGURES,
-    MODELS,
-    SETTINGS,
-    study_confusion,
-)
+from pneumo_core.report.study_facts import BEST, CELLS, FIGURES, MODELS, SETTINGS, study_confusion
 
 
 @dataclass(frozen=True)

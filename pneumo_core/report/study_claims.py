@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pneumo_core import manifest
-from pneumo_core.manifest import LABELS
-from pneumo_core.metrics import Figure
+from pneumo_core.data import manifest
+from pneumo_core.labels import LABELS
+from pneumo_core.metrics.metrics import Figure
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.report.proportions import difference, proportions
 from pneumo_core.report.study_facts import (

@@ -6,7 +6,7 @@ films, and these give the intervals; they add up to its accuracy exactly.
 
 from typing import Any
 
-from pneumo_core.metrics import Confusion
+from pneumo_core.metrics.metrics import Confusion
 
 NUM_ILL, NUM_WELL = 387, 231
 FIGURES = ("accuracy", "sensitivity", "specificity")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pneumo_core.metrics import Confusion, confusion
+from pneumo_core.metrics.metrics import Confusion, confusion
 from pneumo_core.report.blocks import (
     Block,
     Bullets,

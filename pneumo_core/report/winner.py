@@ -1,7 +1,7 @@
 """The winner's figures on test, all of them."""
 
 from pneumo_core.charts import Captioned
-from pneumo_core.metrics import Confusion
+from pneumo_core.metrics.metrics import Confusion
 from pneumo_core.report.blocks import Block, Charts, Column, Paragraph, Table
 from pneumo_core.report.charts import confusion_matrix, roc_curves
 from pneumo_core.report.findings import Findings

@@ -20,11 +20,11 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from pneumo_core.errors import SourceError
-from pneumo_core.patients import Patient, identify
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom_pixels import DAMAGE, render
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import parse_place
+from pneumo_core.sources.patients import Patient, identify
 from pneumo_core.sources.source import SourceFile
 from pneumo_core.sources.table import read_rows
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pneumo_core.images import Gray
+from pneumo_core.arrays import Gray
 from pneumo_core.sources.png import encode_png
 
 MAX_PIXELS = 100_000_000  # by the header, before decoding

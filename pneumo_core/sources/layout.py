@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from pneumo_core.errors import SourceError
-from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.source import SourceFile
 

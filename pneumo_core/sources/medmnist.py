@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from pneumo_core.arrays import Gray
 from pneumo_core.errors import SourceError
-from pneumo_core.images import Gray
-from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.sources import facts
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.download import fetch

@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 from pydantic import NonNegativeInt, model_validator
 
-from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.params import Section
-from pneumo_core.patients import identify
 from pneumo_core.sources.description import Description, Opening, parse, read_yaml
+from pneumo_core.sources.patients import identify
 from pneumo_core.sources.phantom_film import draw_film
 from pneumo_core.sources.source import SourceFile
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pneumo_core.images import Gray
+from pneumo_core.arrays import Gray
 
 Field = npt.NDArray[np.floating]  # [H, W], float32
 

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from pneumo_core.images import Gray
+from pneumo_core.arrays import Gray
 
 
 def encode_png(pixels: Gray) -> bytes:

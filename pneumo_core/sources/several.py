@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from pneumo_core.patients import Patient
 from pneumo_core.sources.description import Description, Opening
+from pneumo_core.sources.patients import Patient
 from pneumo_core.sources.source import Source, SourceFile
 
 RULES_OF_THE_ARCHIVE = {"person_pathogen", "im_series"}

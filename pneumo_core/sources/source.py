@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pneumo_core.patients import Patient
 from pneumo_core.sources.facts import DataSet
+from pneumo_core.sources.patients import Patient
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pneumo_core.errors import SourceError
-from pneumo_core.patients import Patient, identify
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.folder import reader
 from pneumo_core.sources.layout import parse_label, parse_split
+from pneumo_core.sources.patients import Patient, identify
 from pneumo_core.sources.source import SourceFile
 
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from flows import local_postgres
+from flows.services import local_postgres
 from pneumo_core.errors import PipelineError
 
 EVERY_S = 20  # fires the schedule: longer than a run takes that finds nothing to do
@@ -51,7 +51,7 @@ VALUES = (
 @pytest.fixture(scope="session")
 def make_small_project(make_project: Callable[[], Path]) -> Callable[[], Path]:
     """Makes a project of one cell which takes seconds, and can bear both roles."""
-    from flows import params_file
+    from flows.runs import params_file
 
     def make() -> Path:
         project = make_project()
@@ -209,7 +209,7 @@ def free_ports() -> Callable[..., dict[str, int]]:
 @pytest.fixture(scope="session")
 def nightly_project(make_project: Callable[[], Path]) -> Path:
     """Few films, a graph that ends with one small cell, a schedule of seconds."""
-    from flows import params_file
+    from flows.runs import params_file
 
     project = make_project()
     with edited(project / "dvc.yaml") as graph:

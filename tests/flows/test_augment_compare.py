@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows import params_file
-from pneumo_core.recipes import RECIPES
+from flows.runs import params_file
+from pneumo_core.preparation.recipes import RECIPES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

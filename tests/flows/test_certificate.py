@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core.patients import identify
+from pneumo_core.sources.patients import identify
 from pneumo_core.sources.phantom import PhantomSource
 
 pytestmark = pytest.mark.slow

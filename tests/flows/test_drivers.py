@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows import params_file
+from flows.runs import params_file
 
 pytestmark = pytest.mark.slow
 

@@ -8,33 +8,33 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 RUN_BY = {
     "make": "test_documents.py::test_make_targets_exist",  # CI itself runs `make test`
-    "pneumo run --ray": "flows/test_ray_cells.py::"
+    "pneumo run --ray": "flows/runs/test_ray_cells.py::"
     "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
     "make run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "dvc repro": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "dvc pu": "flows/test_remote.py::test_s3_needs_nothing_but_a_url_and_the_environment",
     "pneumo run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "pneumo run --profile": "test_documents.py::test_every_profile_gives_valid_parameters",
-    "pneumo run --set train.weights": "pneumo_core/test_mirror.py::"
+    "pneumo run --set train.weights": "pneumo_core/models/test_offline_weights.py::"
     "test_mirror_of_the_package_gives_the_same_logits_and_normalisation",
-    "pneumo weights": "flows/test_weights_commands.py::test_fetched_folder_is_verified",
+    "pneumo weights": "flows/cli/test_weights.py::test_fetched_folder_is_verified",
     "pneumo benchmark": "flows/test_benchmark.py::test_benchmark_needs_no_data_and_no_stage",
     "pneumo augment compare": "flows/test_augment_compare.py::"
     "test_all_recipes_are_compared_and_test_is_never_opened",
-    "pneumo registry rollback": "tasks/test_custody.py::"
+    "pneumo registry rollback": "tasks/registry/test_rollback.py::"
     "test_rollback_gives_the_role_back_and_writes_it_down",
-    "pneumo release": "flows/test_release_commands.py::"
+    "pneumo release": "flows/cli/test_release.py::"
     "test_champion_is_released_checked_and_found_altered",
-    "pneumo monitor": "flows/test_monitoring.py::test_what_cron_gets",
+    "pneumo monitor": "flows/runs/test_monitoring.py::test_what_cron_gets",
     "pneumo serve": "flows/serving/test_following.py::"
     "test_role_of_a_real_registry_is_served_at_its_operating_point",
-    "ray start": "flows/test_ray_cells.py::"
+    "ray start": "flows/runs/test_ray_cells.py::"
     "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
     "curl --form": "flows/serving/test_page.py::test_dropped_film_is_read_and_explained",
     "mlflow models serve": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",

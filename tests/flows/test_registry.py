@@ -157,11 +157,12 @@ def test_model_that_would_be_promoted_is_not_without_its_evidence(
     monkeypatch.chdir(unpromoted)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     from pneumo_core import params
-    from tasks import places, promote, registry
+    from tasks import paths, promote
+    from tasks.registry import model_versions
 
     def decided() -> tuple[str, set[str]]:
         try:
-            promote.run(params.load(places.PARAMS).promote)
+            promote.run(params.load(paths.PARAMS).promote)
         except BundleError as error:
             return str(error), set()
         return capsys.readouterr().out, {"refused"}
@@ -169,9 +170,9 @@ def test_model_that_would_be_promoted_is_not_without_its_evidence(
     damage(unpromoted / "results")
     said, expected = decided()
     assert told in said
-    written = ledger(unpromoted) if places.PROMOTION_LEDGER.exists() else []
+    written = ledger(unpromoted) if paths.PROMOTION_LEDGER.exists() else []
     assert {entry["outcome"] for entry in written} == expected
-    assert registry.aliases("pneumo") == {}
+    assert model_versions.aliases("pneumo") == {}
 
 
 def test_stage_that_meets_an_altered_bundle_says_so_and_promotes_nobody(
@@ -191,9 +192,11 @@ def test_mlflow_holds_the_grid_with_its_evidence(
 ) -> None:
     monkeypatch.chdir(trained)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    from tasks import provenance, registry, tracking
+    from tasks.graph import provenance
+    from tasks.registry import model_versions
+    from tasks.tracking import connection
 
-    client = tracking.connect()
+    client = connection.connect()
     (experiment,) = client.search_experiments(filter_string="name = 'pneumo'")
     versions = provenance.data_versions()
     found = client.search_runs(
@@ -215,7 +218,7 @@ def test_mlflow_holds_the_grid_with_its_evidence(
         ("validation", versions["data_version"]),
         ("test", versions["data_version"]),
     }
-    (version,) = registry.versions("pneumo").values()
+    (version,) = model_versions.versions("pneumo").values()
     assert version.run_id == cell.info.run_id
     assert version.tags["data_version"] == versions["data_version"]
-    assert registry.aliases("pneumo") == {"champion": "1", "screening": "1"}
+    assert model_versions.aliases("pneumo") == {"champion": "1", "screening": "1"}

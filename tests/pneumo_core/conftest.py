@@ -12,18 +12,19 @@ import pytest
 import yaml
 from PIL import Image
 
-from pneumo_core import manifest
-from pneumo_core.bundle import Description, OperatingPoint, Origin, Provenance
-from pneumo_core.images import Gray
-from pneumo_core.metrics import Scores
-from pneumo_core.normalisation import Normalisation
+from pneumo_core.arrays import Gray
+from pneumo_core.data import manifest
+from pneumo_core.labels import LABELS
+from pneumo_core.metrics.metrics import Scores
+from pneumo_core.models.bundle import Description, OperatingPoint, Origin, Provenance
+from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.params import Params, Strategy, TrainParams, load, parse
-from pneumo_core.patients import identify
-from pneumo_core.training import LabelledFilms
+from pneumo_core.sources.patients import identify
+from pneumo_core.training.training import LabelledFilms
 
 ROOT = Path(__file__).parents[2]
 
-CLASSES = [f"{split}/{label}" for split in ("train", "test") for label in manifest.LABELS]
+CLASSES = [f"{split}/{label}" for split in ("train", "test") for label in LABELS]
 
 
 @pytest.fixture(scope="session")

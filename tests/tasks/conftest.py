@@ -106,7 +106,7 @@ def inside(folder: Path) -> Iterator[None]:
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Do not change it: `project` is a copy to change."""
     from pneumo_core import params
-    from tasks import augment, dedup, evaluate, ingest, places, split, validate
+    from tasks import augment, dedup, evaluate, ingest, paths, split, validate
 
     folder = tmp_path_factory.mktemp("evaluated")
     shutil.copytree(ROOT / "mlflow", folder / "mlflow")
@@ -117,7 +117,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "phantom.yaml").write_text(yaml.safe_dump(PHANTOM))
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")  # no copies of the evaluation
-        chosen = params.load(places.PARAMS)
+        chosen = params.load(paths.PARAMS)
         for stage in (ingest, validate, dedup, split, augment):
             stage.run(chosen.section(stage.__name__.rpartition(".")[2]))
         for seed, cell in enumerate(CELLS):
@@ -130,12 +130,13 @@ def _write_untrained(cell: str, seed: int) -> None:
     """As the stage train leaves it."""
     import torch
 
-    from pneumo_core import bundled_model
     from pneumo_core.atomic import write_json
-    from pneumo_core.bundle import Blueprint, Origin
-    from pneumo_core.normalisation import Normalisation
-    from pneumo_core.weights import create_model
-    from tasks import places, provenance
+    from pneumo_core.models import bundled_model
+    from pneumo_core.models.bundle import Blueprint, Origin
+    from pneumo_core.models.normalisation import Normalisation
+    from pneumo_core.models.weights import create_model
+    from tasks import paths
+    from tasks.graph import provenance
 
     architecture, strategy = cell.split("-")
     torch.manual_seed(seed)
@@ -151,10 +152,10 @@ def _write_untrained(cell: str, seed: int) -> None:
         normalisation=Normalisation(0.5, 0.25),
         origin=origin,
     )
-    folder = places.TRAINED / cell
+    folder = paths.TRAINED / cell
     folder.mkdir(parents=True)
-    bundled_model.write_weights(model, folder / places.WEIGHTS)
-    write_json(folder / places.BLUEPRINT, blueprint.model_dump(mode="json"))
+    bundled_model.write_weights(model, folder / paths.WEIGHTS)
+    write_json(folder / paths.BLUEPRINT, blueprint.model_dump(mode="json"))
 
 
 @pytest.fixture
@@ -204,14 +205,15 @@ def project(
 @pytest.fixture
 def promote_cell(project: Path) -> Callable[..., str]:  # noqa: ARG001 (needs to be inside)
     """Carries out a decision that was not made by the figures; gives the version."""
-    from pneumo_core import bundle, params
-    from pneumo_core.promotion import Decision
-    from tasks import places
+    from pneumo_core import params
+    from pneumo_core.models import bundle
+    from pneumo_core.promotion.promotion import Decision
+    from tasks import paths
     from tasks.promote import Proposal, carry_out
 
     def promote(cell: str, role: str = "champion", outcome: str = "promoted") -> str:
-        identity = bundle.identity(places.EVALUATED / cell / places.BUNDLE)
+        identity = bundle.identity(paths.EVALUATED / cell / paths.BUNDLE)
         proposal = Proposal(role, cell, identity, None, Decision(outcome, ()))
-        return carry_out(params.load(places.PARAMS).promote, proposal)
+        return carry_out(params.load(paths.PARAMS).promote, proposal)
 
     return promote

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pneumo_core import params
-from tasks import evaluate, places
+from tasks import evaluate, paths
 
 FULL, PARTIAL = "test_efficientnet-full", "test_efficientnet-partial"
 
@@ -18,14 +18,14 @@ def test_a_cell_of_an_earlier_grid_takes_no_part(
 ) -> None:
     """It may have learned from other films: a leaderboard with it would compare the unlike."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")  # no copies of the evaluation
-    shutil.copytree(places.TRAINED / FULL, places.TRAINED / "resnet18-full")
+    shutil.copytree(paths.TRAINED / FULL, paths.TRAINED / "resnet18-full")
     settings = yaml.safe_load((project / "params.yaml").read_text())
     settings["train"]["strategies"] = ["full"]
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
-    evaluate.run(params.load(places.PARAMS).evaluate)
-    assert pd.read_csv(places.LEADERBOARD)["cell"].tolist() == [FULL]
-    assert [path.name for path in places.EVALUATED.iterdir()] == [FULL]
-    assert [path.name for path in places.TRAINED.iterdir()] == [FULL]
+    evaluate.run(params.load(paths.PARAMS).evaluate)
+    assert pd.read_csv(paths.LEADERBOARD)["cell"].tolist() == [FULL]
+    assert [path.name for path in paths.EVALUATED.iterdir()] == [FULL]
+    assert [path.name for path in paths.TRAINED.iterdir()] == [FULL]
     said = capsys.readouterr().out
     for name in ("resnet18-full", PARTIAL):
         assert f"{name} is not asked for any more and left out" in said

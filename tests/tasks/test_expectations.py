@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pneumo_core import manifest
+from pneumo_core.data import manifest
+from pneumo_core.labels import LABELS
 from pneumo_core.params import ValidateParams
 from tasks import expectations
 
@@ -34,7 +35,7 @@ def table() -> pd.DataFrame:
             "state": manifest.KEPT,
         }
         for split in ("train", "test")
-        for label in manifest.LABELS
+        for label in LABELS
         for number in range(10)
     ]
     return manifest.conform(pd.DataFrame(rows))

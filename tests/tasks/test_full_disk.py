@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core import bundle, params
+from pneumo_core import params
 from pneumo_core.digest import file_sha256
+from pneumo_core.models import bundle
 from pneumo_core.params import Strategy
-from pneumo_core.training import Cell
-from tasks import evaluate, failures, places
+from pneumo_core.training.training import Cell
+from tasks import evaluate, paths
 from tasks import train as stage
+from tasks.graph import failures
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,15 +54,15 @@ def fails_on(project: Path, run: Run) -> Callable[..., str]:
 
 def train() -> None:
     """What the stage does, in this process."""
-    stage.run(params.load(places.PARAMS).train, Cell("test_efficientnet", Strategy.FULL))
+    stage.run(params.load(paths.PARAMS).train, Cell("test_efficientnet", Strategy.FULL))
 
 
 def weights() -> str:
-    return file_sha256(places.TRAINED / CELL / places.WEIGHTS)
+    return file_sha256(paths.TRAINED / CELL / paths.WEIGHTS)
 
 
 def epochs_told() -> list[int]:
-    lines = (places.EVENTS / f"{CELL}.jsonl").read_text().splitlines()
+    lines = (paths.EVENTS / f"{CELL}.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     return [event["epoch"] for event in events if event["event"] == "EpochEnded"]
 
@@ -71,9 +73,9 @@ def test_training_that_finds_no_room_ends_later_with_the_same_weights(
     """None for its first checkpoint, then none for the weights of a training that is over."""
     train()
     undisturbed = weights()
-    shutil.rmtree(places.TRAINED)
-    fails_on(places.SCRATCH / "checkpoints", "64k", *TRAIN)
-    fails_on(places.TRAINED, "64k", *TRAIN)
+    shutil.rmtree(paths.TRAINED)
+    fails_on(paths.SCRATCH / "checkpoints", "64k", *TRAIN)
+    fails_on(paths.TRAINED, "64k", *TRAIN)
     assert (project / "left").read_text() == ""
     failure = failures.recall(f"train@{CELL}")
     assert failure is not None
@@ -88,13 +90,13 @@ def test_bundle_that_finds_no_room_leaves_those_before(
     project: Path, fails_on: Callable[..., str]
 ) -> None:
     """The disk is full in the middle of the first bundle, and in the middle of the second."""
-    folders = [path / places.BUNDLE for path in places.EVALUATED.iterdir()]
+    folders = [path / paths.BUNDLE for path in paths.EVALUATED.iterdir()]
     before = {folder: bundle.identity(folder) for folder in folders}
     size = sum(path.stat().st_size for path in folders[0].iterdir())
     for room in (size // 2, size * 3 // 2):
-        fails_on(places.EVALUATED.parent, str(room), "pneumo", "stage", "evaluate")
+        fails_on(paths.EVALUATED.parent, str(room), "pneumo", "stage", "evaluate")
         assert (project / "left").read_text() == ""
     for folder in folders:
         bundle.read_description(folder)
-    evaluate.run(params.load(places.PARAMS).evaluate)
+    evaluate.run(params.load(paths.PARAMS).evaluate)
     assert {folder: bundle.identity(folder) for folder in folders} == before

@@ -17,19 +17,12 @@ import pytest
 
 from pneumo_core import params
 from pneumo_core.errors import PromotionError
-from pneumo_core.events import EpochEnded
-from tasks import (
-    custody,
-    failures,
-    places,
-    promote,
-    registration,
-    registry,
-    runs,
-    tracking,
-    training_run,
-)
-from tasks.runs import Subject
+from pneumo_core.training.events import EpochEnded
+from tasks import paths, promote
+from tasks.graph import failures
+from tasks.registry import model_versions, registration, rollback
+from tasks.tracking import connection, runs, training_run
+from tasks.tracking.runs import Subject
 
 PATIENCE_S = 300  # met in 20 on a free machine
 
@@ -109,7 +102,7 @@ def test_killed_while_one_trains_and_one_registers(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training loses no value; the registration leaves nothing half done, and is done again."""
-    settings = params.load(places.PARAMS)
+    settings = params.load(paths.PARAMS)
     register_model = registration.mlflow.register_model
 
     def killed_before(*arguments: Any, **options: Any) -> Any:
@@ -129,21 +122,21 @@ def test_killed_while_one_trains_and_one_registers(
         assert failures.may_pass(away.value)
         sink(epoch(2))
         with pytest.raises(PromotionError, match="cannot be read"):
-            registry.find_champion("pneumo", "champion")
-        assert not places.PROMOTION_LEDGER.exists()
-        assert not places.DECISION.exists()
+            model_versions.find_champion("pneumo", "champion")
+        assert not paths.PROMOTION_LEDGER.exists()
+        assert not paths.DECISION.exists()
         server.start()
         sink(epoch(3))
 
-    client = tracking.connect()
+    client = connection.connect()
     run_id = str(runs.find(client, subject.tags()))
     history = client.get_metric_history(run_id, "val_auroc")
     assert [point.step for point in history] == [1, 2, 3]
     assert client.get_run(run_id).info.status == "FINISHED"
-    assert registry.versions("pneumo") == {}
+    assert model_versions.versions("pneumo") == {}
     promote.run(settings.promote)
-    assert list(registry.versions("pneumo")) == ["1"]
-    assert custody.verify("pneumo") == []
+    assert list(model_versions.versions("pneumo")) == ["1"]
+    assert rollback.verify("pneumo") == []
 
 
 def test_killed_while_values_are_on_their_way(
@@ -153,8 +146,8 @@ def test_killed_while_values_are_on_their_way(
     monkeypatch.setattr(training_run, "RETRY_S", 0.2)
     monkeypatch.setattr(training_run, "PATIENCE_S", PATIENCE_S)
     subject = Subject("net-full", {"lr": 0.1}, "d", "t")
-    client = tracking.connect()
-    with training_run.training_run(subject, params.load(places.PARAMS).train) as sink:
+    client = connection.connect()
+    with training_run.training_run(subject, params.load(paths.PARAMS).train) as sink:
         for number in range(1, 1001):
             sink(epoch(number))
         run_id = str(runs.find(client, subject.tags()))
@@ -180,17 +173,17 @@ def test_store_that_does_not_take_a_model_leaves_nothing_half_registered(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", store.url)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # of the server, which would ask for a minute
     start("s3://films/mlflow")
-    settings = params.load(places.PARAMS).promote
+    settings = params.load(paths.PARAMS).promote
     for status in (403, 507):
         store.fault = lambda method, path, status=status: (
             status if method == "PUT" and path.endswith("weights.safetensors") else None
         )
         with pytest.raises(PromotionError, match="does not do what was asked"):
             promote.run(settings)
-        assert registry.versions("pneumo") == {}
-        assert not places.PROMOTION_LEDGER.exists()
-        assert not places.DECISION.exists()
+        assert model_versions.versions("pneumo") == {}
+        assert not paths.PROMOTION_LEDGER.exists()
+        assert not paths.DECISION.exists()
     store.fault = lambda method, _path: 0.05 if method == "PUT" else None  # 160 of them
     promote.run(settings)
-    assert list(registry.versions("pneumo")) == ["1"]
-    assert custody.verify("pneumo") == []
+    assert list(model_versions.versions("pneumo")) == ["1"]
+    assert rollback.verify("pneumo") == []

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from pneumo_core import params
 from pneumo_core.errors import BundleError, EvaluationError, PromotionError
 from pneumo_core.params import PromoteParams
-from tasks import evaluate, ledger, places, promote, registry
+from tasks import evaluate, ledger, paths, promote
+from tasks.registry import model_versions
 
-FULL, PARTIAL = (places.EVALUATED / f"test_efficientnet-{name}" for name in ("full", "partial"))
+FULL, PARTIAL = (paths.EVALUATED / f"test_efficientnet-{name}" for name in ("full", "partial"))
 CHOSEN = PARTIAL  # by validation
 
 
@@ -60,8 +61,8 @@ def other_models_evaluation() -> None:
 
 
 def other_certificate() -> None:
-    certificate = json.loads(places.CERTIFICATE.read_text())
-    places.CERTIFICATE.write_text(json.dumps(certificate | {"data_sha256": "0" * 64}))
+    certificate = json.loads(paths.CERTIFICATE.read_text())
+    paths.CERTIFICATE.write_text(json.dumps(certificate | {"data_sha256": "0" * 64}))
 
 
 DAMAGES: dict[str, list[Callable[[], object]]] = {
@@ -78,9 +79,9 @@ DAMAGES: dict[str, list[Callable[[], object]]] = {
     "films scored: ": [drop_films, turn_labels],
     "probabilities computed again, off by: ": [other_models_evaluation],
     "leakage certificate: missing": [
-        places.CERTIFICATE.unlink,
-        lambda: places.CERTIFICATE.write_text("[]"),
-        lambda: places.CERTIFICATE.write_text('{"valid": true'),
+        paths.CERTIFICATE.unlink,
+        lambda: paths.CERTIFICATE.write_text("[]"),
+        lambda: paths.CERTIFICATE.write_text('{"valid": true'),
     ],
     "data certified: 000000000000": [other_certificate],
     "audit of the augmentation: missing": [lambda: None],
@@ -108,17 +109,17 @@ def test_model_that_hears_nothing_of_the_film_ends_the_evaluation_and_gets_no_ro
     settings: PromoteParams, project: Path
 ) -> None:
     """Of one class in whatever it says: from its weights on, by the stages themselves."""
-    for cell in places.TRAINED.iterdir():
-        tensors = load_file(cell / places.WEIGHTS)
+    for cell in paths.TRAINED.iterdir():
+        tensors = load_file(cell / paths.WEIGHTS)
         tensors["classifier.weight"] *= 0
-        save_file(tensors, cell / places.WEIGHTS)
-    shutil.rmtree(places.EVALUATED)  # as DVC does before the stage runs
+        save_file(tensors, cell / paths.WEIGHTS)
+    shutil.rmtree(paths.EVALUATED)  # as DVC does before the stage runs
     with pytest.raises(EvaluationError, match="says the same of every film"):
         evaluate.run(params.load(project / "params.yaml").evaluate)
     with pytest.raises(FileNotFoundError):
         promote.run(settings)
-    assert registry.aliases("pneumo") == {}
-    assert not places.PROMOTION_LEDGER.exists()
+    assert model_versions.aliases("pneumo") == {}
+    assert not paths.PROMOTION_LEDGER.exists()
 
 
 def test_role_without_a_fit_cell_goes_to_nobody_and_that_is_written_down(
@@ -128,7 +129,7 @@ def test_role_without_a_fit_cell_goes_to_nobody_and_that_is_written_down(
     assert proposal.cell is None
     assert "cell with the operating point screening: missing" in proposal.decision.reasons[0]
     promote.carry_out(settings, proposal)
-    (line,) = ledger.read(places.PROMOTION_LEDGER)
+    (line,) = ledger.read(paths.PROMOTION_LEDGER)
     assert (line["role"], line["outcome"], line["version"]) == ("screening", "refused", "")
 
 
@@ -136,28 +137,28 @@ def test_refused_model_is_registered_with_its_evidence_and_without_an_alias(
     settings: PromoteParams,
 ) -> None:
     promote.run(settings)
-    version = registry.versions("pneumo")["1"]
+    version = model_versions.versions("pneumo")["1"]
     assert version.tags["champion"] == "refused"
     assert version.tags["cell"] == CHOSEN.name
-    assert version.tags["champion_line"] in ledger.line_hashes(places.PROMOTION_LEDGER)
-    assert registry.aliases("pneumo") == {}
-    first = ledger.read(places.PROMOTION_LEDGER)[0]
+    assert version.tags["champion_line"] in ledger.line_hashes(paths.PROMOTION_LEDGER)
+    assert model_versions.aliases("pneumo") == {}
+    first = ledger.read(paths.PROMOTION_LEDGER)[0]
     assert first["who"]
     assert first["run_id"] == version.run_id
-    assert first["reasons"] == json.loads(places.DECISION.read_text())["champion"]["reasons"]
+    assert first["reasons"] == json.loads(paths.DECISION.read_text())["champion"]["reasons"]
 
 
 def test_decision_file_hangs_on_the_evidence_alone(settings: PromoteParams) -> None:
     promote.run(settings)
-    before = places.DECISION.read_bytes()
+    before = paths.DECISION.read_bytes()
     promote.run(settings)
-    assert places.DECISION.read_bytes() == before
-    assert list(registry.versions("pneumo")) == ["1"]
-    assert len(ledger.read(places.PROMOTION_LEDGER)) == 4
+    assert paths.DECISION.read_bytes() == before
+    assert list(model_versions.versions("pneumo")) == ["1"]
+    assert len(ledger.read(paths.PROMOTION_LEDGER)) == 4
 
 
 def test_missing_policy_stops_before_anything_is_registered(settings: PromoteParams) -> None:
     with pytest.raises(PromotionError, match=r"No policy at .*nobody\.yaml"):
         promote.run(settings.model_copy(update={"roles": ("nobody",)}))
-    assert registry.versions("pneumo") == {}
-    assert not places.PROMOTION_LEDGER.exists()
+    assert model_versions.versions("pneumo") == {}
+    assert not paths.PROMOTION_LEDGER.exists()

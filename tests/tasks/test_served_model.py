@@ -20,9 +20,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumo_core import bundle
-from tasks import places, registry, tracking
-from tasks.dvc_stage import environment
+from pneumo_core.models import bundle
+from tasks import paths
+from tasks.graph.dvc_stage import environment
+from tasks.registry import model_versions
+from tasks.tracking import connection
 
 CELL = "test_efficientnet-full"
 PATIENCE_S = 500  # met in 15 on a free machine
@@ -32,12 +34,12 @@ PATIENCE_S = 500  # met in 15 on a free machine
 def film(promote_cell: Callable[..., str]) -> pd.Series:
     """One of test with what the champion said of it."""
     assert promote_cell(CELL) == "1"
-    predictions = pd.read_csv(places.EVALUATED / CELL / "test" / "predictions.csv")
+    predictions = pd.read_csv(paths.EVALUATED / CELL / "test" / "predictions.csv")
     return predictions.iloc[3]
 
 
 def threshold() -> float:
-    description = bundle.read_description(places.EVALUATED / CELL / places.BUNDLE)
+    description = bundle.read_description(paths.EVALUATED / CELL / paths.BUNDLE)
     return description.operating_points["reading_aid"].threshold
 
 
@@ -70,7 +72,7 @@ def served(
     with Path("serve.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "models", "serve", *model, "-p", str(port)],
-            env=environment() | {"MLFLOW_TRACKING_URI": tracking.uri()},
+            env=environment() | {"MLFLOW_TRACKING_URI": connection.uri()},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -111,7 +113,7 @@ def answers(url: str) -> bool:
 def test_film_as_file_and_as_gray_levels(
     served: Callable[[Any], tuple[int, Any]], film: pd.Series
 ) -> None:
-    path = places.RAW / film["path"]
+    path = paths.RAW / film["path"]
     file, levels = encoded(path), np.asarray(Image.open(path).convert("L")).tolist()
     answer = answer_for(film)
     for content in (
@@ -154,7 +156,7 @@ def test_film_as_file_and_as_gray_levels(
 def test_model_in_the_registry_is_described_and_holds_no_pickle() -> None:
     import mlflow
 
-    version = registry.find_champion("pneumo", "champion")
+    version = model_versions.find_champion("pneumo", "champion")
     assert version is not None
     info = mlflow.models.get_model_info("models:/pneumo@champion")
     assert info.signature is not None

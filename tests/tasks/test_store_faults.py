@@ -14,18 +14,21 @@ from typing import Any
 
 import pytest
 
-from pneumo_core import manifest, raw
+from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError, StoreError
+from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
+from pneumo_core.sources import raw
 from pneumo_core.sources.description import Opening
-from tasks import buckets, failures, preflight, s3_source
-from tasks.dvc_stage import environment
+from tasks.graph import failures
+from tasks.graph.dvc_stage import environment
+from tasks.stores import buckets, preflight, s3_source
 
 PATIENCE_S = 60  # until a failure must have said what is wrong; met in 5 on a free machine
 FILMS = {
     f"{split}/{label}/person{n}_virus_{n}.jpeg": f"{split}{label}{n}".encode()
     for split in ("train", "test")
-    for label in manifest.LABELS
+    for label in LABELS
     for n in range(10)
 }
 AFTER = 12  # objects, the store fails

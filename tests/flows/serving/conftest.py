@@ -14,8 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from flows.models import Model, load_model
 from flows.serving.app import Limits, create_app
+from flows.serving.models import Model, load_model
 
 
 @pytest.fixture(scope="session")

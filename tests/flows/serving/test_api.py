@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from flows.models import Model, predict_files
-from pneumo_core.images import decode
+from flows.serving.models import Model, predict_files
+from pneumo_core.data.images import decode
 
 PROBLEM = "application/problem+json"
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from flows.models import Model, load_model, successor
 from flows.serving.app import Limits, create_app
-from pneumo_core import bundle
+from flows.serving.models import Model, load_model, successor
 from pneumo_core.errors import PromotionError
-from pneumo_core.reader import Reader
-from tasks import registry
+from pneumo_core.inference.reader import Reader
+from pneumo_core.models import bundle
+from tasks.registry import model_versions
 
 
 class Registry:
-    """Who bears the alias, as `tasks.registry` tells it: a version, and where its bundle is."""
+    """Which version has the alias, and where its bundle is."""
 
     def __init__(self, folder: Path) -> None:
         self.version, self.folder = "1", folder
@@ -36,8 +36,8 @@ class Registry:
 @pytest.fixture
 def champion(small_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
     shown = Registry(small_bundle)
-    monkeypatch.setattr(registry, "find_champion", shown.find_champion)
-    monkeypatch.setattr(registry, "champion_bundle", shown.champion_bundle)
+    monkeypatch.setattr(model_versions, "find_champion", shown.find_champion)
+    monkeypatch.setattr(model_versions, "champion_bundle", shown.champion_bundle)
     root = Path(__file__).parents[3]
     for part in ("params.yaml", "mlflow"):
         (tmp_path / part).symlink_to(root / part)
@@ -173,7 +173,7 @@ def test_registry_that_does_not_answer_leaves_the_model(
         raise ConnectionError("gone")
 
     with TestClient(app) as client:
-        monkeypatch.setattr(registry, "find_champion", fail)
+        monkeypatch.setattr(model_versions, "find_champion", fail)
         _until(client, "/readyz", "newer_refused", True)
         assert client.post("/v1/predict", files={"file": film_bytes(0)}).status_code == 200
 
@@ -185,8 +185,8 @@ def test_alias_that_nobody_bears_any_more_is_an_error(monkeypatch: pytest.Monkey
     def nobody(*_: Any) -> Any:
         raise PromotionError("No model pneumo@champion")
 
-    monkeypatch.setattr(registry, "find_champion", lambda *_: None)
-    monkeypatch.setattr(registry, "champion_bundle", nobody)
+    monkeypatch.setattr(model_versions, "find_champion", lambda *_: None)
+    monkeypatch.setattr(model_versions, "champion_bundle", nobody)
     with pytest.raises(PromotionError):
         successor(model)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from flows.models import Model
+from flows.serving.models import Model
 
 DROP = """([encoded, name]) => {
     const bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));

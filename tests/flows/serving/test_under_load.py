@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from flows.models import Model
+from flows.serving.models import Model
 
 pytestmark = pytest.mark.slow
 

@@ -10,25 +10,26 @@ import pytest
 import timm
 import torch
 
-from pneumo_core.bundle import Description, Origin, Provenance
-from pneumo_core.certificate import certify
-from pneumo_core.corruptions import CORRUPTIONS
-from pneumo_core.duplicates import Duplicates
-from pneumo_core.evaluation import as_scores, write_evaluation
-from pneumo_core.images import Images
-from pneumo_core.manifest import DUPLICATE, KEPT, LABELS, QUARANTINED, kept
-from pneumo_core.metrics import Figure
-from pneumo_core.normalisation import Normalisation
-from pneumo_core.operating_point import choose_operating_points
+from pneumo_core.arrays import Images
+from pneumo_core.audit.corruptions import CORRUPTIONS
+from pneumo_core.audit.robustness import CURVES
+from pneumo_core.audit.shortcuts import Check
+from pneumo_core.data.manifest import DUPLICATE, KEPT, QUARANTINED, kept
+from pneumo_core.evaluation.evaluation import as_scores, write_evaluation
+from pneumo_core.evaluation.operating_point import choose_operating_points
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.labels import LABELS
+from pneumo_core.metrics.metrics import Figure
+from pneumo_core.models.bundle import Description, Origin, Provenance
+from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.params import EvaluateParams, ReportParams
+from pneumo_core.preparation.certificate import certify
+from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.report import files
 from pneumo_core.report.cases import show_cases
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.film_figures import TrainingFilms, look
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
-from pneumo_core.robustness import CURVES
-from pneumo_core.scoring import Scorer
-from pneumo_core.shortcuts import Check
 
 SIDE_PX = 64
 HOSTILE = "<script>alert('1')</script>&$x_1$|\"'"

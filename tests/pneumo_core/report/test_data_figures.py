@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pneumo_core.charts import Captioned, standalone
-from pneumo_core.manifest import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.report.data_figures import balance, class_imbalance
 from pneumo_core.report.film_figures import (
     BLOCK_ROWS,

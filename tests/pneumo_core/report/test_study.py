@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pneumo_core.manifest import DUPLICATE, KEPT
-from pneumo_core.metrics import wilson
+from pneumo_core.data.manifest import DUPLICATE, KEPT
+from pneumo_core.metrics.metrics import wilson
 from pneumo_core.report import beside_study
 from pneumo_core.report.blocks import Paragraph, Table
 from pneumo_core.report.findings import Findings

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core import manifest, raw
+from pneumo_core.data import manifest
 from pneumo_core.errors import ArchiveError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import SourceFile, open_source
+from pneumo_core.sources import SourceFile, open_source, raw
 
 WriteZip = Callable[[Path, dict[str, bytes]], Path]
 

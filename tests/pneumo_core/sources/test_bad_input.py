@@ -16,15 +16,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumo_core import manifest
-from pneumo_core.duplicates import find_duplicates, remove_duplicates
+from pneumo_core.arrays import Gray
+from pneumo_core.data import manifest
+from pneumo_core.data.images import decode
 from pneumo_core.errors import ArchiveError, SourceError
-from pneumo_core.images import Gray, decode
-from pneumo_core.inventory import take_inventory
+from pneumo_core.labels import LABELS
 from pneumo_core.params import DedupParams, IngestParams, ValidateParams
-from pneumo_core.raw import collect
+from pneumo_core.preparation.duplicates import find_duplicates, remove_duplicates
+from pneumo_core.preparation.inventory import take_inventory
 from pneumo_core.sources import Source, open_source
 from pneumo_core.sources.folder import walk
+from pneumo_core.sources.raw import collect
 
 KEPT, QUARANTINED = manifest.KEPT, manifest.QUARANTINED
 LIMITS = ValidateParams(image_size_px=64, min_side_px=32)
@@ -63,7 +65,7 @@ def good(film: Callable[..., Gray], encode: Encode) -> dict[str, bytes]:
     return {
         f"{split}/{label}/good.png": encode(film(seed))
         for seed, (split, label) in enumerate(
-            (split, label) for split in ("train", "test") for label in manifest.LABELS
+            (split, label) for split in ("train", "test") for label in LABELS
         )
     }
 
@@ -245,7 +247,7 @@ def test_dicom_that_is_no_film_is_quarantined(
     told: str,
 ) -> None:
     for split in ("train", "test"):
-        for value, label in enumerate(manifest.LABELS):
+        for value, label in enumerate(LABELS):
             place = tmp_path / "dicom" / split / label / "good"
             write_dicom(place, np.add(RAMP, value + 2 * len(split), dtype=np.uint16) ** 2 % 4000)
     pixels = None if frames is None else np.stack([RAMP] * frames)

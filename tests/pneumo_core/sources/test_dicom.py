@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumo_core import manifest, raw
+from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, SourceFile
+from pneumo_core.sources import Source, SourceFile, raw
 
 Describe = Callable[..., Source]
 WriteDicom = Callable[..., Path]

@@ -10,7 +10,7 @@ from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEGLosslessSV1
 
-from pneumo_core.images import decode
+from pneumo_core.data.images import decode
 from pneumo_core.sources.dicom_pixels import render, window
 
 WriteDicom = Callable[..., Path]

@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pneumo_core import raw
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, SourceFile, facts
+from pneumo_core.sources import Source, SourceFile, facts, raw
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pneumo_core import manifest, raw
+from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, facts
+from pneumo_core.sources import Source, facts, raw
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pneumo_core import raw
+from pneumo_core.data.images import decode
 from pneumo_core.errors import SourceError
-from pneumo_core.images import decode
-from pneumo_core.sources import Source, facts
+from pneumo_core.sources import Source, facts, raw
 from pneumo_core.sources.facts import RemoteFile
 
 Describe = Callable[..., Source]

@@ -11,7 +11,7 @@ from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import KINDS, Source, facts, open_source
 from pneumo_core.sources.description import Opening, parse
-from tasks.sources import MORE_KINDS
+from tasks.stores.sources import MORE_KINDS
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "sources").glob("*.yaml"))}
@@ -97,7 +97,7 @@ def test_a_kind_of_the_callers_can_be_opened(tmp_path: Path) -> None:
 
 def test_opening_loads_no_client_of_any_kind() -> None:
     heavy = "pydicom", "kagglehub", "huggingface_hub", "boto3", "torch"
-    code = f"import sys, tasks.sources; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys, tasks.stores.sources; print([m for m in {heavy!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pneumo_core.arrays import Gray
+from pneumo_core.data.images import Film, decode, resize
 from pneumo_core.errors import ImageError, SourceError
-from pneumo_core.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
-from pneumo_core.images import Film, Gray, decode, resize
-from pneumo_core.patients import identify
+from pneumo_core.preparation.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
 from pneumo_core.sources import SourceFile
+from pneumo_core.sources.patients import identify
 from pneumo_core.sources.phantom import PhantomSource, PhantomTruth
 
 DESCRIPTION = Path(__file__).parents[3] / "sources" / "phantom.yaml"

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core import manifest, raw
+from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source
+from pneumo_core.sources import Source, raw
 
 Describe = Callable[..., Source]
 Write = Callable[[Path, dict[str, bytes]], Path]

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core import manifest, raw
+from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, SourceFile
+from pneumo_core.labels import LABELS
+from pneumo_core.sources import Source, SourceFile, raw
 
 Describe = Callable[..., Source]
 WriteTree = Callable[[Path, dict[str, bytes]], Path]
@@ -69,11 +70,7 @@ def test_byte_order_mark_and_korean_are_read(listed: Callable[..., list[SourceFi
 def test_missing_linked_and_overlong_files_are_quarantined(
     tmp_path: Path, write_tree: WriteTree, open_description: Describe
 ) -> None:
-    lines = [
-        f"{s}{n}.png,{label},{s}"
-        for s in ("train", "test")
-        for n, label in enumerate(manifest.LABELS)
-    ]
+    lines = [f"{s}{n}.png,{label},{s}" for s in ("train", "test") for n, label in enumerate(LABELS)]
     write_tree(tmp_path, {line.split(",")[0]: b"x" for line in lines})
     (tmp_path / "link.png").symlink_to(tmp_path / "secret")
     lines += ["gone.png,NORMAL,train", "link.png,NORMAL,train", f"{'n' * 300}.png,NORMAL,train"]

@@ -1,0 +1,142 @@
+"""`pneumo evaluate` and `pneumo compare`: figures without the pipeline."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pneumo_core.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from pneumo_core.metrics.predictions import Predictions
+
+Bundle = Annotated[
+    Path | None,
+    typer.Option(help="Not the registry's: results/evaluate/cells/NAME/bundle, or elsewhere."),
+]
+Alias = Annotated[str, typer.Option(help="Role in the registry.")]
+SourceOption = Annotated[str | None, typer.Option(help="Labelled images, as for ingest.source.")]
+SplitOption = Annotated[str, typer.Option(help="Which split of the source.")]
+
+SHOWN = ("auroc", "accuracy", "sensitivity", "specificity", "brier")
+
+
+def evaluate(
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json and predictions.csv.")],
+    source: SourceOption = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Instead: a CSV with the columns label and probability.", metavar="CSV"),
+    ] = None,
+    split: SplitOption = "test",
+    bundle: Bundle = None,
+    alias: Alias = "champion",
+    prevalence: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.001, max=0.999, help="Of pneumonia where it is used; may be given several times."
+        ),
+    ] = None,
+) -> None:
+    """Measure a model on labelled films, or anybody's predictions, without the pipeline."""
+    from pneumo_core.params import EvaluateParams
+
+    settings = EvaluateParams(prevalences=tuple(prevalence)) if prevalence else EvaluateParams()
+    if predictions is not None and source is None:
+        from pneumo_core.evaluation.evaluation import evaluate_predictions
+        from pneumo_core.metrics.predictions import read_predictions
+
+        metrics = evaluate_predictions(out, read_predictions(predictions), settings)
+    elif source is not None and predictions is None:
+        from flows.serving.models import load_model
+        from pneumo_core.evaluation.any_source import evaluate_source
+
+        model = load_model(bundle, alias)
+        metrics = evaluate_source(model.scorer, _open(source), split, out, settings)
+        print(model.describe())
+        print(f"Files of {split}: {metrics['states']}")
+    else:
+        raise EvaluationError("Give labelled films (--source) or a CSV (--predictions), not both.")
+    _print_figures(metrics)
+    print(f"Written to {out}")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="A bundle, an evaluation's folder, or a CSV.")],
+    b: Annotated[Path, typer.Argument(help="What it is compared with.")],
+    source: SourceOption = None,
+    split: SplitOption = "test",
+    out: Annotated[Path | None, typer.Option(help="JSON to write.")] = None,
+) -> None:
+    """Say whether two models differ on the same films beyond chance."""
+    from pneumo_core.atomic import write_json
+    from pneumo_core.evaluation.evaluation import as_scores
+    from pneumo_core.metrics.paired import DIFFERENCES, Reading
+    from pneumo_core.metrics.paired import compare as compare_models
+    from pneumo_core.metrics.predictions import match
+    from pneumo_core.params import EvaluateParams
+
+    settings = EvaluateParams()
+    pair = match(*(_predictions(path, source, split, settings.operating_point) for path in (a, b)))
+    half = 0.5  # where nobody says better
+    readings = {
+        name: Reading(as_scores(each.table), half if each.threshold is None else each.threshold)
+        for name, each in zip(("a", "b"), pair, strict=True)
+    }
+    found = compare_models(readings)
+    if out is not None:
+        write_json(out, {"names": {"a": str(a), "b": str(b)}} | found)
+    print(f"{a} less {b}, on {found['n']} films, {found['n_positive']} of them PNEUMONIA")
+    (pair_found,) = found["pairs"]
+    for name in DIFFERENCES:
+        each = pair_found[name]
+        verdict = "different" if each["p"] < found["alpha"] else "tied"
+        print(
+            f"  {name:18} {each['value']:+.4f} [{each['ci_low']:+.4f}, {each['ci_high']:+.4f}]"
+            f"  p {each['p']:.4f}  {verdict}"
+        )
+
+
+def _predictions(path: Path, source: str | None, split: str, point: str) -> "Predictions":
+    """Of a bundle on the films of a source, or as they were written before."""
+    from pneumo_core.metrics.predictions import Predictions, read_predictions
+
+    if path.is_file():
+        return read_predictions(path)
+    if (path / "predictions.csv").is_file():
+        from pneumo_core.evaluation.evaluation import read_evaluation
+
+        read = read_predictions(path / "predictions.csv")
+        return Predictions(read.table, read_evaluation(path).threshold)
+    from pneumo_core.evaluation.any_source import score_source
+    from pneumo_core.evaluation.scoring import Scorer
+
+    scorer = Scorer.load(path)
+    if source is None:
+        raise EvaluationError(f"{path} is a bundle: name labelled films for it with --source.")
+    table = score_source(scorer, _open(source), split).predictions
+    return Predictions(table, scorer.description.operating_points[point].threshold)
+
+
+def _open(source: str) -> Any:
+    from pneumo_core.params import IngestParams
+    from tasks.stores.sources import open_source
+
+    return open_source(IngestParams(source=source))
+
+
+def _print_figures(metrics: dict[str, Any]) -> None:
+    print(
+        f"{metrics['n']} films of {metrics['n_patients']} patients, {metrics['n_positive']} "
+        f"PNEUMONIA; {metrics['operating_point']} at {metrics['threshold']:.3f}"
+    )
+    for name in SHOWN:
+        value, low, high = metrics[name].values()
+        print(f"  {name:12} {value:.3f} [{low:.3f}, {high:.3f}]")
+    for there in metrics["operating_points"][metrics["operating_point"]]["predictive"]:
+        per_1000 = there["per_1000"]
+        print(
+            f"  of 1,000 with {there['prevalence']:.0%} ill: "
+            f"{per_1000['missed']['value']:.0f} of {per_1000['ill']:.0f} ill missed, "
+            f"{per_1000['false_alarms']['value']:.0f} of {per_1000['well']:.0f} well called ill"
+        )

@@ -1,0 +1,52 @@
+"""`pneumo release`: a model in a bucket for others. `pneumo preflight`: is the bucket there?"""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Publish the champion with its report in a bucket, and check it there.")
+
+
+@app.callback(invoke_without_command=True)
+def release(
+    context: typer.Context,
+    to: Annotated[
+        str | None, typer.Option(help="s3://BUCKET/PREFIX; NAME/VERSION is put below it.")
+    ] = None,
+    alias: Annotated[str, typer.Option(help="Role in the registry.")] = "champion",
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    if to is None:
+        raise typer.BadParameter("Where to? --to s3://BUCKET/PREFIX")
+    from pneumo_core import params
+    from tasks import paths
+    from tasks.registry import model_versions
+    from tasks.registry import release as body
+    from tasks.stores.buckets import Folder
+
+    name = params.load(paths.PARAMS).promote.registered_model
+    model, version = model_versions.champion_bundle(name, alias)
+    place = body.publish(Folder(to), name, version, model, body.report_of(model))
+    print(f"Published: {place.address}\nCommit {paths.RELEASE_LEDGER}, which can tell it later.")
+
+
+@app.command("verify")
+def verify(
+    address: Annotated[str, typer.Argument(help="s3://BUCKET/PREFIX/NAME/VERSION")],
+) -> None:
+    """Fetch every file of a release and compare its SHA-256."""
+    from tasks.registry import release as body
+    from tasks.stores.buckets import Folder
+
+    faults = body.verify(Folder(address))
+    print("\n".join(faults) or "Every file is as it was published.")
+    if faults:
+        raise typer.Exit(1)
+
+
+def preflight() -> None:
+    """Ask the bucket that DVC pushes to whether it takes results, before long work."""
+    from tasks.stores.preflight import require_remote
+
+    print(f"Results can go to {require_remote()}")

@@ -1,0 +1,29 @@
+"""`pneumo report`: the report on any bundle and any labelled source, without the pipeline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.evaluation import Alias, Bundle, SplitOption
+
+
+def report(
+    source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pages and their figures.")],
+    split: SplitOption = "test",
+    bundle: Bundle = None,
+    alias: Alias = "champion",
+) -> None:
+    """Score a model on labelled films and write the report, in English and Korean."""
+    from flows.serving.models import load_model
+    from pneumo_core.params import IngestParams
+    from pneumo_core.report.files import PAGE_OF
+    from pneumo_core.report.outside import report_source
+    from tasks.stores.sources import open_source
+
+    model = load_model(bundle, alias)
+    films = open_source(IngestParams(source=source))
+    metrics = report_source(model.scorer, films, source, split, out, model.identity)
+    print(model.describe())
+    print(f"{metrics['n']} films of {split}: {out / PAGE_OF['en']}, {out / PAGE_OF['ko']}")

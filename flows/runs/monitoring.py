@@ -1,0 +1,80 @@
+"""The flow that looks at new films, and calls for a training where they call for it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import cast
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas import State
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+from prefect.states import Completed
+
+from flows.runs import alarm
+from pneumo_core import params as all_params
+from pneumo_core.errors import PipelineError
+from pneumo_core.inference.drift import Findings
+from tasks import paths
+from tasks.commands import monitor as body
+from tasks.registry import model_versions
+
+RETRAIN = "pneumo/retrain"  # flow and deployment, as in prefect.yaml
+BY_HAND = "dvc repro --force --single-item ingest && pneumo run"
+NOT_INGESTED = "Nothing learns from these films yet: put them, with labels, into ingest.source."
+
+
+@flow(on_failure=[alarm.tell], on_crashed=[alarm.tell])
+def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
+    """Holds new films against the training data of the model in use.
+
+    Args:
+        source: As ingest.source; otherwise that, in which films may be new.
+        alias: Role of the model in the registry.
+    """
+    findings = look(source, None, alias, paths.MONITOR)
+    page = (paths.MONITOR / body.PAGE).read_text("utf-8")
+    create_markdown_artifact(page, key="new-films", description="New films and training data")
+    if not findings.reasons:
+        return Completed(message="Nothing calls for a training.")
+    return Completed(message=f"{call_for_training(findings)} {'; '.join(findings.reasons)}")
+
+
+def look(source: str | None, bundle: Path | None, alias: str, out: Path) -> Findings:
+    """Raises what `monitor.run` raises, and PromotionError where no version has the alias."""
+    params = all_params.load(paths.PARAMS)
+    where_from = str(bundle)
+    if bundle is None:
+        name = params.promote.registered_model
+        bundle, version = model_versions.champion_bundle(name, alias)
+        where_from = f"{name}@{alias}, version {version}"
+    return body.run(source or params.ingest.source, bundle, where_from, params, out)
+
+
+def call_for_training(findings: Findings) -> str:
+    """Starts one on the server that is configured, or says how to; the same findings start one.
+
+    Raises:
+        PipelineError: the server has no deployment for it.
+    """
+    if not findings.is_ingested:
+        return NOT_INGESTED
+    if get_current_settings().api.url is None:
+        return f"No Prefect server is configured; to train: {BY_HAND}"
+    found = json.dumps(findings.as_json()).encode()
+    try:
+        run = run_deployment(
+            RETRAIN,
+            parameters={"ingest_again": True},
+            timeout=0,  # does not wait
+            idempotency_key=hashlib.sha256(found).hexdigest(),
+            as_subflow=False,
+        )
+    except ObjectNotFound as error:
+        raise PipelineError(
+            f"The Prefect server has no deployment {RETRAIN}: prefect deploy --all."
+        ) from error
+    return f"Training started as {cast(FlowRun, run).name}."  # no coroutine here

@@ -1,0 +1,45 @@
+"""How a run ended, in a few lines for the terminal."""
+
+import json
+
+from tasks import paths
+
+HOW = "pneumo promote --dry-run"
+SHOWN = ("auroc", "accuracy", "sensitivity", "specificity")
+
+
+def describe(promote: bool = True) -> str:
+    """The cells in question with their figures, what was decided of them, where the report is."""
+    lines = []
+    if promote:
+        decided = json.loads(paths.DECISION.read_text("utf-8"))
+        cells = sorted({decision["cell"] for decision in decided.values()} - {None})
+        for role, decision in decided.items():
+            cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
+            lines.append(f"{role}: {cell}, {decision['outcome']} ({why})")
+            if decision["outcome"] == "refused":
+                lines.append(f"  in use: {_in_use(decision['in_use'])}; each gate: {HOW}")
+    else:
+        cells = [json.loads(paths.METRICS.read_text("utf-8"))["cell"]]
+        lines.append("Best by validation; the registry was not asked:")
+    for cell in cells:
+        lines += [cell, *_figures(cell), f"  --bundle {paths.EVALUATED / cell / paths.BUNDLE}"]
+    lines.append(f"Report: {(paths.REPORT / 'index.html').resolve()}")
+    return "\n".join(lines)
+
+
+def _in_use(version: str | None) -> str:
+    return f"version {version}" if version else "nobody"
+
+
+def _figures(cell: str) -> list[str]:
+    lines = []
+    for split, name in (("val", "validation"), ("test", "test")):
+        metrics = json.loads((paths.EVALUATED / cell / split / "metrics.json").read_text("utf-8"))
+        shown = ", ".join(
+            f"{figure} {metrics[figure]['value']:.3f} "
+            f"[{metrics[figure]['ci_low']:.3f}, {metrics[figure]['ci_high']:.3f}]"
+            for figure in SHOWN
+        )
+        lines.append(f"  {name:10} n = {metrics['n']}: {shown}")
+    return lines

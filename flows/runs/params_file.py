@@ -1,0 +1,111 @@
+"""`params.yaml` rewritten from a profile and single values, comments kept."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pneumo_core import params
+from pneumo_core.atomic import write_text
+from pneumo_core.errors import ParamsError
+from pneumo_core.params import Params
+from pneumo_core.preparation import recipes
+from pneumo_core.promotion import policy
+from pneumo_core.sources.raw import require_classes
+from tasks import paths
+from tasks.stores.sources import open_source
+
+PROFILES = Path("profiles")
+BASE_PROFILE = "phantom"
+
+
+def rewrite(profile: str | None, assignments: list[str]) -> None:
+    """Writes `params.yaml`, or leaves it as it was where a key or a value is wrong.
+
+    A profile states what differs from the profile `phantom`, which states everything.
+
+    Raises:
+        ParamsError, PromotionError: no such profile, an unknown key, a bad value or policy.
+        SourceError, DataError: the source of the images cannot be used.
+        WeightsError: a model that timm does not know.
+    """
+    content = _read(paths.PARAMS)
+    if profile is not None:
+        content = _read(PROFILES / f"{BASE_PROFILE}.yaml")
+        _merge(content, _read(PROFILES / f"{profile}.yaml"), ())
+    for assignment in assignments:
+        _assign(content, assignment)
+    buffer = io.StringIO()
+    _yaml().dump(content, buffer)
+    wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
+    _require(wanted)
+    if any(assignment.startswith("train.models") for assignment in assignments):
+        from pneumo_core.models.weights import require_known
+
+        for model in wanted.train.models:
+            require_known(model)
+    require_classes(open_source(wanted.ingest).files())
+    write_text(paths.PARAMS, buffer.getvalue())
+
+
+def check() -> None:
+    """A bad value is an error now, not in the middle.
+
+    Raises:
+        ParamsError, PromotionError: in `params.yaml`, or in the policy of a role.
+    """
+    _require(params.load(paths.PARAMS))
+
+
+def _require(asked: Params) -> None:
+    """What no type says: the ranges of a recipe, and each role's policy."""
+    recipes.chosen(asked.augment)
+    for role in asked.promote.roles:
+        policy.of_role(asked.promote, role)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 100
+    yaml.representer.add_representer(type(None), _write_null)
+    return yaml
+
+
+def _write_null(representer: Any, _: None) -> Any:
+    """As it is written in the profiles, and not as nothing."""
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def _read(path: Path) -> Any:
+    try:
+        return _yaml().load(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(each.stem for each in PROFILES.glob("*.yaml")))
+        raise ParamsError(f"No {path} here; the profiles are: {known or 'none'}.") from error
+    except YAMLError as error:
+        raise ParamsError(f"{path} is not YAML: {error}") from error
+
+
+def _merge(base: Any, changes: Any, above: tuple[str, ...]) -> None:
+    for key, value in changes.items():
+        if key not in base:
+            raise ParamsError(f"unknown key {'.'.join((*above, key))}")
+        if isinstance(base[key], dict) and isinstance(value, dict):
+            _merge(base[key], value, (*above, key))
+        else:
+            base[key] = value
+
+
+def _assign(content: Any, assignment: str) -> None:
+    dotted, equals, text = assignment.partition("=")
+    if not equals:
+        raise ParamsError(f"--set {assignment!r}: expected section.key=value.")
+    *sections, key = dotted.split(".")
+    place = content
+    for name in sections:
+        place = place.get(name) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or key not in place:
+        raise ParamsError(f"--set: unknown key {dotted}")
+    place[key] = YAML(typ="safe").load(text)

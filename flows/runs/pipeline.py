@@ -1,0 +1,190 @@
+"""The pipeline as a Prefect flow: the stages of `dvc.yaml`, each run by DVC, cells in parallel."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+from uuid import UUID
+
+from prefect import Task, flow, get_run_logger, task
+from prefect.client.schemas import State
+from prefect.client.schemas.objects import TaskRun
+from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
+from prefect.states import Completed, Crashed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.runs import alarm, artifacts, dead_runs, params_file, ray_cells
+from flows.runs.own_server import OwnServer, configured
+from pneumo_core.errors import (
+    BusyError,
+    PipelineError,
+    PneumoError,
+    StoreError,
+    UnavailableError,
+    sentence,
+)
+from tasks.device_lock import num_slots
+from tasks.graph import dvc_graph, dvc_stage
+from tasks.project_lock import hold_project
+from tasks.stores.preflight import require_remote
+
+RETRY_AFTER_S = [5.0, 30.0, 120.0]
+UNAVAILABLE = "Unavailable"
+
+Profile = Literal["phantom", "archive-cpu", "study", "best"]
+
+
+def _is_unavailable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """What is wrong with the data or with a gate stays wrong."""
+    return state.name == UNAVAILABLE
+
+
+@task(
+    task_run_name="{stage}",
+    retries=len(RETRY_AFTER_S),
+    retry_delay_seconds=RETRY_AFTER_S,
+    retry_condition_fn=_is_unavailable,
+)
+def run_one(stage: str, force: bool = False, project: str | None = None) -> State[None]:
+    """A terminal shows the stage's own progress bars, a log its lines.
+
+    Args:
+        project: Its folder, where this is a machine of a cluster.
+    """
+    begun = time.monotonic()
+    log = None if sys.stderr.isatty() else get_run_logger().info
+    try:
+        if project is not None:
+            ray_cells.enter(project)
+        said = dvc_stage.run_stage(stage, log, force)
+    except UnavailableError as error:
+        return Failed(name=UNAVAILABLE, message=str(error))
+    except PipelineError as error:
+        return Failed(message=str(error))
+    return Completed(message=f"{said or 'done'} ({time.monotonic() - begun:.0f} s)")
+
+
+@flow(name="pneumo", on_failure=[alarm.tell], on_crashed=[alarm.tell])
+def pipeline(
+    profile: Profile | None = None,
+    changes: list[str] | None = None,
+    promote: bool = True,
+    ingest_again: bool = False,
+    ray: str | None = None,
+) -> State[None]:
+    """Runs what DVC finds stale, each stage as soon as what it needs is there.
+
+    Args:
+        profile: A file of profiles/ to be written into params.yaml first, as a whole.
+        changes: Single values to be changed in params.yaml then, each as section.key=value.
+        promote: False stops before the registry is asked.
+        ingest_again: Look into the source even if its description is the same.
+        ray: Address of a Ray cluster whose machines train the cells.
+    """
+    try:
+        with hold_project(), dead_runs.entered(UUID(flow_run.id)):
+            if profile or changes:
+                params_file.rewrite(profile, changes or [])
+            params_file.check()
+            return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again, ray)
+    except BusyError as error:
+        return Completed(name="Skipped", message=str(error))
+    except (PneumoError, OSError) as error:
+        return Failed(message=sentence(error))
+
+
+def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> State[None]:
+    if not stale:
+        return Completed(message="Nothing to do: every result is newer than what it depends on.")
+    try:
+        require_remote()
+    except StoreError as error:  # of no weight for the run itself
+        get_run_logger().warning("The results will stay here: %s", error)
+    progress = artifacts.Progress(len(stale))
+    states: dict[str, State[Any]] = {}
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=num_slots())
+    cluster = ray if any(map(dvc_graph.is_cell, stale)) else None
+    with runner, ray_cells.connected(cluster) if cluster else nullcontext() as submit_cell:
+
+        def submit(stage: str, before: Sequence[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+            if submit_cell and dvc_graph.is_cell(stage):
+                return submit_cell(run_one, stage, before)
+            force = ingest_again and stage == dvc_graph.INGEST
+            return runner.submit(run_one, {"stage": stage, "force": force}, wait_for=before)
+
+        try:
+            for stage, state in _in_turn(stale, submit):
+                states[stage] = state
+                progress.another()
+        except BaseException:
+            dvc_stage.stop_running()
+            raise
+    artifacts.show_stages({stage: states[stage] for stage in stale if stage in states})
+    end = end_of(list(states.values()))
+    if end.is_completed() and "promote" in stale:
+        artifacts.show_result()
+    return end
+
+
+def _in_turn(
+    stale: dict[str, set[str]],
+    submit: Callable[[str, Sequence[PrefectFuture[Any]]], PrefectFuture[Any]],
+) -> Iterator[tuple[str, State[Any]]]:
+    """Each stage as soon as what it needs is done, none behind one that is not; gives its end."""
+    done: dict[str, PrefectFuture[Any]] = {}
+    running: dict[PrefectFuture[Any], str] = {}
+    waiting = dict(stale)
+    while True:
+        for stage in [stage for stage, needs in waiting.items() if needs <= done.keys()]:
+            before = [done[need] for need in sorted(waiting.pop(stage))]
+            running[submit(stage, before)] = stage
+        if not running:
+            return
+        ended = next(as_completed(list(running)))
+        ended.wait()
+        stage = running.pop(ended)
+        if ended.state.is_completed():
+            done[stage] = ended
+        yield stage, ended.state
+
+
+def end_of(stages: Sequence[State[Any]]) -> State[None]:
+    """The run's own end: a stage whose process was told to go has not failed, and is not done."""
+    wrong = [state for state in stages if state.is_failed() or state.is_crashed()]
+    if wrong:
+        end = Crashed if any(state.is_crashed() for state in wrong) else Failed
+        return end(message=" ".join(str(state.message) for state in wrong))
+    return Completed(message=f"{len(stages)} stages run")
+
+
+def _stop_with(server: OwnServer) -> None:
+    """End at once by Ctrl-C: Prefect would ask its server for minutes."""
+    dvc_stage.stop_running()
+    server.stop()
+    print("Stopped. What was finished stays: run it again to go on.", file=sys.stderr, flush=True)
+    os._exit(128 + signal.SIGINT)
+
+
+def run(promote: bool = True, ray: str | None = None) -> None:
+    """Runs the flow on the Prefect server that is configured, or on one of its own.
+
+    Raises:
+        PipelineError: a stage failed, or what a Ray cluster needs is missing.
+    """
+    if ray is not None:
+        ray_cells.require()
+    if get_current_settings().api.url is None:
+        server = OwnServer()
+        signal.signal(signal.SIGINT, lambda *_: _stop_with(server))
+        where: AbstractContextManager[None] = configured(server)
+    else:
+        where = nullcontext()
+    with where:
+        state = pipeline(promote=promote, ray=ray, return_state=True)
+    if not state.is_completed():
+        raise PipelineError(str(state.message))

@@ -1,0 +1,146 @@
+"""Training cells on the machines of a Ray cluster, which all see the project at one path.
+
+A cell gets a GPU of its own; in a cluster without GPUs, a machine of its own.
+"""
+
+import importlib.util
+import math
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from prefect import Task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import State
+from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.settings import get_current_settings
+from prefect.states import Crashed
+
+from pneumo_core.errors import PipelineError
+from tasks import project_lock, telemetry_off
+
+Submit = Callable[[Task[..., Any], str, Sequence[PrefectFuture[Any]]], PrefectFuture[Any]]
+
+TOLD = (*telemetry_off.DEFAULTS, "MLFLOW_TRACKING_URI")  # of this environment, to every worker
+PATIENCE_S = 10
+
+
+def require() -> str:
+    """Address of the Prefect server that the workers report to.
+
+    Raises:
+        PipelineError: the extra is not installed, or no server is configured.
+    """
+    if importlib.util.find_spec("prefect_ray") is None:
+        raise PipelineError("A Ray cluster needs the extra `ray`, which `make ray` installs.")
+    url = get_current_settings().api.url
+    if url is None:
+        raise PipelineError(
+            "The machines of a Ray cluster need a Prefect server that all of them reach: "
+            "set PREFECT_API_URL."
+        )
+    return url
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Submit]:
+    """Yields what submits a cell, once all that it needs has ended.
+
+    Cells that still run at the end of the context are killed.
+
+    Raises:
+        PipelineError: as `require`, or no cluster answers at the address.
+    """
+    told = {name: os.environ[name] for name in TOLD if name in os.environ}
+    told["PREFECT_API_URL"] = require()
+    if login := get_current_settings().api.auth_string:
+        told["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
+    from prefect_ray import RayTaskRunner
+    from prefect_ray.context import remote_options
+
+    # As an argument of its own, the address "auto" would start a cluster where there is none.
+    runner: RayTaskRunner[Any] = RayTaskRunner(
+        init_kwargs={"address": address, "runtime_env": {"env_vars": told}}
+    )
+    cells: list[PrefectFuture[Any]] = []
+
+    def submit(
+        task: Task[..., Any], stage: str, needs: Sequence[PrefectFuture[Any]]
+    ) -> PrefectFuture[Any]:
+        for need in needs:
+            need.wait()
+        states = [need.state for need in needs]  # a future cannot leave this process
+        with remote_options(**_share(), max_retries=0):
+            named = {"stage": stage, "project": str(Path.cwd())}
+            cells.append(runner.submit(task, named, wait_for=states))
+        return cells[-1]
+
+    with _joined(runner, address):
+        try:
+            yield submit
+        finally:
+            _report_lost(cells)
+
+
+def enter(project: str) -> None:
+    """Makes a worker's process one that can run a stage there.
+
+    Raises:
+        PipelineError: its machine does not share the project, or not its locks.
+    """
+    host = socket.gethostname()
+    try:
+        os.chdir(project)
+    except OSError as error:
+        raise PipelineError(f"{host} has no such project: {error}") from error
+    if not project_lock.is_held_elsewhere():
+        raise PipelineError(f"{host} does not see that a run holds {project}.")
+    os.environ.pop("OMP_NUM_THREADS", None)  # set by Ray; sums in another order are others
+    get_run_logger().info("Runs on %s", host)
+
+
+@contextmanager
+def _joined(runner: Any, address: str) -> Iterator[None]:
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        _knock(address)
+        runner.__enter__()
+    except (OSError, RuntimeError, SystemExit) as error:  # Ray gives up by SystemExit
+        raise PipelineError(f"No Ray cluster at {address}: {error}") from error
+    try:
+        signal.signal(signal.SIGTERM, handler)  # with Ray's own, the process is aborted after 3 s
+        yield
+    finally:
+        runner.__exit__(None, None, None)
+
+
+def _knock(address: str) -> None:
+    """Ray itself would try for five minutes."""
+    host, _, port = address.rpartition(":")
+    if host:
+        socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
+
+
+def _share() -> dict[str, float]:
+    """Of the cluster, for one cell. Ray would wait for ever for a GPU that no machine has."""
+    import ray
+
+    if ray.cluster_resources().get("GPU"):
+        return {"num_gpus": 1}
+    return {"num_cpus": min(node["Resources"].get("CPU") or math.inf for node in ray.nodes())}
+
+
+def _report_lost(cells: Sequence[PrefectFuture[Any]]) -> None:
+    """To Prefect, of cells whose worker was killed, or will be as the context ends."""
+    crashed: State[Any] = Crashed(message="Its process on the Ray cluster was killed.")
+    with get_client(sync_client=True) as client:
+        for cell in cells:
+            if cell.state.is_crashed() or cell.state.is_running() or cell.state.is_scheduled():
+                with suppress(ObjectNotFound):  # it had not begun
+                    client.set_task_run_state(cell.task_run_id, crashed, force=True)

@@ -1,0 +1,67 @@
+"""The body of a stage by its name: the section of `params.yaml` that it needs, and its module."""
+
+import ctypes
+import importlib
+import os
+import signal
+from pathlib import Path
+
+from pneumo_core import params as all_params
+from pneumo_core.errors import PipelineError, PneumoError
+from pneumo_core.params import Strategy
+from tasks import paths
+from tasks.graph import dvc_stage, failures
+
+PR_SET_PDEATHSIG = 1
+
+
+def run_body(name: str, model: str | None, strategy: str | None) -> None:
+    """
+    Raises:
+        PipelineError: train was called without a cell.
+    """
+    die_with_parent()
+    # Read as torch is imported: threads that spin as they wait starve whoever else computes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        _run(name, model, strategy)
+    except (PneumoError, OSError) as error:
+        failures.record(name if model is None else f"{name}@{model}-{strategy}", error)
+        raise
+
+
+def _run(name: str, model: str | None, strategy: str | None) -> None:
+    params = all_params.load(paths.PARAMS)
+    if name != "train":
+        importlib.import_module(f"tasks.{name}").run(params.section(name))
+        return
+    if model is None or strategy not in set(Strategy):
+        raise PipelineError(f"train needs a timm model and one of {', '.join(Strategy)}.")
+    from pneumo_core.training.training import Cell
+    from tasks.train import run
+
+    run(params.train, Cell(model, Strategy(strategy)))
+
+
+def die_with_parent() -> None:
+    """A stage whose DVC was killed must not go on writing beside the next one (Linux only).
+
+    One that was killed before this is asked for sends no signal any more, but is no ancestor.
+
+    Raises:
+        PipelineError: the run that started this stage is gone.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    run = os.environ.get(dvc_stage.RUN_PID)
+    if run is not None and int(run) not in _ancestors():
+        raise PipelineError("The run that started this stage is gone.")
+
+
+def _ancestors() -> set[int]:
+    found, pid = set[int](), os.getppid()
+    while pid:
+        found.add(pid)
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return found

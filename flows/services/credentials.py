@@ -1,0 +1,54 @@
+"""Secrets of this project's services: made on first use, readable by their owner only."""
+
+import os
+import secrets
+from pathlib import Path
+
+from pneumo_core.errors import PipelineError
+from tasks import paths
+
+FOLDER = paths.SCRATCH / "services"
+PREFECT, PREFECT_USER = "prefect_password", "pneumo"
+
+
+def password(name: str) -> str:
+    """Return the secret of that name from `var/services/NAME`.
+
+    Raises:
+        PipelineError: others can read the file, or it is empty.
+    """
+    file = FOLDER / name
+    if not file.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        _write_new(file, secrets.token_urlsafe(32))
+    if file.stat().st_mode & 0o077:
+        raise PipelineError(f"Others can read {file}: run `chmod 600 {file}`.")
+    if not (text := file.read_text("utf-8").strip()):
+        raise PipelineError(f"{file} is empty: delete it, and a new secret is made.")
+    return text
+
+
+def prefect_login() -> str:
+    """Return `user:password` for the Prefect server; its page and its clients use the same."""
+    return f"{PREFECT_USER}:{password(PREFECT)}"
+
+
+def how_to_log_in() -> str:
+    """Return what to type so that commands, workers and the page of Prefect may use the server."""
+    return (
+        f'export PREFECT_API_AUTH_STRING="{PREFECT_USER}:$(cat {FOLDER / PREFECT})"\n'
+        "The Prefect page asks for the same value."
+    )
+
+
+def _write_new(file: Path, text: str) -> None:
+    """Write it complete and with its mode from the first byte on; who comes second keeps its."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(text)
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,112 @@
+"""A model to use: a bundle from a folder or from the registry."""
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pneumo_core import params as all_params
+from pneumo_core.errors import ImageError
+from pneumo_core.models import bundle as bundles
+from pneumo_core.params import PromoteParams
+from pneumo_core.promotion import policy
+from tasks import paths
+
+if TYPE_CHECKING:
+    from pneumo_core.evaluation.scoring import Scorer
+    from pneumo_core.inference.reader import Reader
+
+OPERATING_POINT = "reading_aid"  # where no role asks for another one
+
+
+@dataclass(frozen=True)
+class Model:
+    reader: "Reader"
+    name: str
+    version: str
+    alias: str | None  # None: a folder, not the registry
+
+    @property
+    def scorer(self) -> "Scorer":
+        return self.reader.scorer
+
+    @property
+    def identity(self) -> str:
+        role = f"@{self.alias}" if self.alias else ""
+        return f"{self.name}{role}, version {self.version}"
+
+    def describe(self) -> str:
+        return (
+            f"Model {self.identity}, {self.reader.operating_point} at "
+            f"{self.reader.threshold:.3f}. Research use only."
+        )
+
+
+def load_model(bundle: Path | None, alias: str) -> Model:
+    """
+    Raises:
+        BundleError: the bundle is incomplete, was altered or has no operating point for its role.
+        PromotionError: nobody bears the alias.
+    """
+    role = None
+    if bundle is not None:
+        folder, operating_point = bundle, OPERATING_POINT
+        name, version = bundles.read_description(bundle).name, bundles.identity(bundle)[:12]
+    else:
+        from tasks.registry import model_versions
+
+        params, role = all_params.load(paths.PARAMS).promote, alias
+        name, operating_point = params.registered_model, _operating_point_of(role, params)
+        folder, version = model_versions.champion_bundle(name, role)
+    from pneumo_core.inference.reader import Reader
+
+    return Model(Reader.load(folder, operating_point), name, version, role)
+
+
+def successor(model: Model) -> Model | None:
+    """The model that bears the alias now, or None where it is still this one.
+
+    Raises:
+        BundleError, PromotionError: as `load_model`.
+    """
+    if model.alias is None:
+        return None
+    from tasks.registry import model_versions
+
+    in_use = model_versions.find_champion(model.name, model.alias)
+    if in_use is not None and str(in_use.version) == model.version:
+        return None
+    return load_model(None, model.alias)
+
+
+def _operating_point_of(alias: str, params: PromoteParams) -> str:
+    if alias not in params.roles:
+        return OPERATING_POINT
+    return policy.of_role(params, alias).operating_point
+
+
+def _films(path: Path) -> list[Path]:
+    """The file, or the files of a folder."""
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
+def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:
+    """One entry a file: `path` with `probability` and `decision`, or with `error`."""
+    reader = model.reader
+    entries = []
+    for path in chain.from_iterable(map(_films, paths)):
+        entry: dict[str, Any] = {"path": str(path)}
+        try:
+            pixels = reader.admit(path.read_bytes())
+        except (ImageError, OSError) as error:
+            entries.append(entry | {"error": str(error)})
+            continue
+        (opinion,) = reader.read(pixels[np.newaxis])
+        if opinion.objection:
+            entries.append(entry | {"error": opinion.objection})
+            continue
+        said = {"probability": opinion.probability, "decision": opinion.decision}
+        entries.append(entry | said)
+    return entries

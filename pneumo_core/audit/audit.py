@@ -1,0 +1,130 @@
+"""The shortcut audit of one run: its data, its augmented training set, its models."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pneumo_core.arrays import Floats, Images, Stack
+from pneumo_core.audit.counterfactuals import audit_model, read_altered
+from pneumo_core.audit.robustness import measure_robustness
+from pneumo_core.audit.saliency_checks import check_saliency
+from pneumo_core.audit.shortcut_probes import augmented_gain, exchange_probe
+from pneumo_core.audit.shortcuts import Check, Cohort, Lint, Score, lint_recipe
+from pneumo_core.data import manifest
+from pneumo_core.errors import EvaluationError
+from pneumo_core.evaluation.scoring import Scorer, score
+from pneumo_core.labels import LABELS
+from pneumo_core.params import AuditParams, AugmentParams
+from pneumo_core.preparation.augmentation import Copy, copy_rows, make_copy
+from pneumo_core.preparation.recipes import chosen
+
+
+def lint(copies: pd.DataFrame, params: AugmentParams) -> Lint:
+    """Of the recipe in use; copies as planned."""
+    recipe = chosen(params)
+    of_label = copies.groupby("label")["image_id"]
+    return lint_recipe(
+        recipe.ranges, recipe.keeps_originals, (of_label.size() / of_label.nunique()).to_dict()
+    )
+
+
+def audit_augmentation(
+    table: pd.DataFrame,
+    images: Stack,
+    copies: pd.DataFrame,
+    augmented: Stack,
+    augment: AugmentParams,
+    params: AuditParams,
+) -> list[Check]:
+    """
+    Args:
+        images: the packed films of the manifest `table`.
+        augmented: the training set, in the order of `copies`.
+    """
+    rng = np.random.default_rng(params.seed)
+    rows = np.sort(rng.permutation(len(copies))[: params.num_copies])
+    drawn = copies.iloc[rows]
+    patients = drawn["image_id"].map(table.set_index("image_id")["patient_group"])
+    cohort = cohort_of(drawn, patients.to_numpy(np.str_))
+    before = images[drawn["packed_row"].to_numpy(np.int64)]
+    checks = augmented_gain(before, augmented[rows], cohort, params)
+    once = np.sort(drawn.reset_index().drop_duplicates("image_id").index.to_numpy())
+    treated = {
+        label: _treated(images, drawn.iloc[once], label, copies, augment, rng) for label in LABELS
+    }
+    return [
+        *checks,
+        exchange_probe(
+            before[once], treated["NORMAL"], treated["PNEUMONIA"], cohort.patients[once], params
+        ),
+    ]
+
+
+def audit_cell(
+    scorer: Scorer, threshold: float, films: pd.DataFrame, images: Stack, params: AuditParams
+) -> list[Check]:
+    """Of a finished model on films that it did not learn from; images are those of the manifest."""
+    drawn = films.sample(min(params.num_films, len(films)), random_state=params.seed)
+    pixels, cohort = _read(images, drawn)
+    return audit_model(read_altered(probabilities_by(scorer), pixels, cohort, threshold), params)
+
+
+def audit_winner(
+    scorer: Scorer, threshold: float, films: pd.DataFrame, images: Stack, params: AuditParams
+) -> dict[str, dict[str, Any] | None]:
+    """What costs too much for every cell, on films drawn from both classes alike.
+
+    `saliency` is None where the model has no map.
+    """
+    corrupted, corrupted_cohort = _read(images, _evenly(films, params.num_corrupted_films, params))
+    explained, explained_cohort = _read(images, _evenly(films, params.num_explained_films, params))
+    robustness = measure_robustness(
+        probabilities_by(scorer), corrupted, corrupted_cohort, threshold, params
+    )
+    try:
+        saliency = check_saliency(scorer, explained, explained_cohort, params)
+    except EvaluationError:
+        saliency = None
+    return {"robustness": robustness, "saliency": saliency}
+
+
+def _evenly(films: pd.DataFrame, num_films: int, params: AuditParams) -> pd.DataFrame:
+    shuffled = films.sample(frac=1, random_state=params.seed)
+    return shuffled.groupby("label").head(num_films // 2)
+
+
+def _read(images: Stack, films: pd.DataFrame) -> tuple[Images, Cohort]:
+    cohort = cohort_of(films, films["patient_group"].to_numpy(np.str_))
+    return images[films["packed_row"].to_numpy(np.int64)], cohort
+
+
+def probabilities_by(scorer: Scorer) -> Score:
+    def probabilities(altered: Images) -> Floats:
+        logits = score(scorer.model, altered, scorer.description.normalisation, "auto")
+        return scorer.probabilities(logits)
+
+    return probabilities
+
+
+def cohort_of(films: pd.DataFrame, patients: npt.NDArray[np.str_]) -> Cohort:
+    return Cohort(manifest.label_indices(films).to_numpy(np.int64), patients)
+
+
+def _treated(
+    images: Stack,
+    films: pd.DataFrame,
+    label: str,
+    copies: pd.DataFrame,
+    augment: AugmentParams,
+    rng: np.random.Generator,
+) -> Images:
+    """Each film as a copy of that class, originals as often as the class has them."""
+    numbers = rng.choice(copies.loc[copies["label"] == label, "copy"].to_numpy(), len(films))
+    return np.stack(
+        [
+            make_copy(images, Copy(label, row.pixel_sha256, row.packed_row, int(number)), augment)
+            for row, number in zip(copy_rows(films), numbers, strict=True)
+        ]
+    )

@@ -1,0 +1,125 @@
+"""The manifest: one row per source image, the interface between the stages.
+
+Counting law: rows in = kept + quarantined + duplicates, at every stage.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pneumo_core.atomic import replacing_file
+from pneumo_core.errors import DataError
+from pneumo_core.labels import LABELS
+
+SCHEMA_VERSION = 2
+
+
+KEPT, QUARANTINED, DUPLICATE = "kept", "quarantined", "duplicate"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),  # path below the source's root
+        pa.field("path", pa.string(), nullable=False),  # file below `results/ingest/raw`
+        pa.field("origin", pa.string(), nullable=False),  # the source that gave it, by name
+        pa.field("source_split", pa.string(), nullable=False),  # as the source has it
+        pa.field("split", pa.string(), nullable=False),  # as the pipeline uses it
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("subtype", pa.string()),  # bacteria, virus, or null
+        pa.field("patient_key", pa.string(), nullable=False),  # same key: confirmed same patient
+        pa.field("patient_group", pa.string(), nullable=False),  # same group: possibly the same
+        pa.field("patient_rule", pa.string(), nullable=False),
+        pa.field("file_bytes", pa.int64(), nullable=False),
+        pa.field("sha256", pa.string()),  # of the file; null where it cannot be read
+        pa.field("pixel_sha256", pa.string()),  # of the decoded gray pixels and their shape
+        pa.field("perceptual_hash", pa.string()),  # 256 bits as 64 hex digits
+        pa.field("width_px", pa.int32()),
+        pa.field("height_px", pa.int32()),
+        pa.field("colour_mode", pa.string()),
+        pa.field("jpeg_quality", pa.int32()),  # 1..100, from the quantisation table; null: no JPEG
+        pa.field("mean", pa.float64()),  # of the gray pixels, 0..255
+        pa.field("std", pa.float64()),
+        pa.field("packed_row", pa.int64()),  # row in `results/validate/images.npy`
+        pa.field("state", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("duplicate_of", pa.string()),
+    ],
+    metadata={"pneumo_manifest_version": str(SCHEMA_VERSION)},
+)
+
+
+def conform(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the schema's columns and types; columns that are not there become null."""
+    return _to_pandas(_to_arrow(table))
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Writes the same bytes for the same rows."""
+    with replacing_file(path) as draft:
+        pq.write_table(_to_arrow(table), draft)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Rows in the order of `image_id`.
+
+    Raises:
+        DataError: the file is missing, no Parquet or follows another version of the schema.
+    """
+    if not path.is_file():
+        raise DataError(f"No manifest at {path}: run the stage before this one first.")
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read as a manifest: {error}.") from error
+    version = (table.schema.metadata or {}).get(b"pneumo_manifest_version", b"none").decode()
+    if version != str(SCHEMA_VERSION):
+        raise DataError(
+            f"{path} has manifest version {version}, this code reads {SCHEMA_VERSION}: "
+            "run the pipeline from ingest again."
+        )
+    return _to_pandas(table)
+
+
+def _to_arrow(table: pd.DataFrame) -> pa.Table:
+    table = table.reindex(columns=SCHEMA.names)
+    rows = pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
+    return rows.replace_schema_metadata(SCHEMA.metadata)  # not what pandas notes of itself
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    integers = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}  # that can be null
+    strings = {pa.string(): pd.StringDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=(integers | strings).get)
+    return frame
+
+
+def kept(table: pd.DataFrame, split: str | None = None) -> pd.DataFrame:
+    rows = table["state"] == KEPT
+    if split is not None:
+        rows &= table["split"] == split
+    return table[rows]
+
+
+def label_indices(table: pd.DataFrame) -> pd.Series:
+    return table["label"].map(LABELS.index)
+
+
+def count(table: pd.DataFrame, *columns: str) -> dict[str, int]:
+    """Rows by the values of the columns, joined with '/'; sorted, so that files compare."""
+    sizes = table.groupby(list(columns)).size()
+    return {
+        "/".join(map(str, key if isinstance(key, tuple) else (key,))): int(size)
+        for key, size in sorted(sizes.items())
+    }
+
+
+def check_counting_law(before: pd.DataFrame, after: pd.DataFrame) -> None:
+    """Raises DataError if a stage lost or invented a row, or gave one a state outside the three."""
+    states = after["state"].isin([KEPT, QUARANTINED, DUPLICATE])
+    if not states.all() or sorted(before["image_id"]) != sorted(after["image_id"]):
+        raise DataError(
+            f"Counting law broken: {len(before)} rows in, {len(after)} out, "
+            f"states {json.dumps(count(after, 'state'))}. This is a defect of pneumo."
+        )

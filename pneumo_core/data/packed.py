@@ -1,0 +1,191 @@
+"""Films of one size in a few files: shards of raw bytes, cut where their content says so.
+
+The order of the rows and the bounds of the shards follow from the keys of the rows alone, so the
+same films give the same files, and a film more or less changes the shard that it falls into and no
+other. Rows that are there already are not made again.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pneumo_core.arrays import Gray, Images
+from pneumo_core.atomic import replacing_file, write_text
+from pneumo_core.digest import file_sha256
+from pneumo_core.errors import DataError
+
+INDEX = "index.json"
+MEAN_SHARD_ROWS, MAX_SHARD_ROWS = 128, 512
+MAX_MAPS = 16  # shards open at a time: what was read of a mapped file counts as memory in use
+
+
+@dataclass(frozen=True)
+class PackedImages:
+    """Reads like an array [N, size, size] of bytes; rows are mapped from disk as they are asked."""
+
+    folder: Path
+    rule: str  # how the rows were made
+    keys: tuple[str, ...]  # of each row, hexadecimal
+    notes: tuple[Any, ...]  # what the packer was told of each row
+    shards: tuple[tuple[str, int, str], ...]  # name, rows, SHA-256 of the file
+    size_px: int
+
+    @classmethod
+    def open(cls, folder: Path) -> "PackedImages":
+        """Raises DataError where nothing was packed."""
+        try:
+            index = json.loads((folder / INDEX).read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"No packed images in {folder}: run the stage before.") from error
+        shards = tuple((name, rows, sha) for name, rows, sha in index["shards"])
+        keys, notes = tuple(index["keys"]), tuple(index["notes"])
+        return cls(folder, index["rule"], keys, notes, shards, index["size_px"])
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return len(self), self.size_px, self.size_px
+
+    def __getitem__(self, rows: int | slice | npt.NDArray[np.integer] | Sequence[int]) -> Images:
+        """One row [size, size], mapped, or several [M, size, size], copied into memory."""
+        if isinstance(rows, int | np.integer):
+            shard = int(np.searchsorted(self._ends, rows, "right"))
+            one: Images = self._map(shard)[rows - self._ends[shard] + self.shards[shard][1]]
+            return one
+        wanted = np.arange(len(self))[rows] if len(self) else np.empty(0, np.int64)
+        images = np.empty((len(wanted), self.size_px, self.size_px), np.uint8)
+        shard_of = np.searchsorted(self._ends, wanted, "right")
+        for shard in np.unique(shard_of):
+            here = shard_of == shard
+            start = self._ends[shard] - self.shards[shard][1]
+            images[here] = self._map(int(shard))[wanted[here] - start]
+        return images
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        return np.cumsum([rows for _, rows, _ in self.shards])
+
+    @cached_property
+    def _maps(self) -> dict[int, Images]:
+        return {}
+
+    def _map(self, shard: int) -> Images:
+        if shard not in self._maps:
+            if len(self._maps) == MAX_MAPS:
+                del self._maps[next(iter(self._maps))]  # the one that was opened first
+            self._maps[shard] = np.load(self.folder / self.shards[shard][0], mmap_mode="r")
+        return self._maps[shard]
+
+    def intact(self) -> "PackedImages":
+        """With the shards alone whose bytes are still those that were written."""
+        shards: list[tuple[str, int, str]] = []
+        rows: list[int] = []
+        end = 0
+        for shard in self.shards:
+            name, num_rows, sha = shard
+            start, end = end, end + num_rows
+            if (self.folder / name).is_file() and file_sha256(self.folder / name) == sha:
+                shards.append(shard)
+                rows += range(start, end)
+        keys, notes = ([of_row[row] for row in rows] for of_row in (self.keys, self.notes))
+        return replace(self, keys=tuple(keys), notes=tuple(notes), shards=tuple(shards))
+
+
+@dataclass
+class Packer:
+    """Takes the rows in their order; see `packing`."""
+
+    folder: Path
+    rule: str
+    size_px: int
+    _before: PackedImages  # what can be used again
+    _row_of: dict[str, int] = field(init=False)
+    _sha_of: dict[str, str] = field(init=False)
+    _keys: list[str] = field(default_factory=list)
+    _notes: list[Any] = field(default_factory=list)
+    _shards: list[tuple[str, int, str]] = field(default_factory=list)
+    _open: list[Gray | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._row_of = {key: row for row, key in enumerate(self._before.keys)}
+        self._sha_of = {name: sha for name, _, sha in self._before.shards}
+
+    def knows(self, key: str) -> bool:
+        """Whether an earlier run left this row, made by the same rule."""
+        return key in self._row_of
+
+    def note_of(self, key: str) -> Any:
+        """Of a known row."""
+        return self._before.notes[self._row_of[key]]
+
+    def add(self, key: str, pixels: Gray | None, note: Any = None) -> None:
+        """
+        Args:
+            pixels: [size, size], or None for a row that is known.
+        """
+        self._keys.append(key)
+        self._notes.append(note)
+        self._open.append(pixels)
+        if int(key[:8], 16) % MEAN_SHARD_ROWS == 0 or len(self._open) == MAX_SHARD_ROWS:
+            self._close_shard()
+
+    def _close_shard(self) -> None:
+        if not self._open:
+            return
+        keys = self._keys[-len(self._open) :]
+        name = f"{hashlib.sha256(' '.join([self.rule, *keys]).encode()).hexdigest()[:32]}.npy"
+        if name not in self._sha_of:
+            rows = [
+                self._before[self._row_of[key]] if pixels is None else pixels
+                for key, pixels in zip(keys, self._open, strict=True)
+            ]
+            shard = io.BytesIO()
+            np.save(shard, np.stack(rows))
+            with replacing_file(self.folder / name) as draft:
+                draft.write_bytes(shard.getbuffer())
+            self._sha_of[name] = hashlib.sha256(shard.getbuffer()).hexdigest()
+        self._shards.append((name, len(keys), self._sha_of[name]))
+        self._open.clear()
+
+    def finish(self) -> None:
+        self._close_shard()
+        index = {"rule": self.rule, "size_px": self.size_px, "shards": self._shards}
+        index |= {"keys": self._keys, "notes": self._notes}
+        write_text(self.folder / INDEX, json.dumps(index, allow_nan=False))
+        named = {name for name, _, _ in self._shards} | {INDEX}
+        for path in self.folder.iterdir():
+            if path.name not in named:
+                path.unlink()
+
+
+@contextmanager
+def packing(folder: Path, size_px: int, rule: str) -> Iterator[Packer]:
+    """Packs rows into a folder in place; killed on the way it leaves what was there readable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before = PackedImages(folder, rule, (), (), (), size_px)
+    if (folder / INDEX).is_file():
+        found = PackedImages.open(folder)
+        if (found.rule, found.size_px) == (rule, size_px):
+            before = found.intact()
+    packer = Packer(folder, rule, size_px, before)
+    yield packer
+    packer.finish()
+
+
+def code_sha256(*modules: str) -> str:
+    """Of the source of modules of the core: what a rule consists of beside its parameters."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update((Path(__file__).parent.parent / f"{module}.py").read_bytes())
+    return digest.hexdigest()

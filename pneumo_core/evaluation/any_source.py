@@ -1,0 +1,116 @@
+"""Films from outside the pipeline, looked at and scored by its rules."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core.arrays import Images
+from pneumo_core.atomic import replacing_file
+from pneumo_core.data import manifest
+from pneumo_core.data.packed import PackedImages
+from pneumo_core.errors import EvaluationError
+from pneumo_core.evaluation.evaluation import predict, write_evaluation
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.models.bundle import Description
+from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
+from pneumo_core.preparation.certificate import Certificate, certify
+from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
+from pneumo_core.preparation.inventory import take_inventory
+from pneumo_core.sources import Source, SourceFile, raw
+
+CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
+
+
+@dataclass(frozen=True)
+class Looked:
+    table: pd.DataFrame  # the manifest before duplicates are removed
+    images: PackedImages  # while the context lasts
+    found: Duplicates
+
+
+@dataclass(frozen=True)
+class Scored:
+    predictions: pd.DataFrame
+    films: pd.DataFrame  # the manifest of the split; `packed_row` counts in `images`
+    images: Images  # of the kept ones
+
+
+def evaluate_source(
+    scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
+) -> dict[str, Any]:
+    """Scores one split of any labelled source, without the pipeline.
+
+    Raises:
+        SourceError: the source's files cannot be listed.
+        EvaluationError: it has no such split, or too few films of a class are left.
+    """
+    scored = score_source(scorer, source, split)
+    metrics = write_scored(folder, scored, scorer.description, split, params)
+    return metrics | {"states": manifest.count(scored.films, "state")}
+
+
+def write_scored(
+    folder: Path, scored: Scored, description: Description, split: str, params: EvaluateParams
+) -> dict[str, Any]:
+    """An evaluation, and beside it `films.csv`, which says what became of each file."""
+    metrics = write_evaluation(folder, scored.predictions, description, split, params)
+    with replacing_file(folder / "films.csv") as draft:
+        columns = ["image_id", "label", "state", "reason", "duplicate_of"]
+        scored.films[columns].to_csv(draft, index=False)
+    return metrics
+
+
+def score_source(scorer: Scorer, source: Source, split: str) -> Scored:
+    """The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
+    the same pixels one is scored. Raises as `evaluate_source` does.
+    """
+    listed = source.files()
+    files = [file for file in listed if file.split == split]
+    if not files:
+        splits = ", ".join(sorted({file.split for file in listed})) or "no files"
+        raise EvaluationError(f"The source has no split {split!r}, only {splits}.")
+    with _look_at(files, scorer.description.image_size_px) as looked:
+        films = remove_duplicates(looked.table, looked.found)
+        kept = manifest.kept(films)
+        images = looked.images[kept["packed_row"].to_numpy(np.int64)]
+    films["packed_row"] = pd.Series(range(len(kept)), kept.index, "Int64")
+    return Scored(predict(scorer, manifest.kept(films), images), films, images)
+
+
+def certify_source(source: Source) -> Certificate:
+    """Of the source as it is: nothing removed, nothing moved.
+
+    Raises:
+        SourceError: the source's files cannot be listed.
+    """
+    with _look_at(source.files(), CERTIFIED_SIZE_PX) as looked:
+        return certify(looked.table, looked.found)
+
+
+@contextmanager
+def _look_at(files: list[SourceFile], size_px: int) -> Iterator[Looked]:
+    with inventory_of(files, size_px) as (table, images):
+        found = find_duplicates(table, images, _reader(files), DedupParams())
+        yield Looked(table, images, found)
+
+
+@contextmanager
+def inventory_of(
+    files: list[SourceFile], size_px: int
+) -> Iterator[tuple[pd.DataFrame, PackedImages]]:
+    """The manifest of the files as they are, and the films that could be decoded, packed."""
+    table = manifest.conform(pd.DataFrame([raw.describe(file) for file in files]))
+    limits = ValidateParams(image_size_px=size_px)
+    with tempfile.TemporaryDirectory() as scratch:
+        yield take_inventory(table, _reader(files), limits, Path(scratch))
+
+
+def _reader(files: list[SourceFile]) -> Callable[[str], bytes]:
+    file_of = {file.image_id: file for file in files}
+    return lambda path: raw.read(file_of[path])

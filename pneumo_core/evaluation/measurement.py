@@ -1,0 +1,107 @@
+"""What predictions amount to: the content of `metrics.json`, whose shape `evaluation.py` states."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core.errors import EvaluationError
+from pneumo_core.labels import LABELS
+from pneumo_core.metrics.calibration import calibration
+from pneumo_core.metrics.intervals import at_threshold, figures
+from pneumo_core.metrics.metrics import Scores, confusion
+from pneumo_core.metrics.predictive import decision_curve, predictive_values
+from pneumo_core.metrics.subgroups import subgroups, worst_groups
+from pneumo_core.models.bundle import OperatingPoint
+from pneumo_core.params import EvaluateParams
+
+MIN_FILMS, MIN_PATIENTS = 3, 2  # of each class
+
+Plain = dict[str, Any]  # as JSON has it
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How probabilities are read, which was settled before these films were seen."""
+
+    operating_points: Mapping[str, OperatingPoint]
+    chosen: str
+    temperature: float | None = None
+    prevalence: float | None = None  # at which the probabilities hold
+
+
+def measure(
+    scores: Scores, films: pd.DataFrame, rule: Rule, split: str | None, params: EvaluateParams
+) -> Plain:
+    """
+    Args:
+        films: what is known of them, in the order of the scores, for the subgroups.
+        split: None where nobody says.
+
+    Raises:
+        EvaluationError: too few films or patients of a class, or the same probability for all.
+    """
+    check(scores)
+    points = rule.operating_points
+    threshold = points[rule.chosen].threshold
+    by_group = subgroups(films, scores, threshold)
+    known = rule.prevalence
+    return figures_of(scores, threshold, params) | {
+        "threshold": threshold,
+        "operating_point": rule.chosen,
+        "split": split,
+        "operating_points": {
+            name: _at_point(scores, point, params.prevalences) for name, point in points.items()
+        },
+        "calibration": calibration(scores, threshold, rule.temperature, known, params),
+        "decision_curve": [
+            decision_curve(scores, known, prevalence) for prevalence in params.prevalences
+        ]
+        if known
+        else None,
+        "subgroups": by_group,
+        "worst_groups": worst_groups(by_group),
+    }
+
+
+def check(scores: Scores) -> None:
+    """
+    Raises:
+        EvaluationError: no figures with intervals can be given.
+    """
+    for name, films in zip(LABELS, (~scores.ill, scores.ill), strict=True):
+        num_films, num_patients = int(films.sum()), len(np.unique(scores.patient_of[films]))
+        if num_films < MIN_FILMS or num_patients < MIN_PATIENTS:
+            raise EvaluationError(
+                f"{num_films} films of {num_patients} patients are {name}: figures need at least "
+                f"{MIN_FILMS} films of {MIN_PATIENTS} patients in each class."
+            )
+    if np.ptp(scores.probabilities) == 0:
+        raise EvaluationError(
+            f"All {len(scores.labels)} probabilities are {scores.probabilities[0]:g}: a model that "
+            "says the same of every film has no figures."
+        )
+
+
+def figures_of(scores: Scores, threshold: float, params: EvaluateParams) -> Plain:
+    found = figures(scores, threshold, params.num_draws, params.seed)
+    return {name: asdict(figure) for name, figure in found.items()} | {
+        "n": len(scores.labels),
+        "n_positive": int(scores.labels.sum()),
+        "n_patients": len(np.unique(scores.patient_of)),
+        "confusion": asdict(confusion(scores, threshold)),
+    }
+
+
+def _at_point(scores: Scores, point: OperatingPoint, prevalences: Collection[float]) -> Plain:
+    found = at_threshold(scores, point.threshold)
+    return {
+        "threshold": point.threshold,
+        "threshold_ci_low": point.ci_low,
+        "threshold_ci_high": point.ci_high,
+        "confusion": asdict(confusion(scores, point.threshold)),
+        **{name: asdict(figure) for name, figure in found.items()},
+        "predictive": [predictive_values(scores, point.threshold, p) for p in prevalences],
+    }

@@ -1,0 +1,183 @@
+"""What later films are compared with: films of the training data as the model sees them.
+
+It travels in the bundle (`reference.safetensors`) and holds numbers only, no film:
+
+- `statistics` [N, len(STATISTICS)]: of N training films, kept and as they are, not augmented;
+- `val_probabilities`, `val_labels` [V]: calibrated, of all validation films;
+- `peer_*` [P]: of those of them that a later set of films can be held against as a set (`peers`);
+- what `project` and `strangeness` need, learned from training films, and `max_strangeness`, above
+  which lies no more than `false_rejection_rate` of validation.
+
+Strangeness is the Mahalanobis distance from the training films under probabilistic PCA (Tipping &
+Bishop 1999): K directions with a variance each, one variance for all that is left.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from sklearn.decomposition import PCA
+
+from pneumo_core.arrays import Floats, Images
+from pneumo_core.data.film_statistics import NAMES, film_statistics
+from pneumo_core.errors import BundleError
+from pneumo_core.models import bundle
+
+MAX_FILMS = 1000  # of training that are looked at
+MAX_DIRECTIONS = 64
+FALSE_REJECTION_RATE = 0.005
+STATISTICS = (*NAMES, "width_px", "height_px", "aspect")  # aspect: width / height of the file
+
+HEADER = "pneumo"  # of the file's metadata
+
+Numbers = npt.NDArray[np.float32]
+
+
+def drawn(films: pd.DataFrame) -> pd.DataFrame:
+    """The at most `MAX_FILMS` rows with the least `pixel_sha256`, in their order.
+
+    So the draw follows from the films alone, and a film more or less changes one row of it.
+    """
+    return films.sort_values("pixel_sha256").head(MAX_FILMS).sort_index()
+
+
+def peers(films: pd.DataFrame) -> pd.Index:
+    """Of kept films of train and validation those that later films can be held against as a set.
+
+    From validation, since films that a model learned get other scores and features than later
+    ones; one a patient, since films of one patient are alike; with the classes in the shares that
+    they have among all patients, since validation is balanced and the source is not.
+    """
+    patients, chosen = one_per_patient(films), one_per_patient(films[films["split"] == "val"])
+    shares = patients["label"].value_counts(normalize=True)
+    num_peers = (chosen["label"].value_counts() / shares).min()
+    wanted = (num_peers * shares).clip(lower=1).astype(int)
+    return chosen.index[chosen.groupby("label").cumcount() < chosen["label"].map(wanted)]
+
+
+def one_per_patient(films: pd.DataFrame) -> pd.DataFrame:
+    """Of each patient the film with the least `pixel_sha256`, which is as good as drawn by lot."""
+    return films.sort_values("pixel_sha256").drop_duplicates("patient_group")
+
+
+def describe(images: Images, widths_px: Sequence[int], heights_px: Sequence[int]) -> Numbers:
+    """`STATISTICS` of films [N, H, W] at the bundle's size, with the sizes of their files."""
+    width_N, height_N = np.asarray(widths_px, np.float32), np.asarray(heights_px, np.float32)
+    geometry = np.stack([width_N, height_N, width_N / height_N], axis=1)
+    return np.hstack([film_statistics(images), geometry]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Reference:
+    statistics: Numbers
+    peer_statistics: Numbers  # [P, len(STATISTICS)]
+    peer_features: Numbers  # [P, K], in the directions
+    peer_strangeness: Numbers
+    peer_probabilities: Numbers
+    val_probabilities: Numbers
+    val_labels: npt.NDArray[np.int64]
+    mean: Numbers  # [F]
+    directions: Numbers  # [K, F], orthonormal
+    variances: Numbers  # [K], along them
+    residual_variance: float  # along each of the others
+    max_strangeness: float
+    false_rejection_rate: float
+
+    @classmethod
+    def of(
+        cls,
+        statistics: Numbers,
+        features: npt.NDArray[Any],
+        val_statistics: Numbers,
+        val_features: npt.NDArray[Any],
+        val_probabilities: npt.NDArray[Any],
+        val_labels: npt.NDArray[np.int64],
+        peers: npt.NDArray[np.int64],
+    ) -> "Reference":
+        """
+        Args:
+            statistics: of training films by `describe`, [N, len(STATISTICS)].
+            features: of the same films by `scoring.see`, [N, F]; `val_features` [V, F].
+            peers: places of the peers in validation.
+        """
+        num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)
+        space = PCA(num_directions, svd_solver="full").fit(features.astype(np.float64))
+        learned = cls(
+            statistics=statistics,
+            peer_statistics=val_statistics[peers],
+            peer_features=np.empty((0, num_directions), np.float32),
+            peer_strangeness=np.empty(0, np.float32),
+            peer_probabilities=val_probabilities[peers].astype(np.float32),
+            val_probabilities=val_probabilities.astype(np.float32),
+            val_labels=val_labels,
+            mean=space.mean_.astype(np.float32),
+            directions=space.components_.astype(np.float32),
+            variances=space.explained_variance_.astype(np.float32),
+            residual_variance=float(space.noise_variance_),
+            max_strangeness=0.0,
+            false_rejection_rate=0.0,
+        )
+        # One more film is stranger than the k-th strangest of V in k of V + 1 cases.
+        strangeness = learned.strangeness(val_features)
+        strangest = np.sort(strangeness)[::-1]
+        k = max(1, int(FALSE_REJECTION_RATE * (len(strangest) + 1)))
+        return replace(
+            learned,
+            peer_features=learned.project(val_features[peers]),
+            peer_strangeness=strangeness[peers].astype(np.float32),
+            max_strangeness=float(strangest[k - 1]),
+            false_rejection_rate=k / (len(strangest) + 1),
+        )
+
+    def project(self, features: npt.NDArray[Any]) -> Numbers:
+        """Features [M, F] to the K directions, [M, K], comparable with `peer_features`."""
+        return ((features - self.mean) @ self.directions.T).astype(np.float32)
+
+    def strangeness(self, features: npt.NDArray[Any]) -> Floats:
+        """Of features [M, F]: [M], 0 at the mean; above `max_strangeness` it is no such film."""
+        away = features.astype(np.float64) - self.mean
+        along = away @ self.directions.T.astype(np.float64)
+        left = np.maximum((away**2).sum(1) - (along**2).sum(1), 0)
+        distances: Floats = np.sqrt(
+            (along**2 / self.variances).sum(1) + left / self.residual_variance
+        )
+        return distances
+
+    def write(self, path: Path) -> None:
+        """Writes the same bytes for the same reference."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        scalars = {name: value for name, value in values.items() if isinstance(value, float)}
+        arrays = {name: np.ascontiguousarray(values[name]) for name in values.keys() - scalars}
+        # One entry: safetensors writes several in any order.
+        header = {HEADER: json.dumps({"names": STATISTICS, "scalars": scalars})}
+        save_file(arrays, path, header)
+
+    @classmethod
+    def of_bundle(cls, folder: Path) -> "Reference":
+        """
+        Raises:
+            BundleError: the bundle is incomplete or altered, or knows other statistics.
+        """
+        bundle.read_description(folder)
+        path = folder / bundle.REFERENCE
+        try:
+            with safe_open(path, "numpy") as file:
+                header = json.loads(file.metadata()[HEADER])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            read = cls(**arrays, **header["scalars"])
+            known = tuple(header["names"])
+        except (SafetensorError, TypeError, KeyError, ValueError) as error:
+            raise BundleError(f"{path} is no reference: {error}") from error
+        if known != STATISTICS:
+            raise BundleError(
+                f"{path} knows the statistics {', '.join(known)}, this code {', '.join(STATISTICS)}"
+                ": run the stage evaluate again."
+            )
+        return read

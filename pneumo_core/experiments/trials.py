@@ -1,0 +1,149 @@
+"""One training for each recipe and seed, all else equal: the same films, model and settings.
+
+A trial is a scale model of the pipeline's own training set. To make fewer copies it takes fewer
+patients, so a film has as many copies as in the pipeline, and where a recipe keeps originals their
+share is the pipeline's too.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from scipy.special import expit
+
+from pneumo_core.arrays import Floats, Images, Stack
+from pneumo_core.data import manifest
+from pneumo_core.evaluation.scoring import score
+from pneumo_core.labels import LABELS
+from pneumo_core.models.compute import choose_device, to_batch
+from pneumo_core.models.strategies import cut, freeze
+from pneumo_core.models.weights import create_model
+from pneumo_core.params import AugmentParams, RecipeName, TrainParams
+from pneumo_core.preparation.augmentation import augment, plan
+from pneumo_core.preparation.recipes import RECIPES
+from pneumo_core.training.features import FeatureCache
+from pneumo_core.training.training import Cell, LabelledFilms, TrainedModel, train
+
+BASELINE = "none"  # the same films, each as often, unaltered
+
+Score = Callable[[Images], Floats]
+
+
+@dataclass(frozen=True)
+class Setting:
+    cell: Cell
+    train: TrainParams
+    pipeline_size_per_class: int  # augment.size_per_class: what the copies are a part of
+    size_per_class: int
+    seeds: tuple[int, ...]
+    recipes: tuple[RecipeName, ...] = tuple(RECIPES)
+
+    @property
+    def num_trials(self) -> int:
+        return len(self.seeds) * (len(self.recipes) + 1)
+
+
+@dataclass(frozen=True)
+class Trial:
+    recipe: str
+    seed: int
+    before: Images  # the film that each training film was made from, [N, H, W]
+    films: LabelledFilms
+    patients: npt.NDArray[np.str_]  # [N]
+    score: Score  # films of the same size to probabilities of PNEUMONIA
+
+
+def run_trials(
+    images: Stack, table: pd.DataFrame, setting: Setting, scratch: Path
+) -> Iterator[Trial]:
+    """Trains on train and watches val; `scratch` keeps features, so a killed run goes on fast.
+
+    Raises:
+        DataError: a class has no training film.
+        WeightsError, TrainingError: see `training.train`.
+    """
+    val = manifest.kept(table, "val")
+    val_films = LabelledFilms(_pixels(images, val), _labels(val))
+    patient_of = table.set_index("image_id")["patient_group"]
+    for seed in setting.seeds:
+        params = setting.train.model_copy(update={"seed": seed})
+        chosen = choose_films(table, setting.size_per_class / setting.pipeline_size_per_class, seed)
+        for recipe in (None, *setting.recipes):
+            how = AugmentParams(
+                seed=seed, recipe=recipe or "symmetric", size_per_class=setting.size_per_class
+            )
+            copies = plan(chosen, how)
+            before = after = _pixels(images, copies)
+            if recipe is not None:
+                after = np.empty_like(before)
+                augment(images, copies, how, after)
+            films = LabelledFilms(after, _labels(copies))
+            trained = train(setting.cell, films, val_films, params, scratch, lambda _: None)
+            trained.checkpoint.forget()
+            yield Trial(
+                recipe or BASELINE,
+                seed,
+                before,
+                films,
+                patient_of[copies["image_id"]].to_numpy(np.str_),
+                _scorer(trained, setting.cell, params, before[:2], scratch),
+            )
+
+
+def choose_films(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Training films of whole patients, about this share of each class, the seed says which."""
+    train_films = manifest.kept(table, "train")
+    parts = []
+    for label in LABELS:
+        films = train_films[train_films["label"] == label].sort_values("image_id")
+        groups = films["patient_group"].drop_duplicates()
+        order = groups.sample(frac=1, random_state=seed).to_numpy()
+        num_before = films.groupby("patient_group").size()[order].cumsum().shift(fill_value=0)
+        wanted = num_before.index[num_before < share * len(films)]
+        parts.append(films[films["patient_group"].isin(wanted)])
+    return pd.concat(parts)
+
+
+def _pixels(images: Stack, rows: pd.DataFrame) -> Images:
+    return np.asarray(images[rows["packed_row"].to_numpy(np.int64)])
+
+
+def _labels(rows: pd.DataFrame) -> npt.NDArray[np.int64]:
+    labels: npt.NDArray[np.int64] = manifest.label_indices(rows).to_numpy(np.int64)
+    return labels
+
+
+def _scorer(
+    trained: TrainedModel, cell: Cell, params: TrainParams, example: Images, scratch: Path
+) -> Score:
+    """Through the feature cache where the model has a cut, so that films are seen once a seed.
+
+    The trunk is that of the model as it was before training, whose features are already cached.
+    """
+    device = choose_device(params.precision)
+    normalisation = trained.normalisation
+    with torch.random.fork_rng():
+        torch.manual_seed(params.seed)
+        fresh, _ = create_model(cell.architecture, params.weights, len(LABELS))
+    fresh = fresh.to(device.torch_device).to(memory_format=torch.channels_last)
+    freeze(fresh, cell.strategy)
+    parts = cut(fresh, to_batch(example, normalisation, device))
+    if parts is None:
+        return lambda images: np.asarray(expit(score(trained.model, images, normalisation)))
+    trunk, tail = parts
+    tail.load_state_dict(trained.model.state_dict(), strict=False)
+    tail.eval()
+    cache = FeatureCache(scratch / "features", int(params.feature_cache_gb * 1e9))
+
+    def probabilities(images: Images) -> Floats:
+        features = cache.get(trunk, images, normalisation, device)
+        with torch.inference_mode():
+            x = features.to(device.torch_device).float()
+            margins = [tail(part).diff(dim=1) for part in torch.tensor_split(x, len(x) // 256 + 1)]
+        return np.asarray(expit(torch.cat(margins).squeeze(1).double().cpu().numpy()))
+
+    return probabilities

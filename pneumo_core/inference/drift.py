@@ -1,0 +1,145 @@
+"""Are later films like those that a model was made of? A comparison with a stated false-alarm rate.
+
+Of each film a few figures are taken, and of each figure the two distributions are compared by the
+two-sample Kolmogorov-Smirnov test. One film a patient, on both sides: films of one patient are
+alike, and counted as independent they would raise the rate. Holm's correction holds it for all the
+figures together, however they depend on each other. So films of the same kind are called drifted
+at most at `max_false_alarm_rate`; sure but small differences, which every re-encoding makes, are
+left out by `min_distance`.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ks_2samp
+
+from pneumo_core.arrays import Floats, Images
+from pneumo_core.evaluation.reference import STATISTICS, Numbers, Reference, describe
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.metrics.paired import holm
+from pneumo_core.params import MonitorParams
+
+NUM_DIRECTIONS = 4
+MIN_PATIENTS = 10  # fewer cannot show any drift that matters
+
+# Nothing that a file's encoding decides: no size, no colour mode, no sharpness.
+KINDS = {
+    "mean": "brightness",
+    "std": "contrast",
+    "aspect": "geometry",
+    "probability": "score",
+    "strangeness": "features",
+    **{f"direction_{number}": "features" for number in range(1, NUM_DIRECTIONS + 1)},
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    figure: str
+    kind: str
+    distance: float  # of the distributions, 0 to 1
+    p: float  # by Holm, one of all figures
+    reference_median: float
+    median: float
+    drifted: bool
+
+
+def figures_of(
+    statistics: Numbers,
+    features: Numbers,
+    strangeness: Numbers | Floats,
+    probabilities: Numbers | Floats,
+) -> pd.DataFrame:
+    """A row a film, a column for each of `KINDS`.
+
+    Args:
+        statistics: by `reference.describe`, [N, len(STATISTICS)].
+        features: by `Reference.project`, [N, K].
+    """
+    directions = {f"direction_{n + 1}": each for n, each in enumerate(features.T[:NUM_DIRECTIONS])}
+    described = dict(zip(STATISTICS, statistics.T, strict=True))
+    others = {"probability": probabilities, "strangeness": strangeness} | directions
+    columns = described | others
+    return pd.DataFrame({name: columns[name] for name in KINDS if name in columns})
+
+
+def measure(
+    scorer: Scorer, reference: Reference, films: pd.DataFrame, pixels: Images
+) -> pd.DataFrame:
+    """The figures of films of a manifest, whose pixels [N, H, W] are at the bundle's size."""
+    logits, features = scorer.see(pixels)
+    return figures_of(
+        describe(pixels, films["width_px"], films["height_px"]),
+        reference.project(features),
+        reference.strangeness(features),
+        scorer.probabilities(logits),
+    )
+
+
+def figures_of_peers(reference: Reference) -> pd.DataFrame:
+    return figures_of(
+        reference.peer_statistics,
+        reference.peer_features,
+        reference.peer_strangeness,
+        reference.peer_probabilities,
+    )
+
+
+def compare(
+    reference: pd.DataFrame, later: pd.DataFrame, params: MonitorParams
+) -> list[Comparison]:
+    """Figure by figure; films, one a patient, by `figures_of`."""
+    tests = {name: ks_2samp(reference[name], later[name]) for name in reference}
+    p_values = holm([test.pvalue for test in tests.values()])
+    return [
+        Comparison(
+            figure=name,
+            kind=KINDS[name],
+            distance=float(test.statistic),
+            p=p,
+            reference_median=float(np.median(reference[name])),
+            median=float(np.median(later[name])),
+            drifted=bool(p <= params.max_false_alarm_rate)
+            and bool(test.statistic >= params.min_distance),
+        )
+        for (name, test), p in zip(tests.items(), p_values, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a look at a source gave; `new` films are those that ingest has not seen."""
+
+    source: str
+    model: str
+    num_files: int
+    num_new: int
+    num_quarantined: int  # of the new ones
+    num_labelled: int  # of the new ones that can be read, each picture once
+    num_patients: int  # that were compared, one film each
+    num_peers: int  # films of the reference, one a patient
+    comparisons: tuple[Comparison, ...]  # none where there are too few patients
+    params: MonitorParams
+    is_ingested: bool = True  # the source is that of the pipeline, which would learn from it
+
+    @property
+    def drifted(self) -> list[Comparison]:
+        return [each for each in self.comparisons if each.drifted]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why another training is called for; empty where it is not."""
+        found = [
+            f"{each.kind} drifted: {each.figure} from {each.reference_median:.3g} to "
+            f"{each.median:.3g} (distance {each.distance:.2f}, p {each.p:.1g})"
+            for each in self.drifted
+        ]
+        if self.num_labelled >= self.params.min_new_films:
+            found.append(f"{self.num_labelled} new films with labels")
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        params = self.params.model_dump(mode="json")
+        return asdict(self) | {"params": params, "reasons": self.reasons}

@@ -1,0 +1,96 @@
+"""From the bytes that somebody hands in to a film for a model, or the reason why it is none.
+
+A model gives a probability for anything; so what is no chest film is turned away: what has colour,
+hardly any contrast, or finer detail than any film (a page of text, noise). What passes may still be
+strange to the model, which is told from its features (`reference.py`).
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from pneumo_core.arrays import Gray
+from pneumo_core.data.film_statistics import NAMES, film_statistics
+from pneumo_core.data.images import FORMATS, decode
+from pneumo_core.errors import ImageError, NoFilmError
+from pneumo_core.evaluation.reference import Reference
+from pneumo_core.sources.dicom import looks_like_dicom
+from pneumo_core.sources.dicom_pixels import render
+
+MAX_PIXELS = 40_000_000  # of a file by its header; the largest detectors have 15 million
+MIN_SIDE_PX = 32
+DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax
+GRAY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
+THUMBNAIL_PX = 64
+
+# Films of the public archive that are stored in colour have 0, photographs 25 and more.
+MAX_COLOUR = 8.0  # mean distance of the least from the greatest of red, green and blue
+# Of the statistics of the training films, so that a film may have half the contrast of the palest.
+MIN_CONTRAST, MAX_SHARPNESS = 0.5, 2.0
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What is let in to one model."""
+
+    size_px: int
+    min_std: float
+    max_sharpness: float
+
+    @classmethod
+    def of(cls, reference: Reference, size_px: int) -> "Intake":
+        std, sharpness = (reference.statistics[:, NAMES.index(n)] for n in ("std", "sharpness"))
+        return cls(size_px, MIN_CONTRAST * float(std.min()), MAX_SHARPNESS * float(sharpness.max()))
+
+    def admit(self, data: bytes) -> Gray:
+        """The film in a JPEG, PNG, DICOM or other file, [size_px, size_px].
+
+        Raises:
+            ImageError: nothing that can be decoded, or too large.
+            NoFilmError: a picture, but no chest film.
+        """
+        if looks_like_dicom(data):
+            data = _render(data)
+        film = decode(data, MAX_PIXELS, MIN_SIDE_PX, self.size_px)
+        if film.colour_mode not in GRAY_MODES and (colour := _colour(data)) > MAX_COLOUR:
+            raise NoFilmError(
+                f"no chest film: it is in colour (by {colour:.0f} levels of 255, films have less "
+                f"than {MAX_COLOUR:.0f})"
+            )
+        pixels = film.squared(self.size_px)
+        self._require_levels_of_a_film(pixels)
+        return pixels
+
+    def _require_levels_of_a_film(self, pixels: Gray) -> None:
+        statistics = dict(zip(NAMES, film_statistics(pixels[np.newaxis])[0], strict=True))
+        std, sharpness = statistics["std"], statistics["sharpness"]
+        if std < self.min_std:
+            raise NoFilmError(
+                f"no chest film: it is blank or nearly so (its gray levels vary by {std:.1f}, in "
+                f"films by more than {self.min_std:.1f})"
+            )
+        if sharpness > self.max_sharpness:
+            raise NoFilmError(
+                "no chest film: it is full of fine detail, as text or noise is (neighbours differ "
+                f"by {sharpness:.1f} levels, in films by less than {self.max_sharpness:.1f})"
+            )
+
+
+def _render(data: bytes) -> bytes:
+    if DEFLATED in data:
+        raise ImageError("deflated DICOM, which may unpack to any size: store it uncompressed")
+    try:
+        return render(io.BytesIO(data), MAX_PIXELS)
+    except OSError as error:
+        raise ImageError(str(error)) from error
+
+
+def _colour(data: bytes) -> float:
+    """Of a file that `decode` could read."""
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
+    small = image.convert("RGB").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+    levels = np.asarray(small, np.int16)
+    return float((levels.max(2) - levels.min(2)).mean())

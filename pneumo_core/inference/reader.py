@@ -1,0 +1,114 @@
+"""A bundle that reads films as they come, at one of its operating points."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pneumo_core import charts
+from pneumo_core.arrays import Gray, Images
+from pneumo_core.errors import BundleError
+from pneumo_core.evaluation.reference import Reference
+from pneumo_core.evaluation.saliency import saliency
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.inference.intake import Intake
+from pneumo_core.labels import LABELS, POSITIVE
+from pneumo_core.metrics.metrics import Figure, wilson
+from pneumo_core.models.compute import choose_device, to_batch
+from pneumo_core.sources.png import encode_png
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a model says of one film, and why that may count for nothing."""
+
+    probability: float
+    decision: str
+    objection: str | None  # to its being a chest film
+
+
+@dataclass(frozen=True)
+class Reader:
+    scorer: Scorer
+    reference: Reference
+    operating_point: str
+
+    @classmethod
+    def load(cls, folder: Path, operating_point: str) -> "Reader":
+        """
+        Raises:
+            BundleError: the bundle is incomplete, altered or of another version, has no such
+                operating point, or does not give a number for a film.
+        """
+        scorer, reference = Scorer.load(folder), Reference.of_bundle(folder)
+        points = scorer.description.operating_points
+        if operating_point not in points:
+            raise BundleError(
+                f"{folder} has no operating point {operating_point}, only {', '.join(points)}."
+            )
+        reader = cls(scorer, reference, operating_point)
+        size = scorer.description.image_size_px
+        (tried,) = reader.read(np.zeros((1, size, size), np.uint8))
+        if not np.isfinite(tried.probability):
+            raise BundleError(f"{folder} gives {tried.probability} for a film, no probability.")
+        return reader
+
+    @property
+    def threshold(self) -> float:
+        return self.scorer.description.operating_points[self.operating_point].threshold
+
+    def admit(self, data: bytes) -> Gray:
+        """The film in a file, for `read` and `explain`; raises as `Intake.admit` does."""
+        size_px = self.scorer.description.image_size_px
+        return Intake.of(self.reference, size_px).admit(data)
+
+    def read(self, images: Images) -> list[Opinion]:
+        """Of admitted films [N, H, W]."""
+        logits, features = self.scorer.see(images)
+        found = zip(
+            self.scorer.probabilities(logits), self.reference.strangeness(features), strict=True
+        )
+        return [self._opinion(float(probability), float(far)) for probability, far in found]
+
+    def _opinion(self, probability: float, strangeness: float) -> Opinion:
+        limit = self.reference.max_strangeness
+        objection = None
+        if strangeness > limit:
+            objection = (
+                "no chest film: the model sees something else than the films that it learned from "
+                f"(strangeness {strangeness:.0f}, films have less than {limit:.0f})"
+            )
+        return Opinion(probability, LABELS[int(probability >= self.threshold)], objection)
+
+    def explain(self, images: Images) -> list[bytes]:
+        """Of each admitted film a PNG with what speaks for pneumonia laid over it.
+
+        Raises:
+            EvaluationError: the model is no network whose saliency has a place.
+        """
+        normalisation = self.scorer.description.normalisation
+        x_BCHW = to_batch(images, normalisation, choose_device("float32"))
+        maps_BHW = saliency(self.scorer.model, x_BCHW, POSITIVE).double().cpu().numpy()
+        return [
+            encode_png(charts.overlay(pixels, map_HW / max(map_HW.max(), 1e-12)))
+            for pixels, map_HW in zip(images, maps_BHW, strict=True)
+        ]
+
+    @cached_property
+    def meaning(self) -> str:
+        """What the operating point stands for, by the validation films that it was chosen on."""
+        called = self.reference.val_probabilities >= self.threshold
+        ill = self.reference.val_labels == POSITIVE
+        found = wilson(int((called & ill).sum()), int(ill.sum()))
+        cleared = wilson(int((~called & ~ill).sum()), int((~ill).sum()))
+        return (
+            f"A probability of {self.threshold:.3f} or more reads as {LABELS[POSITIVE]}, a lower "
+            f"one as {LABELS[0]}. Of the validation films with pneumonia {_share(found)} were read "
+            f"so, of those without {_share(cleared)} were cleared. The probability is calibrated "
+            f"where {ill.mean():.0%} of films have pneumonia."
+        )
+
+
+def _share(figure: Figure) -> str:
+    return f"{figure.value:.0%} (95 % interval {figure.ci_low:.0%} to {figure.ci_high:.0%})"

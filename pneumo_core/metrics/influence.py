@@ -1,0 +1,94 @@
+"""What each patient adds to a figure: from that its variance, and how well that is known."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+from scipy.stats import t as student
+
+from pneumo_core.arrays import Floats
+from pneumo_core.metrics.metrics import CONFIDENCE, Scores
+
+NO_VARIANCE = 1e-15  # below what rounding leaves
+BLOCK_SIZE = 1 << 22  # weights at a time, 32 MB
+
+Statistic = Callable[[Scores, float, Floats], Floats]  # of `metrics.py`
+
+
+@dataclass(frozen=True)
+class Influence:
+    value: float
+    by_patient: Floats  # [K]; the sum of squares is the variance
+
+    def __sub__(self, other: "Influence") -> "Influence":
+        """Of the difference of two figures on the same films."""
+        return Influence(self.value - other.value, self.by_patient - other.by_patient)
+
+    @property
+    def variance(self) -> float:
+        return float((self.by_patient**2).sum())
+
+    @property
+    def num_degrees(self) -> float:
+        """Of freedom of the variance (Satterthwaite 1946): few, where few patients make it up."""
+        excess = float((self.by_patient**4).sum()) - self.variance**2 / len(self.by_patient)
+        return 2 * self.variance**2 / max(excess, 1e-9 * self.variance**2)
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval by Student's t; 0 where nothing varies."""
+        if self.variance < NO_VARIANCE:
+            return 0.0
+        return float(student.ppf((1 + CONFIDENCE) / 2, self.num_degrees) * self.variance**0.5)
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of a value of 0."""
+        if self.variance < NO_VARIANCE:
+            return 1.0
+        return float(2 * student.sf(abs(self.value) / self.variance**0.5, self.num_degrees))
+
+
+def mean_influence(figures: Sequence[Influence]) -> Influence:
+    """Of the mean of several figures on the same films."""
+    return Influence(
+        float(np.mean([figure.value for figure in figures])),
+        np.mean([figure.by_patient for figure in figures], axis=0),
+    )
+
+
+def of_auroc(scores: Scores) -> Influence:
+    """DeLong, DeLong & Clarke-Pearson (1988), with the placements summed over patients (Obuchowski
+    1997), which with one film each is DeLong's own variance.
+
+    The placement of a film is its share of films of the other class that it is rightly told from.
+    """
+    ill, p = scores.ill, scores.probabilities
+    ranks = rankdata(p)
+    placement = np.empty_like(p)
+    placement[ill] = (ranks[ill] - rankdata(p[ill])) / (~ill).sum()
+    placement[~ill] = 1 - (ranks[~ill] - rankdata(p[~ill])) / ill.sum()
+    value = float(placement[ill].mean())
+    deviation = placement - value
+    for films in (ill, ~ill):
+        num_patients = len(np.unique(scores.patient_of[films]))
+        deviation[films] *= np.sqrt(num_patients / max(num_patients - 1, 1)) / films.sum()
+    return Influence(value, np.bincount(scores.patient_of, deviation).astype(np.float64))
+
+
+def jackknife(statistic: Statistic, scores: Scores, threshold: float) -> Influence:
+    """Each patient is left out once, and the others of the class are given the weight that is lost.
+
+    So the class sizes stay as they are; each class needs two patients.
+    """
+    num_films, num_patients = len(scores.labels), scores.patient_of.max() + 1
+    without = []
+    for first in range(0, num_patients, block := max(1, BLOCK_SIZE // num_films)):
+        left_out = np.arange(first, min(first + block, num_patients))
+        left_KN = (left_out[:, None] != scores.patient_of).astype(float)
+        for films in (scores.ill, ~scores.ill):
+            left_KN[:, films] *= films.sum() / left_KN[:, films].sum(1, keepdims=True)
+        without.append(statistic(scores, threshold, left_KN))
+    value = float(statistic(scores, threshold, np.ones((1, num_films)))[0])
+    return Influence(value, np.concatenate(without) - value)

@@ -1,0 +1,191 @@
+"""What a binary classifier's probabilities amount to, for any weights of the films.
+
+Each statistic takes a matrix of weights, so that 2,000 bootstrap draws of patients (not of films:
+those of one patient are alike) take well under a second for a test set of this size. Figures with
+their intervals are in `intervals.py`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from pneumo_core.arrays import Floats, Ints
+from pneumo_core.errors import EvaluationError
+
+CONFIDENCE = 0.95
+NUM_ECE_BINS = 15
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model said of a set of films; `labels` are 1 for PNEUMONIA.
+
+    Raises:
+        EvaluationError: lengths differ, a value is not finite or no probability, or only one
+            class is there, which most figures need two of.
+    """
+
+    labels: Ints  # [N]
+    probabilities: Floats  # [N]
+    patient_keys: npt.NDArray[np.str_]  # [N]
+
+    def __post_init__(self) -> None:
+        if not len(self.labels) == len(self.probabilities) == len(self.patient_keys):
+            raise EvaluationError("Labels, probabilities and patients differ in number.")
+        inside = (self.probabilities >= 0) & (self.probabilities <= 1)
+        if not inside.all():  # a NaN is not inside either
+            raise EvaluationError(f"{int((~inside).sum())} probabilities lie outside 0..1.")
+        num_positive = int(self.labels.sum())
+        if num_positive in (0, len(self.labels)):
+            raise EvaluationError(
+                f"{num_positive} of {len(self.labels)} films are PNEUMONIA: both classes needed."
+            )
+
+    @property
+    def ill(self) -> npt.NDArray[np.bool_]:
+        ill: npt.NDArray[np.bool_] = self.labels == 1
+        return ill
+
+    @cached_property
+    def patient_of(self) -> Ints:
+        """Number of each film's patient, 0 to the number of patients less 1."""
+        return np.unique(self.patient_keys, return_inverse=True)[1].astype(np.int64)
+
+    def reads(self, threshold: float) -> npt.NDArray[np.bool_]:
+        """A probability at or above the threshold reads as PNEUMONIA."""
+        called: npt.NDArray[np.bool_] = self.probabilities >= threshold
+        return called
+
+
+@dataclass(frozen=True)
+class Figure:
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+
+
+def confusion(scores: Scores, threshold: float) -> Confusion:
+    called, ill = scores.reads(threshold), scores.ill
+    return Confusion(
+        tp=int((called & ill).sum()),
+        fp=int((called & ~ill).sum()),
+        tn=int((~called & ~ill).sum()),
+        fn=int((~called & ill).sum()),
+    )
+
+
+def wilson(successes: int, trials: int) -> Figure:
+    """Wilson (1927), without continuity correction."""
+    interval = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
+    return Figure(successes / trials, float(interval.low), float(interval.high))
+
+
+def percentile_interval(values: Floats) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def patient_weights(scores: Scores, num_draws: int, seed: int) -> Floats:
+    """How often each film is in each bootstrap draw of patients, [D, N].
+
+    Patients are drawn within their class (well, ill, or films of both), so that each draw has both.
+    """
+    patient_of = scores.patient_of
+    share_ill = np.bincount(patient_of, scores.labels) / np.bincount(patient_of)
+    rng = np.random.default_rng(seed)
+    times = np.zeros((num_draws, len(share_ill)))
+    for of_class in (share_ill == 0, share_ill == 1, (share_ill > 0) & (share_ill < 1)):
+        members = np.flatnonzero(of_class)
+        if len(members):
+            even = np.full(len(members), 1 / len(members))
+            times[:, members] = rng.multinomial(len(members), even, size=num_draws)
+    weights: Floats = times[:, patient_of]
+    return weights
+
+
+# Each statistic takes weights [D, N] of the films and gives one value a draw, [D].
+
+
+def auroc(scores: Scores, _: float, weights_DN: Floats) -> Floats:
+    """Mann-Whitney, ties counted half."""
+    ill_DG, well_DG = _mass_by_score(scores, weights_DN)
+    well_below = np.cumsum(well_DG, axis=1) - well_DG / 2
+    won: Floats = (ill_DG * well_below).sum(1) / (ill_DG.sum(1) * well_DG.sum(1))
+    return won
+
+
+def average_precision(scores: Scores, _: float, weights_DN: Floats) -> Floats:
+    """Mean precision over the steps of recall, as scikit-learn defines it."""
+    ill_DG, well_DG = (mass[:, ::-1] for mass in _mass_by_score(scores, weights_DN))
+    true, called = np.cumsum(ill_DG, axis=1), np.cumsum(ill_DG + well_DG, axis=1)
+    precision = np.divide(true, called, out=np.zeros_like(true), where=called > 0)
+    mean: Floats = (precision * ill_DG).sum(1) / ill_DG.sum(1)
+    return mean
+
+
+def _mass_by_score(scores: Scores, weights_DN: Floats) -> tuple[Floats, Floats]:
+    """Weight of each class at each distinct probability, ascending, [D, G]."""
+    order = np.argsort(scores.probabilities, kind="stable")
+    ordered = scores.probabilities[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    weights, ill = weights_DN[:, order], scores.labels[order] == 1
+    return (
+        np.add.reduceat(weights * ill, starts, axis=1),
+        np.add.reduceat(weights * ~ill, starts, axis=1),
+    )
+
+
+def balanced_accuracy(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
+    right = (scores.probabilities >= threshold) == (scores.labels == 1)
+    ill = scores.labels == 1
+    sensitivity = weights_DN @ (right & ill) / (weights_DN @ ill)
+    specificity = weights_DN @ (right & ~ill) / (weights_DN @ ~ill)
+    mean: Floats = (sensitivity + specificity) / 2
+    return mean
+
+
+def f1(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
+    called, ill = scores.probabilities >= threshold, scores.labels == 1
+    score: Floats = 2 * (weights_DN @ (called & ill)) / (weights_DN @ called + weights_DN @ ill)
+    return score
+
+
+def brier(scores: Scores, _: float, weights_DN: Floats) -> Floats:
+    mean: Floats = weights_DN @ (scores.probabilities - scores.labels) ** 2 / weights_DN.sum(1)
+    return mean
+
+
+def ece(scores: Scores, _: float, weights_DN: Floats) -> Floats:
+    """Expected calibration error over bins that hold equally many films."""
+    error: Floats = np.abs(ece_by_bin(scores, weights_DN)).sum(1)
+    return error
+
+
+def ece_by_bin(scores: Scores, weights_DN: Floats) -> Floats:
+    """Mean probability less share of ill films in each bin, times the bin's share, [D, B]."""
+    rows, starts = equal_mass_bins(scores.probabilities)
+    gap = (scores.probabilities - scores.labels)[rows] * weights_DN[:, rows]
+    by_bin: Floats = np.add.reduceat(gap, starts, axis=1) / weights_DN.sum(1, keepdims=True)
+    return by_bin
+
+
+def equal_mass_bins(probabilities: Floats) -> tuple[Ints, Ints]:
+    """Films by ascending probability, and where each bin starts among them.
+
+    Equal probabilities stay in one bin, so that nothing hangs on the order of the films.
+    """
+    rows = np.argsort(probabilities, kind="stable")
+    even = np.linspace(0, len(rows), min(NUM_ECE_BINS, len(rows)) + 1).astype(np.int64)[:-1]
+    ordered = probabilities[rows]
+    return rows, np.unique(np.searchsorted(ordered, ordered[even]))

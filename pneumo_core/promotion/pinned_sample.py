@@ -1,0 +1,70 @@
+"""A few test films with what a model said of them, so that it can be asked again before it is used.
+
+It travels with the model; the films themselves do not.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core.data.images import decode
+from pneumo_core.errors import PromotionError
+from pneumo_core.params import ValidateParams
+
+if TYPE_CHECKING:
+    from pneumo_core.evaluation.scoring import Scorer
+
+NUM_PER_CLASS = 8
+
+Sample = list[dict[str, Any]]  # a film each: path, sha256, probability
+
+
+def draw(predictions: pd.DataFrame, table: pd.DataFrame) -> Sample:
+    """Always the same films of a test split: those whose files have the lowest hashes.
+
+    Args:
+        predictions: as in `predictions.csv`.
+        table: the manifest.
+    """
+    films = predictions.merge(table[["image_id", "sha256"]], on="image_id")
+    drawn = films.sort_values("sha256").groupby("label").head(NUM_PER_CLASS)
+    rows: Sample = drawn[["path", "sha256", "probability"]].to_dict("records")
+    return rows
+
+
+def deviation(sample: Sample, scorer: "Scorer", read: Callable[[str], bytes]) -> float:
+    """How far the probabilities of today are from those of the sample, at most.
+
+    Args:
+        read: gives the bytes of a file by its path.
+
+    Raises:
+        PromotionError: there is no sample, or a film of it is gone or another one now.
+    """
+    if not sample:
+        raise PromotionError("The model has no pinned sample to be checked on.")
+    size_px = scorer.description.image_size_px
+    limits = ValidateParams(image_size_px=size_px)
+    films = []
+    for row in sample:
+        data = _read(row, read)
+        film = decode(data, limits.max_pixels, limits.min_side_px, size_px)
+        films.append(film.squared(size_px))
+    now = scorer.probabilities(scorer.logits(np.stack(films)))
+    return float(np.abs(now - [row["probability"] for row in sample]).max())
+
+
+def _read(row: dict[str, Any], read: Callable[[str], bytes]) -> bytes:
+    try:
+        data = read(row["path"])
+    except FileNotFoundError as error:
+        raise PromotionError(
+            f"The pinned film {row['path']} is not here: bring the data of that model back "
+            "(git checkout its dvc.lock, dvc checkout) and try again."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != row["sha256"]:
+        raise PromotionError(f"The film at {row['path']} is not the one that was pinned.")
+    return data

@@ -1,0 +1,121 @@
+"""The immutable copy of the source's files, and the first manifest."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from pneumo_core.data import manifest
+from pneumo_core.errors import DataError
+from pneumo_core.labels import LABELS
+from pneumo_core.progress import track
+from pneumo_core.sources import Source, SourceFile
+from pneumo_core.sources.dicom import looks_like_dicom
+from pneumo_core.sources.patients import identify
+
+NUM_READERS = 8
+MAX_FILE_BYTES = 500_000_000
+MAX_NAME_BYTES = 255  # of each part of a path, on Linux and its file systems
+
+
+def collect(source: Source, folder: Path) -> pd.DataFrame:
+    """Copies every file to `folder/split/label/name` and returns a manifest row for each.
+
+    In place: what an earlier run left is kept where the bytes are the same, and removed where the
+    source no longer has it.
+
+    A file that cannot be read becomes a quarantined row, not an error.
+
+    Raises:
+        DataError: train or test lacks a class.
+    """
+    files = source.files()
+    require_classes(files)
+    with ThreadPoolExecutor(NUM_READERS) as pool:  # most of the time they wait
+        rows = pool.map(lambda file: _collect_one(file, folder), files)
+        table = manifest.conform(pd.DataFrame(list(track(rows, "ingest", total=len(files)))))
+    copied = table[table["state"] == manifest.KEPT]
+    _remove_others(folder, {folder / path for path in copied["path"]})
+    return table
+
+
+def _remove_others(folder: Path, named: set[Path]) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in named:
+            path.unlink()
+
+
+def require_classes(files: list[SourceFile]) -> None:
+    """Raises DataError if train or test lacks a class."""
+    there = {(file.split, file.label) for file in files}
+    missing = [
+        f"{split}/{label}"
+        for split in ("train", "test")
+        for label in LABELS
+        if (split, label) not in there
+    ]
+    if missing:
+        raise DataError(
+            f"The source has no files in {', '.join(missing)}: training needs both classes "
+            "in train and in test."
+        )
+
+
+def describe(file: SourceFile) -> dict[str, object]:
+    """What a file's place and name tell, as a row of the manifest."""
+    patient = file.patient or identify(file.image_id)
+    return {
+        "image_id": file.image_id,
+        "path": file.image_id,
+        "origin": file.origin,
+        "source_split": file.split,
+        "split": file.split,
+        "label": file.label,
+        "subtype": patient.subtype if file.label == "PNEUMONIA" else None,
+        "patient_key": patient.key,
+        "patient_group": patient.group,
+        "patient_rule": patient.rule,
+        "file_bytes": file.num_bytes,
+        "state": manifest.KEPT,
+    }
+
+
+def read(file: SourceFile) -> bytes:
+    """
+    Raises:
+        OSError: the file cannot be read, is larger than any film, or is DICOM, whose header names
+            the patient and must not get into copies.
+    """
+    if file.num_bytes > MAX_FILE_BYTES:
+        raise OSError(f"{file.num_bytes / 1e6:.0f} MB, more than a film can have")
+    data = file.read()
+    if looks_like_dicom(data):
+        raise OSError("DICOM, whose header names the patient: use a description of kind: dicom")
+    return data
+
+
+def _collect_one(file: SourceFile, folder: Path) -> dict[str, object]:
+    row = describe(file)
+    try:
+        data = read(file)
+        _check_name(file.name)
+    except OSError as error:
+        return row | {"state": manifest.QUARANTINED, "reason": f"cannot be read: {error}"}
+    _keep(folder / file.split / file.label / file.name, data)
+    return row | {"sha256": hashlib.sha256(data).hexdigest(), "file_bytes": len(data)}
+
+
+def _keep(target: Path, data: bytes) -> None:
+    """A file that is there is never written into: it may be DVC's own, linked."""
+    if target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.write_bytes(data)
+
+
+def _check_name(name: str) -> None:
+    longest = max(len(part.encode()) for part in name.split("/"))
+    if longest > MAX_NAME_BYTES:
+        raise OSError(f"its name has {longest} bytes, a disk takes at most {MAX_NAME_BYTES}")

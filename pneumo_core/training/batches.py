@@ -1,0 +1,71 @@
+"""Where a training's batches come from: cached features, or films where a model has no cut."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from pneumo_core.arrays import Stack
+from pneumo_core.models.compute import Device, to_batch, to_input
+from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.strategies import cut
+from pneumo_core.training.features import FeatureCache
+
+Rows = npt.NDArray[np.int64]
+Fetch = Callable[[Rows], torch.Tensor]  # row numbers to an input batch
+
+BLOCK_ROWS = 256
+
+
+def learner_and_batches(
+    model: nn.Module,
+    stacks: Sequence[Stack],
+    normalisation: Normalisation,
+    device: Device,
+    cache: FeatureCache,
+) -> tuple[nn.Module, list[Fetch], float]:
+    """What trains, the model itself or its tail; the batches of each stack; seconds for features.
+
+    On a GPU the inputs stay there as bytes or features where they fit.
+    """
+    parts = cut(model, to_batch(stacks[0][:2], normalisation, device))
+    if parts is None:
+        return model, [_from_films(images, normalisation, device) for images in stacks], 0.0
+    trunk, tail = parts
+    started = time.perf_counter()
+    features = [cache.get(trunk, images, normalisation, device) for images in stacks]
+    seconds = time.perf_counter() - started
+    return tail, [_from_features(of_stack, device) for of_stack in features], seconds
+
+
+def _from_films(images: Stack, normalisation: Normalisation, device: Device) -> Fetch:
+    rows_of = _reader(images, math.prod(images.shape), device)
+    return lambda rows: to_input(rows_of(rows), normalisation)
+
+
+def _from_features(features: torch.Tensor, device: Device) -> Fetch:
+    rows_of = _reader(features, features.nbytes, device)
+
+    def fetch(rows: Rows) -> torch.Tensor:
+        x = rows_of(rows).float()
+        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+    return fetch
+
+
+def _reader(stack: Stack | torch.Tensor, num_bytes: int, device: Device) -> Fetch:
+    """Rows on the device as they are stored: picked there if all of them fit, else sent."""
+    if not device.has_room_for(num_bytes):
+        return lambda rows: device.send(torch.as_tensor(stack[rows]))
+    example = torch.as_tensor(stack[np.arange(1)])
+    resident = torch.empty(
+        (len(stack), *example.shape[1:]), dtype=example.dtype, device=device.torch_device
+    )
+    for start in range(0, len(stack), BLOCK_ROWS):
+        rows = np.arange(start, min(start + BLOCK_ROWS, len(stack)))
+        resident[start : start + BLOCK_ROWS] = torch.as_tensor(stack[rows])
+    return lambda rows: resident[device.send(torch.from_numpy(rows))]

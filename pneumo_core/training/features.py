@@ -1,0 +1,69 @@
+"""Features at the cut, computed once for a fixed set of images and kept on disk.
+
+What is frozen gives the same features in every epoch, in every cell that shares it, and in the
+next run: the key is the content of images, weights and rules, so nothing stale is ever found.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pneumo_core.arrays import Images, Stack
+from pneumo_core.atomic import replacing_file
+from pneumo_core.data.images import content_sha256
+from pneumo_core.models.compute import Device, to_batch
+from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.strategies import Trunk
+from pneumo_core.models.weights import state_sha256
+from pneumo_core.progress import track
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    folder: Path
+    max_bytes: int
+
+    def get(
+        self, trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device
+    ) -> torch.Tensor:
+        """Features [N, ...] in the device's precision, mapped from disk; images [N, H, W]."""
+        example = _features(trunk, images[:1], normalisation, device)
+        path = self.folder / f"{_key(trunk, images, normalisation, device)}.bin"
+        num_values = len(images) * example.numel()
+        if not path.is_file():
+            self._make_room(num_values * example.element_size())
+            size = device.read_batch_size(images.shape[-1])
+            with replacing_file(path) as draft, draft.open("wb") as file:
+                for start in track(range(0, len(images), size), "features", unit="batch"):
+                    batch = _features(trunk, images[start : start + size], normalisation, device)
+                    file.write(batch.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        os.utime(path)  # the least recently used file goes first
+        flat = torch.from_file(str(path), shared=False, size=num_values, dtype=example.dtype)
+        return flat.view(len(images), *example.shape[1:])
+
+    def _make_room(self, num_bytes: int) -> None:
+        files = sorted(self.folder.glob("*.bin"), key=lambda path: path.stat().st_mtime)
+        total = sum(path.stat().st_size for path in files)
+        for path in files:
+            if total + num_bytes <= self.max_bytes:
+                break
+            total -= path.stat().st_size
+            path.unlink(missing_ok=True)
+
+
+def _features(
+    trunk: Trunk, images: Images, normalisation: Normalisation, device: Device
+) -> torch.Tensor:
+    with torch.inference_mode(), device.autocast():
+        features: torch.Tensor = trunk(to_batch(images, normalisation, device))
+        return features
+
+
+def _key(trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device) -> str:
+    digest = hashlib.sha256(content_sha256(images).encode())
+    rules = (images.shape, state_sha256(trunk), normalisation, device.precision, trunk.cut_name)
+    digest.update(repr(rules).encode())
+    return digest.hexdigest()

@@ -1,0 +1,84 @@
+"""New films held against the training data of the model in use; not a stage."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from pneumo_core.atomic import write_json, write_text
+from pneumo_core.charts import standalone
+from pneumo_core.data import manifest
+from pneumo_core.evaluation.any_source import inventory_of
+from pneumo_core.evaluation.reference import Reference, one_per_patient
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.inference.drift import MIN_PATIENTS, Findings, compare, figures_of_peers, measure
+from pneumo_core.inference.drift_page import chart, render
+from pneumo_core.labels import LABELS
+from pneumo_core.params import Params
+from pneumo_core.sources import SourceFile, raw
+from pneumo_core.sources.unlabelled import UnlabelledFolder, holds_labelled_films
+from tasks import paths
+from tasks.stores.sources import open_source
+
+FINDINGS, PAGE, CHART = "monitor.json", "monitor.md", "monitor.svg"
+
+
+def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Findings:
+    """
+    Args:
+        model: the bundle in words, for the page.
+
+    Raises:
+        DataError: nothing was ingested here yet, so that no film is new.
+        SourceError: the source's files cannot be listed.
+        BundleError: the bundle is incomplete or altered.
+    """
+    files = _files(source, params)
+    new = _unseen(files, set(manifest.read(paths.INGESTED)["sha256"].dropna()))
+    scorer, reference = Scorer.load(bundle), Reference.of_bundle(bundle)
+    peers = figures_of_peers(reference)
+    with inventory_of(new, scorer.description.image_size_px) as (table, images):
+        films = manifest.kept(table).drop_duplicates("pixel_sha256")
+        compared = one_per_patient(films)
+        pixels = images[compared["packed_row"].to_numpy(np.int64)]
+    enough = len(compared) >= MIN_PATIENTS
+    later = measure(scorer, reference, compared, pixels) if enough else None
+    findings = Findings(
+        source=source,
+        model=model,
+        num_files=len(files),
+        num_new=len(new),
+        num_quarantined=int((table["state"] == manifest.QUARANTINED).sum()),
+        num_labelled=int(films["label"].isin(LABELS).sum()),
+        num_patients=len(compared),
+        num_peers=len(peers),
+        comparisons=tuple(compare(peers, later, params.monitor)) if later is not None else (),
+        params=params.monitor,
+        is_ingested=source == params.ingest.source,
+    )
+    write_json(out / FINDINGS, findings.as_json())
+    write_text(out / PAGE, render(findings, CHART))
+    if later is not None:
+        write_text(out / CHART, standalone(chart(peers, later, findings.comparisons)))
+    return findings
+
+
+def _files(source: str, params: Params) -> list[SourceFile]:
+    folder = Path(source)
+    if folder.is_dir() and not holds_labelled_films(folder):
+        return UnlabelledFolder(folder).files()
+    return open_source(params.ingest.model_copy(update={"source": source})).files()
+
+
+def _unseen(files: list[SourceFile], known: set[str]) -> list[SourceFile]:
+    """Those of which ingest has not seen the bytes."""
+
+    def is_new(file: SourceFile) -> bool:
+        try:
+            return hashlib.sha256(raw.read(file)).hexdigest() not in known
+        except OSError:
+            return True  # and quarantined when it is looked at
+
+    with ThreadPoolExecutor(raw.NUM_READERS) as pool:
+        return [file for file, new in zip(files, pool.map(is_new, files), strict=True) if new]

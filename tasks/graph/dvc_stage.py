@@ -1,0 +1,86 @@
+"""One stage run by DVC, as `dvc repro` would, in a process group of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pneumo_core.errors import PipelineError, UnavailableError
+from tasks.graph import failures
+
+RUN_PID = "PNEUMO_RUN_PID"  # to the stage: of the process that runs DVC for it
+HINTS = (  # what DVC says after every stage
+    "To track the changes with git",
+    "git add",
+    "To enable auto staging",
+    "dvc config core.autostage",
+    "Use `dvc push`",
+    "Updating lock file",
+    "Generating lock file",
+)
+
+_running: set[subprocess.Popen[str]] = set()
+
+
+def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool = False) -> str:
+    """Runs one stage; its output goes to `log` by line, or straight to the terminal.
+
+    DVC dies with the process that runs it, whatever kills that, and the stage with DVC.
+
+    Args:
+        force: even where DVC would find nothing to do.
+
+    Returns:
+        What the stage said last; nothing where it said it to the terminal.
+
+    Raises:
+        UnavailableError: it could not reach what it needs, and may the next time.
+        PipelineError: it failed; the message says why.
+    """
+    failures.forget(stage)
+    # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
+    dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    dvc += ["--force"] * force
+    said: list[str] = []
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *dvc],
+        env=environment() | {RUN_PID: str(os.getpid())},
+        stdout=None if log is None else subprocess.PIPE,
+        stderr=None if log is None else subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        _running.add(process)
+        try:
+            for line in filter(_is_news, process.stdout or ()):
+                said.append(line.strip())
+                if log is not None:
+                    log(line.rstrip())
+            code = process.wait()
+        finally:
+            _running.discard(process)
+    last = said[-1] if said else ""
+    if code:
+        failure = failures.recall(stage)
+        kind = UnavailableError if failure and failure.may_pass else PipelineError
+        raise kind(f"Stage {stage} failed. {failure.message if failure else last}".rstrip())
+    return last
+
+
+def stop_running() -> None:
+    """Ends the stages that run in other threads of this process, which no exception reaches."""
+    for process in list(_running):
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def _is_news(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().startswith(HINTS)
+
+
+def environment() -> dict[str, str]:
+    """This one with `pneumo` and `dvc` of this very interpreter found first."""
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    }

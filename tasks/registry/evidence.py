@@ -1,0 +1,143 @@
+"""What the results say of a challenger and of the champion, gathered for the decision."""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pneumo_core.data import leakage, manifest
+from pneumo_core.errors import EvaluationError
+from pneumo_core.evaluation.evaluation import PREDICTION_COLUMNS, as_scores, predict
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.metrics.paired import Reading
+from pneumo_core.metrics.subgroups import subgroups, worst_groups
+from pneumo_core.models import bundle
+from pneumo_core.params import ValidateParams
+from pneumo_core.preparation.inventory import take_inventory
+from pneumo_core.promotion import pinned_sample
+from pneumo_core.promotion.gates import Challenger, Data
+from pneumo_core.promotion.pinned_sample import Sample
+from pneumo_core.promotion.promotion import Champion
+from tasks import paths
+
+
+def of_data() -> Data:
+    table = manifest.read(paths.SPLIT)
+    return Data(
+        certificate=_json(paths.CERTIFICATE),
+        data_sha256=leakage.data_sha256(table),
+        manifest_sha256=hashlib.sha256(paths.SPLIT.read_bytes()).hexdigest(),
+        origins=tuple(sorted(set(table["origin"]))),
+    )
+
+
+def on_validations() -> dict[str, list[dict[str, Any]]]:
+    """`metrics.json` of every cell on each of the validations, of those that have all."""
+    found = {
+        cell.name: [_json(cell / split / "metrics.json") for split in paths.VALIDATIONS]
+        for cell in _cells()
+    }
+    return {
+        cell: [metrics for metrics in validations if metrics is not None]
+        for cell, validations in found.items()
+        if None not in validations
+    }
+
+
+def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) -> Challenger:
+    """
+    Args:
+        withdrawn: bundles that were taken out of the role: when and why.
+
+    Raises:
+        BundleError: its bundle is incomplete or was altered.
+    """
+    folder = paths.EVALUATED / cell
+    scorer = Scorer.load(folder / paths.BUNDLE)
+    identity = bundle.identity(folder / paths.BUNDLE)
+    table, predictions = manifest.read(paths.SPLIT), _predictions(folder)
+    reading = films = deviation = None
+    worst: dict[str, Any] = {}
+    if predictions is not None:
+        reading = _reading(predictions, scorer, operating_point)
+        if reading is not None:
+            worst = worst_groups(subgroups(predictions, reading.scores, reading.threshold))
+        known = predictions[["image_id", "label"]].merge(table[["image_id", "sha256"]], how="left")
+        films = leakage.test_split_hash(known)
+        deviation = round(pinned_sample.deviation(sample_of(cell), scorer, read_film), 4)
+    audit = _json(paths.AUDIT) or {}
+    return Challenger(
+        bundle_sha256=identity,
+        manifest_sha256=scorer.description.origin.data_sha256,
+        metrics=_json(folder / "test" / "metrics.json"),
+        reading=reading,
+        worst_groups=worst,
+        test_split_hash=films,
+        deviation=deviation,
+        checks=[*audit.get("augmentation", ()), *audit.get(cell, ())],
+        withdrawn=withdrawn.get(identity),
+    )
+
+
+def of_champion(folder: Path, operating_point: str) -> Champion:
+    """Scored now, on the test films as they are now.
+
+    Raises:
+        BundleError: its bundle is incomplete, was altered or is of another version.
+    """
+    scorer = Scorer.load(folder)
+    films = manifest.kept(manifest.read(paths.SPLIT), "test")
+    limits = ValidateParams(image_size_px=scorer.description.image_size_px)
+    with tempfile.TemporaryDirectory() as scratch:
+        looked, images = take_inventory(films, read_film, limits, Path(scratch))
+        kept = manifest.kept(looked)
+        predictions = predict(scorer, kept, images[kept["packed_row"].to_numpy(np.int64)])
+    reading = _reading(predictions, scorer, operating_point)
+    obstacle = None if reading else f"it has no operating point {operating_point}"
+    return Champion(bundle.identity(folder), reading, obstacle)
+
+
+def sample_of(cell: str) -> Sample:
+    """To be pinned to the cell's model; empty where it was not evaluated."""
+    predictions = _predictions(paths.EVALUATED / cell)
+    table = manifest.read(paths.SPLIT)
+    return [] if predictions is None else pinned_sample.draw(predictions, table)
+
+
+def read_film(path: str) -> bytes:
+    return (paths.RAW / path).read_bytes()
+
+
+def _cells() -> list[Path]:
+    return sorted(path for path in paths.EVALUATED.iterdir() if path.is_dir())
+
+
+def _reading(predictions: pd.DataFrame, scorer: Scorer, operating_point: str) -> Reading | None:
+    """None: one class only, or no such operating point."""
+    point = scorer.description.operating_points.get(operating_point)
+    try:
+        return Reading(as_scores(predictions), point.threshold) if point else None
+    except EvaluationError:
+        return None
+
+
+def _predictions(cell: Path) -> pd.DataFrame | None:
+    """Those on test; None: there are none, or what is there is none."""
+    try:
+        found = pd.read_csv(cell / "test" / "predictions.csv")
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if set(PREDICTION_COLUMNS) < set(found) else None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """None: there is no such file, or what is there is no JSON object."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,139 @@
+"""The MLflow registry: who bears which role, and the bundle behind it."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+
+from pneumo_core.atomic import replacing_folder
+from pneumo_core.errors import BundleError, PromotionError
+from pneumo_core.models import bundle
+from tasks import paths
+from tasks.tracking import connection
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+BUNDLE_TAG = "bundle_sha256"
+LINE = "_line"  # ends the tag that names a line of the ledger
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """One at a time on this machine, so that whoever comes second sees what the first did.
+
+    Raises:
+        PromotionError: the registry does not answer.
+    """
+    paths.SCRATCH.mkdir(exist_ok=True)
+    with FileLock(paths.SCRATCH / "registry.lock"):
+        try:
+            yield
+        except MlflowException as error:
+            raise PromotionError(f"The registry does not do what was asked: {error}") from error
+
+
+def find_champion(name: str, alias: str) -> "ModelVersion | None":
+    """The model version behind an alias, or None where nobody bears it.
+
+    Raises:
+        PromotionError: the registry cannot be read, which is not the same as being empty.
+    """
+    try:
+        return connection.connect().get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise PromotionError(f"The registry cannot be read: {error}") from error
+
+
+def versions(name: str) -> "dict[str, ModelVersion]":
+    """By number."""
+    found = connection.connect().search_model_versions(f"name = '{name}'")
+    return {str(version.version): version for version in found}
+
+
+def aliases(name: str) -> dict[str, str]:
+    """Alias to version."""
+    if not versions(name):
+        return {}
+    found = connection.connect().get_registered_model(name).aliases
+    return {alias: str(version) for alias, version in found.items()}
+
+
+def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
+    """The bundle behind an alias, and its version.
+
+    Raises:
+        PromotionError: nobody bears the alias.
+        BundleError: what the registry holds is not what was registered.
+    """
+    version = find_champion(name, alias)
+    if version is None:
+        raise PromotionError(
+            f"No model {name}@{alias} in the registry at {connection.shown_uri()}: run the "
+            "pipeline, and ask 'pneumo promote --dry-run' why nobody may be; or give --bundle, as "
+            f"{paths.EVALUATED / 'NAME' / paths.BUNDLE}."
+        )
+    return fetch(version) / paths.BUNDLE, str(version.version)
+
+
+def fetch(version: "ModelVersion") -> Path:
+    """The artifacts of a version, its bundle and its pinned sample, on this machine.
+
+    Raises:
+        BundleError: what the registry holds, or what is kept here, is not what was registered.
+    """
+    folder = paths.SCRATCH / "registry" / str(version.tags.get(BUNDLE_TAG))
+    if not folder.is_dir():
+        with replacing_folder(folder) as draft:
+            download(version, draft)
+    require_registered(version, folder)
+    return folder
+
+
+def download(version: "ModelVersion", folder: Path) -> None:
+    """
+    Raises:
+        PromotionError: the registry does not give it.
+        BundleError: the registry holds something else than was registered.
+    """
+    connection.connect()
+    source = f"models:/{version.name}/{version.version}"
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        try:
+            mlflow.artifacts.download_artifacts(source, dst_path=scratch)
+        except (MlflowException, OSError) as error:
+            raise PromotionError(f"{source} cannot be fetched: {error}") from error
+        for part in (paths.BUNDLE, paths.SAMPLE):
+            (Path(scratch) / "artifacts" / part).replace(folder / part)
+    require_registered(version, folder)
+
+
+def require_registered(version: "ModelVersion", folder: Path) -> None:
+    """
+    Raises:
+        BundleError: a file is missing or altered, or another bundle is there.
+    """
+    bundle.read_description(folder / paths.BUNDLE)
+    if bundle.identity(folder / paths.BUNDLE) != version.tags.get(BUNDLE_TAG):
+        raise BundleError(
+            f"The bundle of {version.name} version {version.version} is not the one registered: "
+            "its checksums are consistent, but others."
+        )
+
+
+def set_alias(name: str, alias: str, version: str) -> None:
+    connection.connect().set_registered_model_alias(name, alias, version)
+
+
+def note(name: str, version: str, role: str, outcome: str, line: str) -> None:
+    """What was decided of a version, and the hash of the ledger's line that says so."""
+    client = connection.connect()
+    client.set_model_version_tag(name, version, role, outcome)
+    client.set_model_version_tag(name, version, f"{role}{LINE}", line)

@@ -1,0 +1,93 @@
+"""A model version with its evidence: under the run that trained it, with what serves it."""
+
+import base64
+import io
+import re
+import tempfile
+from importlib.metadata import requires, version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
+from PIL import Image
+
+from pneumo_core import params as all_params
+from pneumo_core.atomic import write_json
+from pneumo_core.models.bundle import Description, read_description
+from pneumo_core.promotion.pinned_sample import Sample
+from tasks import paths
+from tasks.registry import evidence
+from tasks.registry.model_versions import BUNDLE_TAG
+from tasks.tracking import connection, runs
+
+PYFUNC = Path(__file__).parent / "pyfunc_model.py"
+CORE = Path(__file__).parents[2] / "pneumo_core"
+
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(AnyType(), "image")]),  # a file in base64, or gray levels [H, W]
+    outputs=Schema(
+        [
+            ColSpec(DataType.double, "probability"),
+            ColSpec(DataType.string, "decision"),
+            ColSpec(DataType.string, "objection", required=False),  # to its being a chest film
+            ColSpec(DataType.string, "operating_point"),
+            ColSpec(DataType.double, "threshold"),
+            ColSpec(DataType.string, "model", required=False),
+            ColSpec(DataType.string, "version", required=False),
+        ]
+    ),
+    params=ParamSchema([ParamSpec("operating_point", DataType.string, "reading_aid")]),
+)
+
+
+def register(name: str, cell: str, tags: dict[str, str]) -> tuple[str, str]:
+    """The version of the model that holds a cell's bundle, made if there is none, and its run.
+
+    Its tags come into being with the version, so that a kill leaves it whole or not there.
+    """
+    client = connection.connect()
+    same = f"name = '{name}' and tags.{BUNDLE_TAG} = '{tags[BUNDLE_TAG]}'"
+    for known in client.search_model_versions(same):
+        return str(known.version), str(known.run_id)
+    mlflow.set_experiment(connection.EXPERIMENT)
+    bundle = paths.EVALUATED / cell / paths.BUNDLE
+    description = read_description(bundle)
+    run_id = runs.of_model(client, description, all_params.load(paths.PARAMS).train)
+    with mlflow.start_run(run_id=run_id):
+        model_uri = _log_model(bundle, evidence.sample_of(cell), description)
+    made = mlflow.register_model(model_uri, name, tags=tags)
+    return str(made.version), run_id
+
+
+def _log_model(bundle: Path, sample: Sample, description: Description) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        pinned = Path(scratch) / paths.SAMPLE
+        write_json(pinned, sample)
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(PYFUNC),
+            artifacts={paths.BUNDLE: str(bundle), paths.SAMPLE: str(pinned)},
+            code_paths=[str(CORE)],
+            signature=SIGNATURE,
+            input_example=_example(description.image_size_px),
+            pip_requirements=_core_requirements(),
+        )
+    return str(info.model_uri)
+
+
+def _example(size_px: int) -> list[dict[str, str]]:
+    """One row, a gray ramp as a PNG: nobody's film."""
+    ramp = np.linspace(0, 255, size_px).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(ramp, (size_px, 1))).save(buffer, "PNG")
+    return [{"image": base64.b64encode(buffer.getvalue()).decode()}]
+
+
+def _core_requirements() -> list[str]:
+    """What the core needs, as it is installed here."""
+    needs = [need for need in requires("pneumo") or () if "extra ==" not in need]
+    names = [re.findall(r"[\w.-]+", need)[0] for need in needs]
+    return [f"{name}=={version(name)}" for name in names]

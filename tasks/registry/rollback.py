@@ -1,0 +1,148 @@
+"""Rollback, and the check of the ledger against the registry against the bundles."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pneumo_core.errors import BundleError, PromotionError
+from pneumo_core.promotion import alias_history, pinned_sample
+from pneumo_core.promotion.alias_history import Tenure
+from pneumo_core.promotion.gates import MAX_DEVIATION
+from tasks import ledger, paths
+from tasks.graph import provenance
+from tasks.ledger import broken_links, line_hashes
+from tasks.registry import model_versions
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+
+def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str, str | None]:
+    """Gives a role back to a version that had it, once that is seen to be what it was.
+
+    Args:
+        version: None takes the last before the present one that no rollback has taken out.
+
+    Returns:
+        The version that has the role now; when and why it had been withdrawn, if it had.
+
+    Raises:
+        PromotionError: no such version had the role, its pinned films are not here, or it no
+            longer says of them what it said.
+        BundleError: its bundle is not the one that was registered.
+    """
+    with model_versions.locked():
+        reigns = alias_history.tenures(ledger.read(paths.PROMOTION_LEDGER), name, role)
+        target = _target(reigns, role, version)
+        registered = model_versions.versions(name).get(target.version)
+        if registered is None:
+            raise PromotionError(f"The registry has no version {target.version} of {name}.")
+        deviation = _check(registered, target)
+        line = ledger.append(
+            paths.PROMOTION_LEDGER,
+            who=provenance.who(),
+            model=name,
+            role=role,
+            outcome=alias_history.ROLLED_BACK,
+            reasons=[why],
+            version=target.version,
+            bundle_sha256=target.bundle_sha256,
+            champion=reigns[-1].version,
+            deviation=deviation,
+            **provenance.tags(),
+        )
+        model_versions.note(name, target.version, role, alias_history.ROLLED_BACK, line)
+        model_versions.set_alias(name, role, target.version)
+    return target.version, alias_history.withdrawn(reigns).get(target.bundle_sha256)
+
+
+def verify(name: str) -> list[str]:
+    """Where ledger, registry and bundles disagree, a sentence each; none where they agree."""
+    with model_versions.locked():
+        return _disagreements(name)
+
+
+def _disagreements(name: str) -> list[str]:
+    path = paths.PROMOTION_LEDGER
+    entries = [entry for entry in ledger.read(path) if entry.get("model") == name]
+    known, aliases = model_versions.versions(name), model_versions.aliases(name)
+    faults = [f"ledger: line {n} does not follow from the one before" for n in broken_links(path)]
+    for role in sorted({entry["role"] for entry in entries} | aliases.keys()):
+        reigns = alias_history.tenures(entries, name, role)
+        by_ledger = reigns[-1].version if reigns else None
+        if aliases.get(role) != by_ledger:
+            faults.append(
+                f"{role}: version {by_ledger} by the ledger, {aliases.get(role)} by the registry"
+            )
+    recorded = {e["version"]: e["bundle_sha256"] for e in entries if e["version"]}
+    for version in sorted({*recorded, *known}, key=int):
+        faults += _faults(known.get(version), version, recorded.get(version), line_hashes(path))
+    return faults
+
+
+def _faults(
+    registered: "ModelVersion | None", version: str, bundle_sha256: str | None, lines: set[str]
+) -> list[str]:
+    if registered is None:
+        return [f"version {version}: in the ledger, not in the registry"]
+    if bundle_sha256 is None:
+        return [f"version {version}: in the registry, not in the ledger"]
+    faults = [
+        f"version {version}: the ledger has lost the line that {tag} names"
+        for tag, value in registered.tags.items()
+        if tag.endswith(model_versions.LINE) and value not in lines
+    ]
+    if registered.tags.get(model_versions.BUNDLE_TAG) != bundle_sha256:
+        return [*faults, f"version {version}: ledger and registry name different bundles"]
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            model_versions.download(registered, Path(scratch))
+    except (BundleError, PromotionError) as error:
+        faults.append(f"version {version}: {error}")
+    return faults
+
+
+def _target(reigns: Sequence[Tenure], role: str, version: str | None) -> Tenure:
+    if not reigns:
+        raise PromotionError(f"By the ledger nobody ever was {role}.")
+    if version is None:
+        target = alias_history.predecessor(reigns)
+        if target is None:
+            out = alias_history.withdrawn(reigns)
+            told = {t.version: out[t.bundle_sha256] for t in reigns if t.bundle_sha256 in out}
+            raise PromotionError(
+                f"There is no {role} before version {reigns[-1].version}"
+                + "".join(f"; version {v} was withdrawn ({why})" for v, why in told.items())
+                + (". To take it all the same, name it: --to VERSION." if told else ".")
+            )
+        return target
+    former = [tenure for tenure in reigns if tenure.version == version]
+    if not former or version == reigns[-1].version:
+        had = ", ".join(sorted({tenure.version for tenure in reigns[:-1]})) or "none"
+        raise PromotionError(f"Version {version} is no former {role}; those are: {had}.")
+    return former[-1]
+
+
+def _check(registered: "ModelVersion", target: Tenure) -> float:
+    """The deviation on the pinned sample of a copy that is fetched anew."""
+    from pneumo_core.evaluation.scoring import Scorer
+    from tasks.registry import evidence
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model_versions.download(registered, folder)
+        if registered.tags[model_versions.BUNDLE_TAG] != target.bundle_sha256:
+            raise BundleError(
+                f"Version {target.version} is not the bundle that the ledger says it is."
+            )
+        sample = json.loads((folder / paths.SAMPLE).read_text("utf-8"))
+        scorer = Scorer.load(folder / paths.BUNDLE)
+        deviation = pinned_sample.deviation(sample, scorer, evidence.read_film)
+    if deviation > MAX_DEVIATION:
+        raise PromotionError(
+            f"Version {target.version} no longer says of its pinned films what it said: a "
+            f"probability is off by {deviation:.4f}. The alias stays."
+        )
+    return deviation

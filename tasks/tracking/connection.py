@@ -1,0 +1,74 @@
+"""MLflow: where it is. Files are the truth and MLflow holds copies."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from tasks import paths
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "pneumo"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # or its page opens on traces
+logger = logging.getLogger(__name__)
+
+
+def connect() -> "MlflowClient":
+    """A client of the server in MLFLOW_TRACKING_URI, or else of a database in `var/`."""
+    import mlflow
+
+    for talker in ("alembic", "mlflow.store.db", "mlflow.pyfunc", "mlflow.system_metrics"):
+        logging.getLogger(talker).setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # each retry is a warning
+    paths.SCRATCH.mkdir(exist_ok=True)
+    mlflow.set_tracking_uri(uri())
+    mlflow.set_registry_uri(uri())
+    with FileLock(paths.SCRATCH / "mlflow.lock"):  # a new database is set up by one process
+        client = mlflow.MlflowClient()
+        if client.get_experiment_by_name(EXPERIMENT) is None:
+            embedded = uri() == _embedded_uri()
+            artifacts = (paths.SCRATCH / "mlartifacts").resolve().as_uri() if embedded else None
+            client.create_experiment(EXPERIMENT, artifacts, KIND)
+    return client
+
+
+def experiment_id(client: "MlflowClient") -> str:
+    """Of the experiment that `connect` made sure of.
+
+    Raises:
+        MlflowException: somebody took it away since.
+    """
+    from mlflow import MlflowException
+
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        raise MlflowException(f"The experiment {EXPERIMENT} is gone.")
+    return str(experiment.experiment_id)
+
+
+def uri() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or _embedded_uri()
+
+
+def shown_uri() -> str:
+    """Without a name and a password."""
+    return re.sub(r"//[^/@]*@", "//", uri())
+
+
+@contextmanager
+def copying(what: str) -> Iterator[None]:
+    """Whatever MLflow fails at in here is told and stops nothing."""
+    try:
+        yield
+    except Exception as error:  # every kind of database and network failure
+        logger.warning("MLflow did not take %s, which is only in files: %s", what, error)
+
+
+def _embedded_uri() -> str:
+    return f"sqlite:///{(paths.SCRATCH / 'mlflow.db').resolve()}"

@@ -1,0 +1,153 @@
+"""The runs of a grid in MLflow: one for the sweep, and below it one for each cell.
+
+A run is found by what it is about: so cells that are trained on several machines come together
+under one sweep, and a training that goes on goes on in its run.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from pneumo_core.models import bundle
+from pneumo_core.models.bundle import Blueprint
+from pneumo_core.params import TrainParams
+from tasks import paths
+from tasks.graph import provenance
+from tasks.tracking import connection
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
+
+PARENT = "mlflow.parentRunId"
+SOURCES = {  # of the films, by what they are for: name of the version, and place
+    "training": ("train_version", str(paths.TRAIN_IMAGES)),
+    "validation": ("data_version", str(paths.SPLIT)),
+    "test": ("data_version", str(paths.SPLIT)),
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a run is about: the same settings on the same films are the same subject."""
+
+    name: str
+    params: dict[str, Any]
+    data_sha256: str
+    train_sha256: str
+
+    @classmethod
+    def sweep(cls, params: TrainParams) -> "Subject":
+        """The grid that is asked for, on the films as they are now."""
+        grid = params.model_dump(mode="json", exclude={"feature_cache_gb"})
+        return cls("sweep", grid, **provenance.data_hashes())
+
+    @classmethod
+    def cell(cls, blueprint: Blueprint) -> "Subject":
+        """The training that a model came from."""
+        origin = blueprint.origin
+        return cls(blueprint.name, origin.params, origin.data_sha256, origin.train_sha256)
+
+    def tags(self) -> dict[str, str]:
+        content = json.dumps(list(vars(self).values()), sort_keys=True)
+        return {
+            "about": hashlib.sha256(content.encode()).hexdigest(),
+            "data_sha256": self.data_sha256,
+            "train_sha256": self.train_sha256,
+        }
+
+
+def find(client: "MlflowClient", tags: dict[str, str], condition: str = "") -> str | None:
+    """The newest run that bears these tags."""
+    wanted = [f"tags.{key} = '{value}'" for key, value in tags.items()]
+    runs = client.search_runs(
+        [connection.experiment_id(client)],
+        " and ".join([*wanted, *filter(None, [condition])]),
+        max_results=1,
+        order_by=["start_time DESC"],
+    )
+    return str(runs[0].info.run_id) if runs else None
+
+
+def begin(client: "MlflowClient", subject: Subject, parent: str | None = None) -> str:
+    from mlflow.entities import Param
+
+    tags = subject.tags() | provenance.data_versions() | provenance.tags()
+    if parent is not None:
+        tags[PARENT] = parent
+    run = client.create_run(connection.experiment_id(client), run_name=subject.name, tags=tags)
+    run_id = str(run.info.run_id)
+    params = [Param(name, str(value)) for name, value in subject.params.items()]
+    client.log_batch(run_id, params=params)
+    client.log_inputs(run_id, _inputs("training", "validation"))
+    return run_id
+
+
+def of_sweep(client: "MlflowClient", params: TrainParams) -> str:
+    """The run of the grid, begun if there is none."""
+    sweep = Subject.sweep(params)
+    with FileLock(paths.SCRATCH / "mlflow.lock"):  # cells that start together have one parent
+        return find(client, sweep.tags()) or begin(client, sweep)
+
+
+def of_model(client: "MlflowClient", blueprint: Blueprint, params: TrainParams) -> str:
+    """The run that trained a model, or a new one where it was trained out of MLflow's sight."""
+    cell = Subject.cell(blueprint)
+    run_id = find(client, cell.tags())
+    if run_id is None:
+        run_id = begin(client, cell, of_sweep(client, params))
+        client.set_terminated(run_id)
+    return run_id
+
+
+def record_evaluation(params: TrainParams) -> None:
+    """Each cell's figures go to its run, the leaderboard to the sweep's, which ends with it."""
+    client = connection.connect()
+    for folder in sorted(path for path in paths.EVALUATED.iterdir() if path.is_dir()):
+        run_id = of_model(client, bundle.read_description(folder / paths.BUNDLE), params)
+        client.log_inputs(run_id, _inputs("test"))
+        _log_figures(client, run_id, folder)
+    sweep = of_sweep(client, params)
+    client.log_artifact(sweep, str(paths.LEADERBOARD))
+    client.set_terminated(sweep)
+
+
+def record_report(params: TrainParams) -> None:
+    client = connection.connect()
+    client.log_artifacts(of_sweep(client, params), str(paths.REPORT), "report")
+
+
+def _log_figures(client: "MlflowClient", run_id: str, evaluated: Path) -> None:
+    from mlflow.entities import Metric
+
+    now_ms = int(time.time() * 1000)
+    for split in (*paths.VALIDATIONS, "test"):
+        figures = json.loads((evaluated / split / "metrics.json").read_text())
+        values = {
+            f"evaluation/{split}/{name}": figure["value"]
+            for name, figure in figures.items()
+            if isinstance(figure, dict) and "value" in figure
+        }
+        metrics = [Metric(name, value, now_ms, 0) for name, value in values.items()]
+        client.log_batch(run_id, metrics=metrics)
+        client.log_artifacts(run_id, str(evaluated / split), f"evaluation/{split}")
+
+
+def _inputs(*contexts: str) -> list["DatasetInput"]:
+    """The films as data sets under their DVC hashes; none where DVC did not make them."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    versions = provenance.data_versions()
+    return [
+        DatasetInput(
+            Dataset(f"films for {context}", versions[name], "dvc", json.dumps({"path": path})),
+            [InputTag("mlflow.data.context", context)],
+        )
+        for context, (name, path) in SOURCES.items()
+        if context in contexts and name in versions
+    ]

@@ -1,0 +1,35 @@
+"""Who is told of a failed run, whatever else fails with it."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from prefect.states import Failed
+
+from flows.runs import alarm
+
+RUN: Any = SimpleNamespace(name="tidy-crab", id="4711")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("fault", [None, "command", "file"])
+def test_one_that_cannot_be_told_does_not_keep_it_from_the_other(
+    fault: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder in the file's place stands for a disk that takes nothing."""
+    file, told = tmp_path / "failed_runs.jsonl", tmp_path / "told"
+    if fault == "file":
+        file.mkdir()
+    monkeypatch.setattr(alarm, "FAILED_RUNS", file)
+    monkeypatch.setenv(alarm.COMMAND, "exit 1" if fault == "command" else f"cat > {told}")
+    alarm.sound("pneumo", RUN, cast(Any, Failed(message="No films.")))
+    said = ([] if fault == "command" else lines(told)) + ([] if fault == "file" else lines(file))
+    assert len(said) == (2 if fault is None else 1)
+    for each in said:
+        assert (each["run"], each["message"]) == ("tidy-crab", "No films.")
+        assert each["time"].endswith("+00:00")

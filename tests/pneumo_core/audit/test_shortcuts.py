@@ -1,0 +1,83 @@
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pneumo_core.audit.shortcuts import Check, Cohort, estimate, lint_recipe
+from pneumo_core.metrics.metrics import Figure, auroc
+from pneumo_core.params import AuditParams
+
+
+def _check(low: float, high: float, two_sided: bool = False) -> Check:
+    figure = Figure((low + high) / 2, low, high)
+    return Check("flip_rate", "model", "Films that flip", figure, 0.05, two_sided, unit="%")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "two_sided", "passed"),
+    [
+        (0.01, 0.05, False, True),
+        (0.06, 0.09, False, False),
+        (0.04, 0.06, False, None),
+        (-0.90, -0.50, False, True),
+        (-0.90, -0.50, True, False),
+        (-0.05, 0.05, True, True),
+        (-0.06, 0.05, True, None),
+        (-0.50, 0.50, True, None),
+    ],
+)
+def test_verdict_needs_the_whole_interval_on_one_side(
+    low: float, high: float, two_sided: bool, passed: bool | None
+) -> None:
+    assert _check(low, high, two_sided).passed is passed
+
+
+def test_check_explains_itself_and_is_ready_for_json() -> None:
+    sentence = "Films that flip: 14.0 % [11.0, 17.0]; limit 5.0 %: BEYOND it."
+    check = _check(0.11, 0.17)
+    assert check.explain() == sentence
+    content = json.loads(json.dumps(check.as_dict()))
+    assert content["figure"] == {"value": pytest.approx(0.14), "ci_low": 0.11, "ci_high": 0.17}
+    assert (content["passed"], content["explanation"]) == (False, sentence)
+    assert "limit ±5.0 %: too few films to tell" in _check(-0.1, 0.1, two_sided=True).explain()
+
+
+def test_estimate_is_the_statistic_with_its_percentiles() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    cohort = Cohort(labels, rng.integers(0, 40, 60).astype(np.str_))
+    scores = cohort.scores(rng.uniform(size=60) * 0.5 + 0.3 * labels)
+    draws = cohort.draws(AuditParams(num_draws=300, seed=5))
+    expected = np.quantile(auroc(scores, 0, draws), [0.025, 0.975])
+    found = estimate(lambda w: auroc(scores, 0, w), draws)
+    assert found.value == auroc(scores, 0, np.ones((1, 60)))
+    assert (found.ci_low, found.ci_high) == pytest.approx(expected)
+
+
+@dataclass(frozen=True)
+class _Ranges:
+    brightness: tuple[float, float]
+    rotation_deg: tuple[float, float] = (-10, 10)
+
+
+LEAKY = {"NORMAL": _Ranges((0.05, 0.15)), "PNEUMONIA": _Ranges((-0.15, -0.05))}
+SAME = dict.fromkeys(LEAKY, _Ranges((-0.1, 0.1)))
+UNEVEN, EVEN = {"NORMAL": 4.0, "PNEUMONIA": 1.25}, {"NORMAL": 2.0, "PNEUMONIA": 2.0}
+
+
+def test_lint_names_what_depends_on_the_label() -> None:
+    found = lint_recipe(LEAKY, keeps_originals=False, copies_per_film=UNEVEN)
+    assert found.label_dependent == {
+        "brightness": {"NORMAL": (0.05, 0.15), "PNEUMONIA": (-0.15, -0.05)}
+    }
+    assert found.warnings == (
+        "brightness depends on the label: NORMAL (0.05, 0.15), PNEUMONIA (-0.15, -0.05).",
+    )
+
+
+def test_lint_warns_of_originals_among_unlike_numbers_of_copies() -> None:
+    (warning,) = lint_recipe(SAME, keeps_originals=True, copies_per_film=UNEVEN).warnings
+    assert "NORMAL 25%, PNEUMONIA 80%" in warning
+    for keeps, copies in ((True, EVEN), (False, UNEVEN)):
+        assert lint_recipe(SAME, keeps, copies).warnings == ()

@@ -1,0 +1,107 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from pneumo_core.data import manifest
+from pneumo_core.errors import DataError
+from pneumo_core.labels import POSITIVE
+
+
+@pytest.fixture
+def table(make_table: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    return make_table(
+        [
+            {"image_id": "train/NORMAL/IM-1-1.jpeg", "mean": 101.25, "width_px": 900},
+            {"image_id": "val/PNEUMONIA/person1_virus_2.jpeg", "packed_row": None},
+            {"image_id": "test/NORMAL/환자.jpeg", "state": "quarantined", "reason": "empty file"},
+        ]
+    )
+
+
+def test_what_is_written_is_read(tmp_path: Path, table: pd.DataFrame) -> None:
+    manifest.write(table, tmp_path / "manifest.parquet")
+    read = manifest.read(tmp_path / "manifest.parquet")
+    assert list(read.columns) == manifest.SCHEMA.names
+    for column in table.columns:
+        expected = [None if pd.isna(value) else value for value in table[column]]
+        assert [None if pd.isna(value) else value for value in read[column]] == expected
+    assert read["packed_row"].dtype == "Int64"
+    assert read["perceptual_hash"].isna().all()
+
+
+def test_read_and_written_again_gives_the_same_bytes(tmp_path: Path, table: pd.DataFrame) -> None:
+    first, second, third = (tmp_path / f"{i}.parquet" for i in range(3))
+    manifest.write(table, first)
+    manifest.write(table, second)
+    manifest.write(manifest.read(first), third)
+    assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+
+
+def test_column_that_the_schema_does_not_know_is_not_written(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    manifest.write(table.assign(extra=1), tmp_path / "manifest.parquet")
+    assert "extra" not in manifest.read(tmp_path / "manifest.parquet")
+
+
+@pytest.mark.parametrize("version", ["1", "3", None])
+def test_other_version_is_refused(tmp_path: Path, table: pd.DataFrame, version: str | None) -> None:
+    path = tmp_path / "manifest.parquet"
+    manifest.write(table, path)
+    metadata = {"pneumo_manifest_version": version} if version else None
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+    with pytest.raises(DataError, match=f"manifest version {version or 'none'}, this code reads 2"):
+        manifest.read(path)
+
+
+def test_missing_manifest_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No manifest at .*run the stage before"):
+        manifest.read(tmp_path / "manifest.parquet")
+
+
+def test_file_that_is_no_manifest_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    path.write_text("half of one")
+    with pytest.raises(DataError, match="cannot be read"):
+        manifest.read(path)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda table: table.iloc[1:],
+        lambda table: pd.concat([table, table.iloc[:1]]),
+        lambda table: table.assign(state="dropped"),
+        lambda table: table.assign(image_id=["a", "b", "c"]),
+    ],
+    ids=["lost", "invented", "unknown state", "renamed"],
+)
+def test_counting_law_is_held(
+    table: pd.DataFrame, break_it: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    manifest.check_counting_law(table, table.iloc[::-1])
+    with pytest.raises(DataError, match="Counting law broken: 3 rows in"):
+        manifest.check_counting_law(table, break_it(table))
+
+
+def test_counts_are_by_value_and_sorted(table: pd.DataFrame) -> None:
+    assert manifest.count(table, "split", "label") == {
+        "test/NORMAL": 1,
+        "train/NORMAL": 1,
+        "val/PNEUMONIA": 1,
+    }
+    assert list(manifest.count(table, "label")) == ["NORMAL", "PNEUMONIA"]
+
+
+def test_kept_leaves_out_the_rest(table: pd.DataFrame) -> None:
+    assert list(manifest.kept(table)["split"]) == ["train", "val"]
+    assert list(manifest.kept(table, "val")["label"]) == ["PNEUMONIA"]
+    assert manifest.kept(table, "test").empty
+
+
+def test_labels_have_the_index_that_the_models_use(table: pd.DataFrame) -> None:
+    assert list(manifest.label_indices(table)) == [0, 1, 0]
+    assert POSITIVE == 1

@@ -1,0 +1,88 @@
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pneumo_core.arrays import Images
+from pneumo_core.data.images import decode
+from pneumo_core.errors import BundleError
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.inference.reader import Reader
+from pneumo_core.models import bundle
+
+
+@pytest.fixture(scope="module")
+def reading(small_bundle: Path) -> Reader:
+    return Reader.load(small_bundle, "reading_aid")
+
+
+@pytest.fixture(scope="module")
+def films(
+    reading: Reader, small_film: Callable[[int], Any], encode: Callable[..., bytes]
+) -> Images:
+    return np.stack([reading.admit(encode(small_film(number))) for number in range(300, 310)])
+
+
+def test_opinions_are_the_scorers_probabilities_at_the_operating_point(
+    reading: Reader, small_bundle: Path, films: Images
+) -> None:
+    scorer = Scorer.load(small_bundle)
+    expected = scorer.probabilities(scorer.logits(films))
+    opinions = reading.read(films)
+    assert [opinion.probability for opinion in opinions] == expected.tolist()
+    assert {opinion.decision for opinion in opinions} == {"NORMAL", "PNEUMONIA"}
+    for opinion in opinions:
+        assert (opinion.decision == "PNEUMONIA") == (opinion.probability >= reading.threshold)
+        assert opinion.objection is None
+    screening = Reader.load(small_bundle, "screening")
+    assert {opinion.decision for opinion in screening.read(films)} == {"PNEUMONIA"}
+
+
+def test_what_the_model_finds_strange_is_no_film(reading: Reader, films: Images) -> None:
+    strictest = replace(reading, reference=replace(reading.reference, max_strangeness=0.0))
+    (opinion,) = strictest.read(films[:1])
+    assert opinion.objection is not None
+    assert opinion.objection.startswith("no chest film: the model sees something else")
+
+
+def test_meaning_states_what_happened_on_validation(reading: Reader) -> None:
+    """Its labels are just what the model says of them, so that every reading was right."""
+    assert "with pneumonia 100% (95 % interval 98% to 100%) were read so" in reading.meaning
+    assert "without 100% (95 % interval 98% to 100%) were cleared" in reading.meaning
+    assert f"A probability of {reading.threshold:.3f} or more reads as PNEUMONIA" in reading.meaning
+
+
+def test_explanation_is_the_film_with_colour_where_something_speaks(
+    reading: Reader, films: Images
+) -> None:
+    pngs = reading.explain(films[:2])
+    for png, pixels in zip(pngs, films, strict=False):
+        overlay = decode(png, 10**6)
+        assert (overlay.width_px, overlay.height_px, overlay.colour_mode) == (64, 64, "RGB")
+        assert (overlay.pixels != pixels).any()
+
+
+def test_bundle_without_the_operating_point_is_refused(small_bundle: Path) -> None:
+    with pytest.raises(BundleError, match="no operating point triage, only reading_aid, screening"):
+        Reader.load(small_bundle, "triage")
+
+
+def test_model_that_gives_no_number_is_refused(small_bundle: Path, tmp_path: Path) -> None:
+    state = load_file(small_bundle / bundle.WEIGHTS)
+    state["classifier.bias"] = torch.full_like(state["classifier.bias"], torch.nan)
+    save_file(state, tmp_path / "weights")
+    description = bundle.read_description(small_bundle)
+    bundle.save(
+        tmp_path / "broken",
+        description,
+        tmp_path / "weights",
+        lambda path: shutil.copy(small_bundle / bundle.REFERENCE, path) and None,
+    )
+    with pytest.raises(BundleError, match="gives nan for a film"):
+        Reader.load(tmp_path / "broken", "reading_aid")

@@ -1,0 +1,156 @@
+import re
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from pneumo_core.data import manifest
+from pneumo_core.data.leakage import require_valid
+from pneumo_core.errors import CertificateError
+from pneumo_core.preparation.certificate import certify, count_steps, describe
+from pneumo_core.preparation.duplicates import Duplicates
+
+NOTHING = Duplicates([], [], [], [])
+
+MakeTable = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def table(make_table: MakeTable) -> pd.DataFrame:
+    """One person of two pathogens in train and test, one series in val and train."""
+    names = [
+        "train/NORMAL/IM-0001-0001.jpeg",
+        "train/NORMAL/IM-0002-0001.jpeg",
+        "val/NORMAL/IM-0002-0002.jpeg",
+        "test/NORMAL/IM-0003-0001.jpeg",
+        "train/PNEUMONIA/person1_bacteria_1.jpeg",
+        "train/PNEUMONIA/person2_bacteria_2.jpeg",
+        "test/PNEUMONIA/person1_virus_3.jpeg",
+        "test/PNEUMONIA/person1_virus_4.jpeg",
+        "test/PNEUMONIA/person9_virus_5.jpeg",
+    ]
+    return make_table({"image_id": name, "sha256": f"{i:064x}"} for i, name in enumerate(names))
+
+
+def _drop(table: pd.DataFrame, *image_ids: str) -> pd.DataFrame:
+    return table[~table["image_id"].isin(image_ids)]
+
+
+def test_counts_are_by_split_and_label(table: pd.DataFrame) -> None:
+    assert certify(table, NOTHING)["counts"] == {
+        "train": {"NORMAL": 2, "PNEUMONIA": 2},
+        "val": {"NORMAL": 1, "PNEUMONIA": 0},
+        "test": {"NORMAL": 1, "PNEUMONIA": 3},
+    }
+
+
+def test_patients_are_counted_in_images_of_the_later_split(table: pd.DataFrame) -> None:
+    found = certify(table, NOTHING)
+    assert found["patients"] == {"confirmed_across_splits": 1, "possible_across_splits": 3}
+    assert found["lists"]["confirmed_across_splits"] == ["val/NORMAL/IM-0002-0002.jpeg"]
+    assert found["lists"]["possible_across_splits"] == [
+        "val/NORMAL/IM-0002-0002.jpeg",
+        "test/PNEUMONIA/person1_virus_3.jpeg",
+        "test/PNEUMONIA/person1_virus_4.jpeg",
+    ]
+    assert not found["valid"]
+    assert found["faults"] == ["1 images of patients confirmed in an earlier split too"]
+
+
+def test_possible_links_alone_are_no_fault(table: pd.DataFrame) -> None:
+    found = certify(_drop(table, "val/NORMAL/IM-0002-0002.jpeg"), NOTHING)
+    assert found["patients"] == {"confirmed_across_splits": 0, "possible_across_splits": 2}
+    assert found["valid"]
+    assert found["faults"] == []
+
+
+GROUP_INSIDE = ["train/NORMAL/IM-0001-0001.jpeg", "train/NORMAL/IM-0002-0001.jpeg"]
+GROUP_ACROSS = ["test/PNEUMONIA/person9_virus_5.jpeg", "train/PNEUMONIA/person2_bacteria_2.jpeg"]
+
+
+@pytest.mark.parametrize("kind", ["exact", "near"])
+def test_copies_are_a_fault_across_splits_only(table: pd.DataFrame, kind: str) -> None:
+    table = _drop(table, "val/NORMAL/IM-0002-0002.jpeg")
+    name = {"exact": "exact_duplicates", "near": "near_duplicates"}[kind]
+
+    def with_groups(*groups: list[str]) -> Duplicates:
+        return Duplicates(**(vars(NOTHING) | {kind: list(groups)}))
+
+    inside = certify(table, with_groups(GROUP_INSIDE))
+    assert inside[name] == {"groups": 1, "extra_files": 1, "groups_across_splits": 0}
+    assert inside["valid"]
+    both = certify(table, with_groups(GROUP_INSIDE, GROUP_ACROSS))
+    assert both[name] == {"groups": 2, "extra_files": 2, "groups_across_splits": 1}
+    assert both["lists"][f"{name}_across_splits"] == [GROUP_ACROSS]
+    assert not both["valid"]
+
+
+def test_copies_that_were_removed_count_no_more(table: pd.DataFrame) -> None:
+    table = _drop(table, "val/NORMAL/IM-0002-0002.jpeg").reset_index(drop=True)
+    table.loc[table["image_id"] == GROUP_ACROSS[1], "state"] = manifest.DUPLICATE
+    found = certify(table, Duplicates([GROUP_ACROSS], [], [], [GROUP_ACROSS]))
+    assert found["exact_duplicates"]["groups"] == 0
+    assert found["valid"]
+    assert list(found["lists"]["duplicates"]) == [GROUP_ACROSS[1]]
+
+
+def test_a_picture_with_both_labels_is_a_fault(table: pd.DataFrame) -> None:
+    table = _drop(table, "val/NORMAL/IM-0002-0002.jpeg")
+    group = ["train/NORMAL/IM-0001-0001.jpeg", "train/PNEUMONIA/person2_bacteria_2.jpeg"]
+    found = certify(table, Duplicates([group], [], [group], []))
+    assert found["label_conflicts"] == 1
+    assert found["faults"] == ["1 pictures with both labels"]
+
+
+def test_the_test_hash_is_of_contents_and_labels_not_of_names(table: pd.DataFrame) -> None:
+    pinned = certify(table, NOTHING)["test_split_hash"]
+    renamed = table.assign(image_id=table["image_id"] + "x").sample(frac=1, random_state=0)
+    assert certify(renamed, NOTHING)["test_split_hash"] == pinned
+    for column, value in (("sha256", "f" * 64), ("label", "NORMAL"), ("split", "val")):
+        other = table.copy()
+        other.loc[8, column] = value
+        assert certify(other, NOTHING)["test_split_hash"] != pinned
+    without_val = _drop(table, "val/NORMAL/IM-0002-0002.jpeg")
+    assert certify(without_val, NOTHING, pinned)["valid"]
+    refused = certify(_drop(without_val, table.at[8, "image_id"]), NOTHING, pinned)
+    assert "not the pinned one" in refused["faults"][0]
+
+
+def test_training_needs_a_valid_certificate_of_exactly_its_data(table: pd.DataFrame) -> None:
+    sound = _drop(table, "val/NORMAL/IM-0002-0002.jpeg").reset_index(drop=True)
+    train = sound.loc[sound["split"] == "train", "image_id"]
+    require_valid(certify(sound, NOTHING), sound, train)
+    with pytest.raises(CertificateError, match="not valid: 1 images of patients"):
+        require_valid(certify(table, NOTHING), table, train)
+    for column, value in (("split", "test"), ("label", "PNEUMONIA"), ("patient_key", "x")):
+        moved = sound.copy()
+        moved.loc[0, column] = value
+        with pytest.raises(CertificateError, match="other data"):
+            require_valid(certify(sound, NOTHING), moved, train)
+    with pytest.raises(CertificateError, match="not in train, such as test/NORMAL"):
+        require_valid(certify(sound, NOTHING), sound, sound["image_id"])
+
+
+def test_steps_add_up(table: pd.DataFrame) -> None:
+    table.loc[0, "state"] = manifest.QUARANTINED
+    table.loc[5, "state"] = manifest.DUPLICATE
+    table.loc[4, "split"] = "val"
+    steps = pd.DataFrame(count_steps(table))
+    left = steps["files"] - steps["quarantined"] - steps["duplicate"] + steps["moved"]
+    assert (left == steps["used"]).all()
+    assert steps["files"].sum() == len(table)
+    assert steps["moved"].sum() == 0
+    moved = steps[steps["moved"] != 0][["split", "subtype", "moved"]]
+    assert moved.values.tolist() == [["train", "bacteria", -1], ["val", "bacteria", 1]]
+
+
+def test_the_page_gives_the_verdict_the_numbers_and_the_films(table: pd.DataFrame) -> None:
+    found = certify(table, Duplicates([GROUP_ACROSS], [], [], [GROUP_ACROSS]))
+    page = describe(found, "a folder")
+    assert "**Not valid** for a folder." in page
+    for fault in found["faults"]:
+        assert f"- {fault}" in page
+    assert ", ".join(GROUP_ACROSS) in page
+    assert found["test_split_hash"] in page
+    rows = re.findall(r"^\| (?:train|val|test) .*$", page, re.MULTILINE)
+    assert len(rows) == len(found["steps"])

@@ -1,0 +1,109 @@
+from dataclasses import fields
+from typing import get_args
+
+import pytest
+
+from pneumo_core.data.transforms import LIMITS, Ranges
+from pneumo_core.errors import ParamsError
+from pneumo_core.params import AugmentParams, RecipeName
+from pneumo_core.preparation.recipes import RECIPES, chosen
+
+STUDY = {"study_brightness", "study_brightness_rotation"}
+
+
+def test_the_table_holds_the_twelve_names_that_parameters_may_take() -> None:
+    assert len(RECIPES) == 12
+    assert list(RECIPES) == list(get_args(RecipeName))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_documented_and_inside_the_medical_limits(name: RecipeName) -> None:
+    recipe = RECIPES[name]
+    assert recipe.what
+    assert recipe.tolerable
+    assert recipe.source
+    assert all(ranges.within(LIMITS) for ranges in recipe.ranges.values())
+    assert any(ranges != Ranges() for ranges in recipe.ranges.values())
+
+
+def test_the_limits_are_these() -> None:
+    assert (
+        Ranges(
+            brightness=(-0.2, 0.2),
+            contrast=(0.7, 1.3),
+            rotation_deg=(-15, 15),
+            crop_area=(0.3, 1.0),
+            crop_aspect=(3 / 4, 4 / 3),
+            gamma=(0.7, 1.5),
+            clahe_clip=(1.0, 4.0),
+            blur_sigma=(0.0, 0.005),
+            noise_std=(0.0, 0.04),
+            shift=(-0.1, 0.1),
+            scale=(0.85, 1.15),
+        )
+        == LIMITS
+    )
+    assert Ranges().within(LIMITS)
+
+
+@pytest.mark.parametrize("field", fields(Ranges), ids=lambda field: field.name)
+def test_a_range_outside_its_limit_is_found(field: object) -> None:
+    name = field.name  # type: ignore[attr-defined]
+    low, high = getattr(LIMITS, name)
+    assert not Ranges(**{name: (low, high + 0.01)}).within(LIMITS)
+    assert not Ranges(**{name: (low - 0.01, high)}).within(LIMITS)
+
+
+def test_only_the_study_follows_the_label_and_only_in_brightness() -> None:
+    differing = {name: recipe.differs_by_label() for name, recipe in RECIPES.items()}
+    assert {name for name, found in differing.items() if found} == STUDY
+    assert {differing[name] for name in STUDY} == {("brightness",)}
+    assert {name for name, recipe in RECIPES.items() if recipe.keeps_originals} == STUDY
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES.keys() - STUDY))
+def test_ranges_that_keep_no_original_contain_the_film_itself(name: RecipeName) -> None:
+    for ranges in RECIPES[name].ranges.values():
+        for parameter, (low, high) in vars(ranges).items():
+            neutral = getattr(Ranges(), parameter)[0]
+            assert low <= neutral <= high
+
+
+def test_symmetric_is_what_it_has_always_been() -> None:
+    assert RECIPES["symmetric"].ranges["NORMAL"] == Ranges(
+        brightness=(-0.15, 0.15),
+        contrast=(0.7, 1.3),
+        rotation_deg=(-10, 10),
+        crop_area=(0.3, 1.0),
+        crop_aspect=(3 / 4, 4 / 3),
+    )
+
+
+def asked(recipe: str, **ranges: tuple[float, float]) -> AugmentParams:
+    return AugmentParams.model_validate(
+        {"seed": 0, "recipe": recipe, "ranges": ranges, "size_per_class": 1}
+    )
+
+
+def test_a_recipe_of_ones_own_alters_both_classes_alike() -> None:
+    recipe = chosen(asked("own", rotation_deg=(-5, 5), gamma=(0.9, 1.1)))
+    assert set(recipe.ranges.values()) == {Ranges(rotation_deg=(-5, 5), gamma=(0.9, 1.1))}
+    assert not recipe.keeps_originals
+    assert chosen(asked("gamma")) is RECIPES["gamma"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "ranges", "told"),
+    [
+        ("own", {}, "expected some of brightness, contrast"),
+        ("own", {"rotation": (-5, 5)}, "expected some of brightness, contrast, rotation_deg"),
+        ("own", {"rotation_deg": (-20, 5)}, r"rotation_deg = \[-20, 5\].* within -15 to 15"),
+        ("own", {"rotation_deg": (5, -5)}, "ascending"),
+        ("gamma", {"gamma": (0.9, 1.1)}, "of the recipe own, not of gamma"),
+    ],
+)
+def test_ranges_that_no_recipe_may_have_are_named(
+    recipe: str, ranges: dict[str, tuple[float, float]], told: str
+) -> None:
+    with pytest.raises(ParamsError, match=told):
+        chosen(asked(recipe, **ranges))

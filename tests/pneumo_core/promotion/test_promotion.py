@@ -1,0 +1,339 @@
+"""Who may bear a role: every gate closed until it is shown that it may open."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pneumo_core.arrays import Floats
+from pneumo_core.errors import PromotionError
+from pneumo_core.metrics.intervals import at_threshold
+from pneumo_core.metrics.metrics import Scores
+from pneumo_core.metrics.paired import Reading
+from pneumo_core.promotion import policy as policies
+from pneumo_core.promotion.gates import Challenger, Data
+from pneumo_core.promotion.policy import Policy
+from pneumo_core.promotion.promotion import Champion, choose_challenger, comparison_gates, decide
+
+MLFLOW = Path(__file__).parents[3] / "mlflow"
+POLICY = Policy.model_validate(
+    {
+        "purpose": "a test",
+        "operating_point": "reading_aid",
+        "choose_by": "auroc",
+        "improve": "auroc",
+        "margins": {"sensitivity": 0.05},
+        "min_ci_low": {"auroc": 0.8, "sensitivity": 0.7, "specificity": 0.6},
+        "max_ci_high": {"ece": 0.1, "brier": 0.2},
+        "worst_group_min_ci_low": {"sensitivity": 0.5},
+        "audited": ["augmentation", "model"],
+        "min_test_films": 100,
+    }
+)
+LABELS = np.arange(300) % 2
+SPLIT_HASH, DATA_HASH, FILE_HASH = "a" * 64, "b" * 64, "c" * 64
+CERTIFICATE = {"valid": True, "faults": [], "test_split_hash": SPLIT_HASH, "data_sha256": DATA_HASH}
+DATA = Data(CERTIFICATE, DATA_HASH, FILE_HASH, ("folder",))
+
+
+def figure(low: float, high: float) -> dict[str, float]:
+    return {"value": (low + high) / 2, "ci_low": low, "ci_high": high}
+
+
+AT_POINT = {
+    "threshold": 0.5,
+    "sensitivity": figure(0.8, 0.95),
+    "specificity": figure(0.7, 0.9),
+}
+METRICS = {
+    "split": "test",
+    "n": 300,
+    "auroc": figure(0.9, 0.98),
+    "ece": figure(0.02, 0.08),
+    "brier": figure(0.05, 0.15),
+    "operating_points": {"reading_aid": AT_POINT, "screening": AT_POINT},
+}
+SHARES = ("sensitivity", "specificity")
+WORST = {"sensitivity": {"dimension": "subtype", "group": "virus", **figure(0.6, 0.9)}}
+
+
+def check(subject: str, value: float, **others: Any) -> dict[str, Any]:
+    found = {"name": f"{subject} check", "subject": subject, "figure": {"value": value}}
+    found["passed"] = abs(value) <= 0.1
+    return found | {"limit": 0.1, "two_sided": False} | others
+
+
+CHECKS = [check("data", 0.9), check("augmentation", 0.05), check("model", 0.1)]
+
+
+def scores(noise: float, seed: int = 0, latent: Floats | None = None) -> Scores:
+    """A model that sees each film's true state through noise of its own."""
+    latent = 2.0 * LABELS - 1 if latent is None else latent
+    logits = latent + np.random.default_rng(seed).normal(0, noise, len(LABELS))
+    keys = (np.arange(len(LABELS)) // 4).astype(np.str_)
+    return Scores(LABELS, 1 / (1 + np.exp(-logits)), keys)
+
+
+def challenger(noise: float = 1.0, **others: Any) -> Challenger:
+    reading = Reading(scores(noise), 0.5)
+    whole = Challenger("new", FILE_HASH, METRICS, reading, WORST, SPLIT_HASH, 1e-6, CHECKS)
+    return replace(whole, **others)
+
+
+def champion(noise: float) -> Champion:
+    return Champion("old", Reading(scores(noise, seed=1), 0.5))
+
+
+def test_first_model_is_promoted_if_every_gate_holds() -> None:
+    decision = decide(challenger(), DATA, None, POLICY)
+    assert decision.outcome == "promoted"
+    assert decision.reasons == (f"all {len(decision.gates)} gates hold",)
+
+
+def changed(**values: Any) -> Challenger:
+    """With other figures; those that follow from a threshold at every operating point."""
+    at_point = AT_POINT | {name: values.pop(name) for name in AT_POINT if name in values}
+    points = dict.fromkeys(("reading_aid", "screening"), at_point)
+    return challenger(metrics=METRICS | {"operating_points": points} | values)
+
+
+CLOSED = {
+    "evaluation on test: missing": challenger(metrics=None),
+    "evaluation on test: missing, ": challenger(reading=None),
+    "split of the figures: val, asked for: test": changed(split="val"),
+    "split of the figures: missing": changed(split=None),
+    "threshold of the figures: 0.4": changed(threshold=0.4),
+    "threshold of the figures: missing": changed(operating_points={"screening": AT_POINT}),
+    "threshold of the figures: missing, ": changed(operating_points=None),
+    "films of the figures: 299, asked for: 300": changed(n=299),
+    "films of the figures: missing": changed(n=None),
+    "films scored: ffffffffffff, asked for: aaaaaaaaaaaa": challenger(test_split_hash="f" * 64),
+    "films scored: missing": challenger(test_split_hash=None),
+    "probabilities computed again, off by: 0.01": challenger(deviation=0.01),
+    "probabilities computed again, off by: missing": challenger(deviation=float("nan")),
+    "data trained on: dddddddddddd": challenger(manifest_sha256="d" * 64),
+    "withdrawn before: 2026-01-01: blind to infants": challenger(
+        withdrawn="2026-01-01: blind to infants"
+    ),
+    "auroc, lower bound: 0.79, asked for: at least 0.8": changed(auroc=figure(0.79, 0.99)),
+    "sensitivity, lower bound: 0.69": changed(sensitivity=figure(0.69, 0.99)),
+    "specificity, lower bound: missing": changed(specificity=figure(float("nan"), 1)),
+    "specificity, lower bound: missing, ": changed(specificity=None),
+    "specificity, lower bound: missing, asked": changed(specificity={"value": 1.0}),
+    "ece, upper bound: 0.11, asked for: at most 0.1": changed(ece=figure(0.0, 0.11)),
+    "brier, upper bound: 0.21": changed(brier=figure(0.0, 0.21)),
+    "sensitivity of the worst group (subtype virus): 0.49": challenger(
+        worst_groups={"sensitivity": WORST["sensitivity"] | {"ci_low": 0.49}}
+    ),
+    "sensitivity of the worst group (no group is large enough): missing": challenger(
+        worst_groups={}
+    ),
+    "audit: model check: 0.11": challenger(checks=[*CHECKS, check("model", 0.11)]),
+    "audit: model check: 0.12, asked for: at most 0.1 (too few films to tell whether it is)": (
+        challenger(checks=[*CHECKS, check("model", 0.12, passed=None)])
+    ),
+    "audit: model check: 0.2": challenger(checks=[*CHECKS, check("model", -0.2, two_sided=True)]),
+    "audit: augmentation check: missing": challenger(
+        checks=[*CHECKS, check("augmentation", float("nan"))]
+    ),
+    "audit of the augmentation: missing": challenger(checks=[check("model", 0.0)]),
+    "audit of the model: missing": challenger(checks=[check("augmentation", 0.0)]),
+}
+
+
+@pytest.mark.parametrize("rival", [None, champion(noise=5)], ids=["first", "against a worse one"])
+@pytest.mark.parametrize("told", CLOSED)
+def test_gate_that_fails_refuses_with_its_reason(rival: Champion | None, told: str) -> None:
+    decision = decide(CLOSED[told], DATA, rival, POLICY)
+    assert decision.outcome == "refused"
+    assert any(told in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "told"),
+    [
+        (None, "leakage certificate: missing"),
+        ({}, "leakage certificate: not valid"),
+        (CERTIFICATE | {"valid": "yes"}, "leakage certificate: not valid"),
+        (
+            CERTIFICATE | {"valid": False, "faults": ["1 picture with both labels"]},
+            "leakage certificate: not valid: 1 picture with both labels, asked for: valid",
+        ),
+        (CERTIFICATE | {"data_sha256": "e" * 64}, "data certified: eeeeeeeeeeee"),
+        (CERTIFICATE | {"test_split_hash": "e" * 64}, "asked for: eeeeeeeeeeee"),
+    ],
+)
+def test_broken_certificate_is_never_promoted(
+    certificate: Mapping[str, Any] | None, told: str
+) -> None:
+    decision = decide(challenger(), replace(DATA, certificate=certificate), None, POLICY)
+    assert decision.outcome == "refused"
+    assert any(told in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize("role", ["champion", "screening", "phantom/champion", "phantom/screening"])
+@pytest.mark.parametrize("threshold", [0.0, 1.0], ids=["all ill", "all well"])
+def test_model_of_one_class_passes_no_policy(role: str, threshold: float) -> None:
+    """Good as its probabilities may be, it calls every film the same."""
+    policy = policies.load(MLFLOW / f"{role}.yaml")
+    reading = Reading(scores(0.1), threshold)
+    found = {name: asdict(each) for name, each in at_threshold(reading.scores, threshold).items()}
+    drawn = replace(DATA, origins=("phantom",))
+    one_class = changed(threshold=threshold, **{name: found[name] for name in SHARES})
+    decision = decide(replace(one_class, reading=reading), drawn, None, policy)
+    assert decision.outcome == "refused"
+    assert [why for why in decision.reasons if why.startswith(SHARES) and "bound: 0," in why]
+
+
+def test_policy_for_the_phantom_is_closed_to_real_films() -> None:
+    policy = POLICY.model_copy(update={"drawn_films_only": True})
+    drawn = replace(DATA, origins=("phantom",))
+    assert decide(challenger(), drawn, None, policy).outcome == "promoted"
+    for origins in [("folder",), ("folder", "phantom"), ()]:
+        found = decide(challenger(), replace(DATA, origins=origins), None, policy)
+        assert "asked for: phantom" in found.reasons[0]
+
+
+def test_limits_themselves_are_good_enough() -> None:
+    just = changed(auroc=figure(0.8, 1), ece=figure(0, 0.1))
+    just = replace(just, checks=[*CHECKS, check("model", -0.1, two_sided=True)])
+    policy = POLICY.model_copy(update={"min_test_films": 300})
+    assert decide(just, DATA, None, policy).outcome == "promoted"
+    fewer = policy.model_copy(update={"min_test_films": 301})
+    assert decide(just, DATA, None, fewer).outcome == "refused"
+
+
+def test_every_failing_gate_is_told_and_the_comparison_left_out() -> None:
+    bad = changed(split="train", auroc=figure(0.1, 0.2), ece=figure(0.3, 0.4))
+    decision = decide(bad, DATA, champion(noise=5), POLICY)
+    assert len(decision.reasons) == 3
+    assert not [gate for gate in decision.gates if gate.name.startswith("gain")]
+
+
+def test_better_model_takes_the_place_and_the_worse_one_does_not() -> None:
+    promoted = decide(challenger(noise=1), DATA, champion(noise=3), POLICY)
+    refused = decide(challenger(noise=3), DATA, champion(noise=1), POLICY)
+    assert (promoted.outcome, refused.outcome) == ("promoted", "refused")
+    assert promoted.gates[-1].name == "gain in auroc, lower bound"
+    assert "gain in auroc, lower bound: -0." in refused.reasons[-1]
+
+
+def test_better_figure_does_not_buy_a_worse_one_that_has_a_margin() -> None:
+    """Its threshold is so high that it misses pneumonias which the champion finds."""
+    keen = replace(changed(threshold=0.8), reading=Reading(scores(1), 0.8))
+    decision = decide(keen, DATA, champion(noise=3), POLICY)
+    assert decision.outcome == "refused"
+    assert len(decision.reasons) == 1
+    assert decision.reasons[0].startswith("gain in sensitivity, lower bound: -0.")
+
+
+def test_model_that_says_the_same_has_no_gain() -> None:
+    same = Champion("old", Reading(scores(1), 0.5))
+    decision = decide(challenger(noise=1), DATA, same, POLICY)
+    assert decision.reasons == ("gain in auroc, lower bound: 0, asked for: above 0",)
+
+
+def test_same_bundle_is_champion_already() -> None:
+    same = Champion("new", None)
+    assert decide(challenger(), DATA, same, POLICY).outcome == "already champion"
+
+
+def test_champion_that_could_not_be_scored_stays() -> None:
+    decision = decide(challenger(), DATA, Champion("old", None, "it was altered"), POLICY)
+    assert decision.outcome == "refused"
+    assert "champion on the same films: it was altered" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Scores(LABELS[::-1].copy(), scores(1).probabilities, scores(1).patient_keys),
+        Scores(LABELS, scores(1).probabilities, np.arange(300).astype(np.str_)),
+        Scores(LABELS[:200], scores(1).probabilities[:200], scores(1).patient_keys[:200]),
+    ],
+    ids=["labels", "patients", "fewer"],
+)
+def test_champion_scored_on_other_films_stays(other: Scores) -> None:
+    decision = decide(challenger(), DATA, Champion("old", Reading(other, 0.5)), POLICY)
+    assert decision.outcome == "refused"
+    assert "scored on different films" in decision.reasons[0]
+
+
+def test_gates_are_the_same_in_the_ledger_and_on_the_screen() -> None:
+    decision = decide(challenger(), DATA, champion(noise=3), POLICY)
+    for gate, written in zip(decision.gates, decision.as_dict()["gates"], strict=True):
+        assert written == vars(gate)
+
+
+def on_validation(auroc: float, specificity: float | None) -> dict[str, Any]:
+    points: dict[str, Any] = {"reading_aid": {"specificity": {"value": 0.9}}}
+    if specificity is not None:
+        points["screening"] = {"specificity": {"value": specificity}}
+    return {"auroc": {"value": auroc}, "operating_points": points}
+
+
+def test_each_role_chooses_its_challenger_for_its_purpose() -> None:
+    cells = {
+        "a": [on_validation(0.99, None)] * 2,
+        "b": [on_validation(0.95, 0.5)] * 2,
+        "c": [on_validation(0.90, 0.8)] * 2,
+    }
+    screening = POLICY.model_copy(
+        update={"operating_point": "screening", "choose_by": "specificity"}
+    )
+    assert choose_challenger(cells, POLICY) == "a"
+    assert choose_challenger(cells, screening) == "c"
+    assert choose_challenger({"a": cells["a"]}, screening) is None
+    assert choose_challenger({}, POLICY) is None
+
+
+def test_challenger_goes_by_the_mean_of_both_validations() -> None:
+    cells = {
+        "steady": [on_validation(0.95, 0.9), on_validation(0.94, 0.9)],
+        "brittle": [on_validation(0.99, 0.9), on_validation(0.80, 0.9)],
+        "unseen": [on_validation(0.99, 0.9), {}],
+    }
+    assert choose_challenger(cells, POLICY) == "steady"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"min_ci_low": {"auroc": 0.8, "sensitivity": 0.8}}, "min_ci_low.specificity"),
+        ({"min_ci_low": {"auroc": 0.8, "sensitivity": 0.8, "specificity": 0}}, "greater than 0"),
+        ({"max_ci_high": {"ece": 0.1}}, "max_ci_high.brier"),
+        ({"improve": "aurok"}, "improve"),
+        ({"margins": {"sensitivity": -0.1}}, "margins.sensitivity"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_policy_that_leaves_a_gate_out_is_none(
+    change: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "role.yaml"
+    path.write_text(yaml.safe_dump(POLICY.model_dump(mode="json") | change))
+    with pytest.raises(PromotionError, match=told):
+        policies.load(path)
+
+
+def test_missing_policy_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PromotionError, match=r"No policy at .*nobody\.yaml"):
+        policies.load(tmp_path / "nobody.yaml")
+
+
+def test_challengers_that_are_just_as_good_are_rarely_promoted() -> None:
+    """`benchmarks/promotion_rate.py` does the same a thousand times, and more."""
+    num_promoted, num_rounds = 0, 100
+    for seed in range(num_rounds):
+        # Both models see the same films, which are hard or easy for either, and err apart.
+        latent = 2.0 * LABELS - 1 + np.random.default_rng([seed, 9]).normal(size=len(LABELS))
+        new, old = (
+            Reading(scores(0.7, seed=2 * seed + side, latent=latent), 0.5) for side in (0, 1)
+        )
+        gates = comparison_gates(new, Champion("old", old), POLICY)
+        num_promoted += all(gate.passed for gate in gates)
+    assert num_promoted <= 0.05 * num_rounds

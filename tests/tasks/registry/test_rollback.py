@@ -1,0 +1,284 @@
+"""The ledger, the registry and the bundles: back to a former model, and whether they agree."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pneumo_core.errors import BundleError, PromotionError
+from pneumo_core.models.bundle import CHECKED
+from tasks import ledger, paths
+from tasks.registry import model_versions, rollback
+from tasks.tracking import connection
+
+FULL, PARTIAL = "test_efficientnet-full", "test_efficientnet-partial"
+Promote = Callable[..., str]
+
+
+@pytest.fixture
+def two_champions(promote_cell: Promote) -> None:
+    """Version 1 was champion, version 2 is."""
+    assert promote_cell(FULL) == "1"
+    assert promote_cell(PARTIAL) == "2"
+
+
+def champion() -> str:
+    return model_versions.aliases("pneumo")["champion"]
+
+
+def in_registry(version: str) -> Path:
+    """Where the embedded registry keeps a version's bundle and sample."""
+    model_id = model_versions.versions("pneumo")[version].source.rpartition("/")[2]
+    return paths.SCRATCH / "mlartifacts" / "models" / model_id / "artifacts" / "artifacts"
+
+
+def sign(bundle: Path) -> str:
+    """Consistent checksums for whatever is in the bundle; gives its new identity."""
+    sums = {name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in CHECKED}
+    (bundle / "checksums.json").write_text(json.dumps(sums))
+    return hashlib.sha256((bundle / "checksums.json").read_bytes()).hexdigest()
+
+
+def alter(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 0xFF
+    path.write_bytes(data)
+
+
+def other_temperature(version: str) -> None:
+    bundle = in_registry(version) / "bundle"
+    content = json.loads((bundle / "bundle.json").read_text()) | {"temperature": 9.0}
+    (bundle / "bundle.json").write_text(json.dumps(content))
+    sign(bundle)
+
+
+def other_probabilities(version: str) -> None:
+    path = in_registry(version) / "pinned_sample.json"
+    sample = json.loads(path.read_text())
+    sample[3]["probability"] += 0.01
+    path.write_text(json.dumps(sample))
+
+
+def film_of_sample() -> Path:
+    sample = json.loads((in_registry("1") / "pinned_sample.json").read_text())
+    return paths.RAW / sample[0]["path"]
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_rollback_gives_the_role_back_and_writes_it_down() -> None:
+    assert rollback.roll_back("pneumo", "champion", None, "misses infants") == ("1", None)
+    assert champion() == "1"
+    last = ledger.read(paths.PROMOTION_LEDGER)[-1]
+    assert (last["outcome"], last["version"], last["champion"]) == ("rolled back", "1", "2")
+    assert last["reasons"] == ["misses infants"]
+    assert last["deviation"] < 1e-4
+    assert rollback.verify("pneumo") == []
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_what_was_rolled_back_returns_only_by_name() -> None:
+    rollback.roll_back("pneumo", "champion", None, "misses infants")
+    told = "no champion before version 1; version 2 was withdrawn .*misses infants.*--to VERSION"
+    with pytest.raises(PromotionError, match=told):
+        rollback.roll_back("pneumo", "champion", None, "once more")
+    version, withdrawn = rollback.roll_back("pneumo", "champion", "2", "it was the scanner")
+    assert version == "2"
+    assert str(withdrawn).endswith(": misses infants")
+    assert champion() == "2"
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_nightly_run_does_not_promote_what_was_rolled_back(project: Path) -> None:
+    from pneumo_core import params
+    from tasks.promote import propose
+
+    settings = params.load(project / "params.yaml").promote
+    before = propose(settings, "champion")
+    assert before.cell == PARTIAL
+    rollback.roll_back("pneumo", "champion", None, "misses infants")
+    reasons = propose(settings, "champion").decision.reasons
+    assert [why for why in reasons if "withdrawn before" in why and "misses infants" in why]
+    assert not [why for why in before.decision.reasons if "withdrawn" in why]
+
+
+@contextmanager
+def restored(folder: Path) -> Iterator[None]:
+    """Whatever is done to the folder in here is undone."""
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copytree(folder, Path(scratch) / "kept")
+        yield
+        shutil.rmtree(folder)
+        shutil.copytree(Path(scratch) / "kept", folder)
+
+
+DAMAGES: list[tuple[Callable[[], object], str]] = [
+    (lambda: alter(in_registry("1") / "bundle" / "weights.safetensors"), "altered"),
+    (lambda: other_temperature("1"), "not the one registered"),
+    (lambda: (in_registry("1") / "bundle" / "bundle.json").unlink(), "missing"),
+    (lambda: other_probabilities("1"), "off by 0.0100"),
+    (lambda: (in_registry("1") / "pinned_sample.json").write_text("[]"), "no pinned sample"),
+    (lambda: film_of_sample().unlink(), "is not here"),
+    (lambda: alter(film_of_sample()), "not the one that was pinned"),
+]
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_rollback_to_what_is_not_what_it_was_is_refused() -> None:
+    lines = paths.PROMOTION_LEDGER.read_bytes()
+    for damage, told in DAMAGES:
+        with restored(in_registry("1")), restored(paths.RAW):
+            damage()
+            with pytest.raises((BundleError, PromotionError), match=told):
+                rollback.roll_back("pneumo", "champion", None, "why")
+        assert champion() == "2"
+        assert paths.PROMOTION_LEDGER.read_bytes() == lines
+    assert rollback.roll_back("pneumo", "champion", None, "nothing is wrong with it")[0] == "1"
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_rollback_as_it_is_typed(
+    project: Path, typed: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    command = ("pneumo", "registry", "rollback", "--alias", "champion", "--why", "misses infants")
+    for damage, told in (DAMAGES[0], DAMAGES[3]):  # the weights, and what they said of a film
+        with restored(in_registry("1")):
+            damage()
+            refused = typed(*command, cwd=project)
+        assert (refused.returncode, champion()) == (1, "2")
+        assert told in refused.stderr
+        assert "Traceback" not in refused.stderr
+    done = typed(*command, cwd=project)
+    assert (done.returncode, champion()) == (0, "1"), done.stderr
+    assert done.stdout == "pneumo@champion is version 1 again.\n"
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_rollback_goes_only_to_a_former_bearer() -> None:
+    for version in ("2", "7"):
+        with pytest.raises(PromotionError, match=f"{version} is no former champion; those are: 1"):
+            rollback.roll_back("pneumo", "champion", version, "why")
+    with pytest.raises(PromotionError, match="nobody ever was screening"):
+        rollback.roll_back("pneumo", "screening", "1", "why")
+    assert champion() == "2"
+
+
+def lose_last_line() -> None:
+    lines = paths.PROMOTION_LEDGER.read_bytes().splitlines(keepends=True)
+    paths.PROMOTION_LEDGER.write_bytes(b"".join(lines[:-1]))
+
+
+def soften_history() -> None:
+    text = paths.PROMOTION_LEDGER.read_text().replace('"who": "', '"who": "not ', 1)
+    paths.PROMOTION_LEDGER.write_text(text)
+
+
+DISAGREEMENTS: list[tuple[Callable[[], object], list[str]]] = [
+    (
+        lambda: model_versions.set_alias("pneumo", "champion", "1"),
+        ["champion: version 2 by the ledger, 1 by the registry"],
+    ),
+    (
+        lambda: model_versions.set_alias("pneumo", "canary", "1"),
+        ["canary: version None by the ledger, 1 by the registry"],
+    ),
+    (
+        lambda: alter(in_registry("1") / "bundle" / "weights.safetensors"),
+        ["weights.safetensors was altered"],
+    ),
+    (
+        soften_history,
+        ["line 2 does not follow", "version 1: the ledger has lost the line that champion_line"],
+    ),
+    (lose_last_line, ["version 2: in the registry, not in the ledger"]),
+    (
+        lambda: connection.connect().set_model_version_tag("pneumo", "1", "bundle_sha256", "0"),
+        ["version 1: ledger and registry name different bundles"],
+    ),
+    (
+        lambda: connection.connect().delete_model_version("pneumo", "1"),
+        ["version 1: in the ledger, not in the registry"],
+    ),
+]
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_every_disagreement_is_told() -> None:
+    """One is added to the other, and each is new."""
+    for damage, told in DISAGREEMENTS:
+        before = rollback.verify("pneumo")
+        damage()
+        after = rollback.verify("pneumo")
+        for sentence in told:
+            assert not [fault for fault in before if sentence in fault]
+            assert [fault for fault in after if sentence in fault], sentence
+
+
+def test_kill_between_the_line_and_the_alias_is_told_and_mended(
+    promote_cell: Promote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: str) -> None:
+        raise KeyboardInterrupt
+
+    promote_cell(FULL)
+    with monkeypatch.context() as patch:
+        patch.setattr(model_versions, "set_alias", die)
+        with pytest.raises(KeyboardInterrupt):
+            promote_cell(PARTIAL)
+    assert champion() == "1"
+    assert rollback.verify("pneumo") == ["champion: version 2 by the ledger, 1 by the registry"]
+    assert promote_cell(PARTIAL) == "2"
+    assert rollback.verify("pneumo") == []
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_champion_that_was_tampered_with_is_not_used() -> None:
+    alter(in_registry("2") / "bundle" / "weights.safetensors")
+    with pytest.raises(BundleError, match="altered"):
+        model_versions.champion_bundle("pneumo", "champion")
+    assert not list((paths.SCRATCH / "registry").glob("*"))
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_copy_on_this_machine_that_was_tampered_with_is_not_used() -> None:
+    folder, version = model_versions.champion_bundle("pneumo", "champion")
+    assert version == "2"
+    alter(folder / "weights.safetensors")
+    with pytest.raises(BundleError, match="altered"):
+        model_versions.champion_bundle("pneumo", "champion")
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_champion_of_another_bundle_format_stays_and_the_reason_is_told(project: Path) -> None:
+    """What an update of pneumo may meet: nothing is promoted over a model it cannot read."""
+    from pneumo_core import params
+    from pneumo_core.promotion import policy as policies
+    from tasks.promote import scored
+
+    bundle = in_registry("2") / "bundle"
+    content = json.loads((bundle / "bundle.json").read_text()) | {"format_version": 3}
+    (bundle / "bundle.json").write_text(json.dumps(content))
+    connection.connect().set_model_version_tag("pneumo", "2", "bundle_sha256", sign(bundle))
+    settings = params.load(project / "params.yaml").promote
+    policy = policies.load(Path(settings.policies) / "champion.yaml")
+    found = scored(model_versions.find_champion("pneumo", "champion"), policy)
+    assert found is not None
+    assert found.reading is None
+    assert "bundle format 3, this code reads 2" in str(found.obstacle)
+
+
+def test_registry_out_of_reach_is_not_an_empty_one(
+    project: Path,  # noqa: ARG001 (entered)
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(PromotionError, match="cannot be read"):
+        model_versions.find_champion("pneumo", "champion")
+    with pytest.raises(PromotionError, match="does not do what was asked"):
+        rollback.verify("pneumo")

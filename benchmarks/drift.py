@@ -26,7 +26,7 @@ from pneumo_core.params import IngestParams, MonitorParams
 from pneumo_core.sources import SourceFile
 from tasks.stores.sources import open_source
 
-NUM_PEERS = 400
+NUM_REFERENCE = 400
 SIZES = (20, 50, 100, 200, 500, 1000, 2000)
 MAX_CHANGED = 400
 
@@ -87,11 +87,11 @@ def rates(films: pd.DataFrame, num_looks: int) -> None:
         alarms = {"one a patient": 0, "each": 0}
         for _ in range(num_looks):
             order = rng.permutation(len(of_patient))
-            peers = films.loc[np.concatenate([of_patient[n] for n in order[:NUM_PEERS]])]
-            later = films.loc[np.concatenate([of_patient[n] for n in order[NUM_PEERS:]])[:size]]
+            reference = films.loc[np.concatenate([of_patient[n] for n in order[:NUM_REFERENCE]])]
+            later = films.loc[np.concatenate([of_patient[n] for n in order[NUM_REFERENCE:]])[:size]]
             for way in alarms:
                 choose = one_per_patient if way == "one a patient" else pd.DataFrame.copy
-                found = compare(choose(peers)[figures], choose(later)[figures], params)
+                found = compare(choose(reference)[figures], choose(later)[figures], params)
                 alarms[way] += any(each.drifted for each in found)
         shares = ", ".join(f"{way} {count / num_looks:.3f}" for way, count in alarms.items())
         print(f"  {len(later):5} films: {shares}", flush=True)
@@ -102,16 +102,16 @@ def changes(files: list[SourceFile], scorer: Scorer, reference: Reference) -> No
     films = look(files, scorer, reference)
     rng = np.random.default_rng(1)
     patients = rng.permutation(films["patient_group"].unique())
-    peers = one_per_patient(films[films["patient_group"].isin(patients[: len(patients) // 2])])
-    others = one_per_patient(films.drop(peers.index))
-    others = others[~others["patient_group"].isin(peers["patient_group"])].head(MAX_CHANGED)
+    reference = one_per_patient(films[films["patient_group"].isin(patients[: len(patients) // 2])])
+    others = one_per_patient(films.drop(reference.index))
+    others = others[~others["patient_group"].isin(reference["patient_group"])].head(MAX_CHANGED)
     chosen = [file for file in files if file.image_id in set(others["image_id"])]
     figures = [name for name in KINDS if name in films]
-    print(f"\nDistances, {len(peers)} films against {len(chosen)} (! drifted)")
+    print(f"\nDistances, {len(reference)} films against {len(chosen)} (! drifted)")
     for name, change in CHANGES.items():
         changed = [replace(file, read=lambda f=file, c=change: c(opened(f))) for file in chosen]
         later = look(changed, scorer, reference)
-        found = compare(peers[figures], later[figures], MonitorParams())
+        found = compare(reference[figures], later[figures], MonitorParams())
         shown = " ".join(f"{e.figure} {e.distance:.2f}{'!' * e.drifted}" for e in found)
         print(f"  {name:22} {shown}", flush=True)
 

@@ -42,7 +42,7 @@ class ValidateParams(Section):
 class DedupParams(Section):
     max_hash_distance_bits: int = Field(default=40, ge=0, le=64)  # between whole films
     max_partial_distance_bits: int = Field(default=32, ge=0, le=64)  # tilted or cut ones
-    min_likeness: float = Field(default=0.85, gt=0, le=1)  # correlation of fine detail
+    min_similarity: float = Field(default=0.85, gt=0, le=1)  # correlation of fine detail
 
 
 class SplitParams(Section):

@@ -30,7 +30,7 @@ from pneumo_core.evaluation.operating_point import (
     choose_operating_points,
     fit_temperature,
 )
-from pneumo_core.evaluation.reference import Numbers, Reference, describe, drawn, peers
+from pneumo_core.evaluation.reference import Numbers, Reference, describe, drawn, drift_reference
 from pneumo_core.evaluation.scoring import Features, Scorer
 from pneumo_core.evaluation.shifted import shifted
 from pneumo_core.metrics.metrics import Scores
@@ -124,7 +124,7 @@ def _make_reference(
     statistics, pixels = _describe(films, images)
     val_films = manifest.kept(table, "val")
     val_statistics, _ = _describe(val_films, images)
-    chosen = peers(manifest.kept(table)[lambda film: film["split"] != "test"])
+    chosen = drift_reference(manifest.kept(table)[lambda film: film["split"] != "test"])
     return Reference.of(
         statistics,
         scorer.see(pixels)[1],

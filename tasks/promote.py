@@ -62,7 +62,7 @@ def propose(params: PromoteParams, role: str) -> Proposal:
         fit = Gate(f"cell with the operating point {policy.operating_point}", None, "one", False)
         return Proposal(role, None, None, champion, Decision("refused", (fit,)))
     withdrawn = alias_history.withdrawn(
-        alias_history.tenures(ledger.read(paths.PROMOTION_LEDGER), name, role)
+        alias_history.periods(ledger.read(paths.PROMOTION_LEDGER), name, role)
     )
     challenger = evidence.of_challenger(cell, policy.operating_point, withdrawn)
     decision = decide(challenger, evidence.of_data(), scored(in_use, policy), policy)

@@ -13,7 +13,7 @@ from pneumo_core.data import manifest
 from pneumo_core.data.leakage import require_valid
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.models import bundled_model
-from pneumo_core.models.bundle import Blueprint, Origin
+from pneumo_core.models.bundle import Blueprint, TrainingRecord
 from pneumo_core.params import TrainParams
 from pneumo_core.training.events import Event, JsonLines, ProgressBar
 from pneumo_core.training.processes import joined
@@ -53,7 +53,7 @@ def run(params: TrainParams, cell: Cell) -> None:
                     sink(event)
 
             trained = train(cell, train_films, val_films, params, paths.SCRATCH, tell)
-            origin = Origin(
+            origin = TrainingRecord(
                 **origin_of_data,
                 code_version=version("pneumo"),
                 params=used,
@@ -65,7 +65,9 @@ def run(params: TrainParams, cell: Cell) -> None:
     print(f"train: {cell.name} ends with validation AUROC {last['val_auroc']:.4f}")
 
 
-def _blueprint(cell: Cell, trained: TrainedModel, image_size_px: int, origin: Origin) -> Blueprint:
+def _blueprint(
+    cell: Cell, trained: TrainedModel, image_size_px: int, origin: TrainingRecord
+) -> Blueprint:
     return Blueprint(
         name=cell.name,
         architecture=cell.architecture,

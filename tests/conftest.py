@@ -120,7 +120,7 @@ def small_bundle(
     from pneumo_core.data.images import resize
     from pneumo_core.evaluation.scoring import Scorer
     from pneumo_core.models import bundle, bundled_model
-    from pneumo_core.models.bundle import Blueprint, Description, OperatingPoint, Origin
+    from pneumo_core.models.bundle import Blueprint, Description, OperatingPoint, TrainingRecord
     from pneumo_core.models.normalisation import Normalisation
     from pneumo_core.models.weights import create_model
 
@@ -134,7 +134,7 @@ def small_bundle(
         strategy="full",
         image_size_px=64,
         normalisation=Normalisation(0.5, 0.5),
-        origin=Origin(
+        origin=TrainingRecord(
             data_sha256="d" * 64,
             train_sha256="e" * 64,
             code_version="1",
@@ -274,7 +274,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def closed_network(environment: dict[str, str]) -> dict[str, str]:
     """The same, where no Python reaches another machine; PNEUMO_NETWORK_LOG is to be set."""
-    return environment | {"PYTHONPATH": str(ROOT / "tests" / "no_network")}
+    paths = [str(ROOT / "tests" / "no_network"), *filter(None, [environment.get("PYTHONPATH")])]
+    return environment | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 @pytest.fixture(scope="session")

@@ -71,18 +71,18 @@ def as_of(
     alias: Role = None,
 ) -> None:
     """Which model bore a role on that day, or at that moment; UTC unless told otherwise."""
-    from pneumo_core.promotion.alias_history import in_use, tenures
+    from pneumo_core.promotion.alias_history import in_use, periods
 
     start, end = _span(date)
     entries = _entries()
     roles = [alias] if alias else sorted({entry["role"] for entry in entries})
     for role in roles:
-        borne = in_use(tenures(entries, _params().registered_model, role), start, end)
-        for tenure in borne:
-            until = tenure.until.isoformat() if tenure.until else "now"
+        borne = in_use(periods(entries, _params().registered_model, role), start, end)
+        for period in borne:
+            until = period.until.isoformat() if period.until else "now"
             print(
-                f"{role}: version {tenure.version}, from {tenure.since.isoformat()} to {until}, "
-                f"bundle {tenure.bundle_sha256[:12]}"
+                f"{role}: version {period.version}, from {period.since.isoformat()} to {until}, "
+                f"bundle {period.bundle_sha256[:12]}"
             )
         if not borne:
             print(f"{role}: nobody")

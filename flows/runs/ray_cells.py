@@ -109,7 +109,7 @@ def enter(project: str) -> None:
 def _joined(runner: Any, address: str) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        _knock(address)
+        _check_reachable(address)
         runner.__enter__()
     except (OSError, RuntimeError, SystemExit) as error:  # Ray gives up by SystemExit
         raise PipelineError(f"No Ray cluster at {address}: {error}") from error
@@ -120,7 +120,7 @@ def _joined(runner: Any, address: str) -> Iterator[None]:
         runner.__exit__(None, None, None)
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Ray itself would try for five minutes."""
     host, _, port = address.rpartition(":")
     if host:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from flows.serving.models import Model
-from pneumo_core.inference.reader import Opinion
+from pneumo_core.inference import reader
 
 NOTICE = (
     "For research, not for diagnosis. The figures hold for films like those that the model learned "
@@ -30,11 +30,11 @@ class ModelInUse(BaseModel):
 
     @classmethod
     def of(cls, model: Model) -> "ModelInUse":
-        reader = model.reader
+        in_use = model.reader
         return cls(
-            operating_point=reader.operating_point,
-            threshold=reader.threshold,
-            meaning=reader.meaning,
+            operating_point=in_use.operating_point,
+            threshold=in_use.threshold,
+            meaning=in_use.meaning,
             notice=NOTICE,
             model=ModelName(name=model.name, version=model.version, alias=model.alias),
         )
@@ -45,8 +45,8 @@ class Prediction(ModelInUse):
     decision: Literal["NORMAL", "PNEUMONIA"]
 
     @classmethod
-    def by(cls, model: Model, opinion: Opinion) -> "Prediction":
-        said = {"probability": opinion.probability, "decision": opinion.decision}
+    def by(cls, model: Model, prediction: reader.Prediction) -> "Prediction":
+        said = {"probability": prediction.probability, "decision": prediction.decision}
         return cls.model_validate(ModelInUse.of(model).model_dump() | said)
 
 

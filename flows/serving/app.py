@@ -25,7 +25,8 @@ from flows.serving.problems import answer_with_problems, described
 from flows.serving.telemetry import Telemetry
 from pneumo_core.arrays import Gray
 from pneumo_core.errors import NoFilmError
-from pneumo_core.inference.reader import Opinion, Reader
+from pneumo_core.inference import reader as core
+from pneumo_core.inference.reader import Reader
 
 PAGE = Path(__file__).parent / "page"
 FILM_PROBLEMS = described(400, 408, 413, 422, 503)
@@ -86,22 +87,22 @@ def _add_reading(
 ) -> None:
     decoders = anyio.CapacityLimiter(os.cpu_count() or 1)  # each may need a film's size in memory
 
-    async def admit(reader: Reader, file: UploadFile) -> tuple[Gray, Opinion]:
+    async def admit(reader: Reader, file: UploadFile) -> tuple[Gray, core.Prediction]:
         """Raises ImageError for what is no chest film."""
         data = await file.read()
         pixels = await anyio.to_thread.run_sync(reader.admit, data, limiter=decoders)
-        opinion = await asyncio.wrap_future(batches.submit(reader.read, pixels))
-        if opinion.objection:
-            raise NoFilmError(opinion.objection)
-        return pixels, opinion
+        prediction = await asyncio.wrap_future(batches.submit(reader.read, pixels))
+        if prediction.rejection_reason:
+            raise NoFilmError(prediction.rejection_reason)
+        return pixels, prediction
 
     @app.post("/v1/predict", responses=FILM_PROBLEMS)
     async def predict(file: Film) -> Prediction:
         """Read one film. It is not kept."""
         model = current.model
-        _, opinion = await admit(model.reader, file)
-        telemetry.decision(opinion.decision)
-        return Prediction.by(model, opinion)
+        _, prediction = await admit(model.reader, file)
+        telemetry.decision(prediction.decision)
+        return Prediction.by(model, prediction)
 
     @app.post(
         "/v1/saliency",

@@ -103,10 +103,10 @@ def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:
         except (ImageError, OSError) as error:
             entries.append(entry | {"error": str(error)})
             continue
-        (opinion,) = reader.read(pixels[np.newaxis])
-        if opinion.objection:
-            entries.append(entry | {"error": opinion.objection})
+        (prediction,) = reader.read(pixels[np.newaxis])
+        if prediction.rejection_reason:
+            entries.append(entry | {"error": prediction.rejection_reason})
             continue
-        said = {"probability": opinion.probability, "decision": opinion.decision}
+        said = {"probability": prediction.probability, "decision": prediction.decision}
         entries.append(entry | said)
     return entries

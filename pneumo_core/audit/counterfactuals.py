@@ -14,7 +14,7 @@ from pneumo_core.arrays import Floats, Gray, Images, Ints
 from pneumo_core.audit.robustness import curve_point
 from pneumo_core.audit.shortcuts import Check, Cohort, Score, estimate, estimate_mean
 from pneumo_core.errors import EvaluationError
-from pneumo_core.metrics.metrics import Figure, Scores, auroc, balanced_accuracy
+from pneumo_core.metrics.metrics import Estimate, Scores, auroc, balanced_accuracy
 from pneumo_core.params import AuditParams
 
 SHIFTS = (-0.20, -0.15, -0.10, -0.05, 0.05, 0.10, 0.15, 0.20)  # parts of full scale
@@ -126,7 +126,7 @@ def swapped_test(readings: Readings, limits: AuditParams) -> list[Check]:
     draws = readings.cohort.draws(limits)
 
     def gap(name: str, words: str, statistic: Statistic) -> Check:
-        def of(scores: Scores) -> Figure:
+        def of(scores: Scores) -> Estimate:
             return estimate(lambda w: statistic(scores, readings.threshold, w), draws)
 
         def difference(weights_DN: Floats) -> Floats:

@@ -6,7 +6,7 @@ from typing import Any
 from pneumo_core.arrays import Floats, Images
 from pneumo_core.audit.corruptions import CORRUPTIONS, NUM_SEVERITIES, corrupt
 from pneumo_core.audit.shortcuts import Cohort, Score, estimate
-from pneumo_core.metrics.metrics import Figure, Scores, auroc, confusion, wilson
+from pneumo_core.metrics.metrics import Estimate, Scores, auroc, confusion, wilson
 from pneumo_core.params import AuditParams
 from pneumo_core.progress import track
 
@@ -46,7 +46,7 @@ def measure_robustness(
     }
 
 
-def curve_point(scores: Scores, threshold: float, draws_DN: Floats) -> dict[str, Figure]:
+def curve_point(scores: Scores, threshold: float, draws_DN: Floats) -> dict[str, Estimate]:
     """The figures of `CURVES`; `draws_DN` are the bootstrap weights of the films."""
     c = confusion(scores, threshold)
     return {

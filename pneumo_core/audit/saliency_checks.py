@@ -31,7 +31,9 @@ from pneumo_core.models.weights import create_model
 from pneumo_core.params import AuditParams
 
 BORDER, CORNER = 0.10, 0.20  # of a side; a corner is a square
-MAX_LIKENESS = 0.5  # of a model's maps to those of a random one: half way to telling nothing of it
+MAX_SIMILARITY = (
+    0.5  # of a model's maps to those of a random one: half way to telling nothing of it
+)
 BATCH_SIZE = 4  # the whole network's activations are kept for the gradient
 
 MapOf = Callable[[nn.Module, torch.Tensor, int], torch.Tensor]
@@ -42,16 +44,16 @@ def check_saliency(
 ) -> dict[str, Any]:
     """Of films [N, H, W] that the model did not learn from.
 
-    `likeness` to a model whose classifier, and to one whose every weight, is random; `places` on
+    `similarity` to a model whose classifier, and to one whose every weight, is random; `places` on
     which part of the maps lies, of the films where anything speaks for pneumonia.
 
     Raises:
         EvaluationError: the model has no map; see `saliency.last_spatial_layer`.
     """
     draws = cohort.draws(params)
-    likeness = {
+    similarity = {
         what: estimate_mean(like, draws)
-        for what, like in _likeness(scorer, images, params.seed).items()
+        for what, like in _similarity(scorer, images, params.seed).items()
     }
     maps = _maps(saliency, scorer.model, images, scorer.description)
     lit = maps.any(axis=(1, 2))
@@ -60,11 +62,11 @@ def check_saliency(
     return {
         "n": len(images),
         "num_lit": int(lit.sum()),
-        "likeness": {what: asdict(figure) for what, figure in likeness.items()},
-        "max_likeness": MAX_LIKENESS,
+        "similarity": {what: asdict(figure) for what, figure in similarity.items()},
+        "max_similarity": MAX_SIMILARITY,
         "passed": all(
-            figure.ci_low >= -MAX_LIKENESS and figure.ci_high <= MAX_LIKENESS
-            for figure in likeness.values()
+            figure.ci_low >= -MAX_SIMILARITY and figure.ci_high <= MAX_SIMILARITY
+            for figure in similarity.values()
         ),
         "places": {
             name: asdict(estimate_mean(share_on(maps[lit], mask), usable))
@@ -108,7 +110,7 @@ def rank_correlation(first: Floats, second: Floats) -> Floats:
     return correlation
 
 
-def _likeness(scorer: Scorer, images: Images, seed: int) -> dict[str, Floats]:
+def _similarity(scorer: Scorer, images: Images, seed: int) -> dict[str, Floats]:
     trained = _maps(contributions, scorer.model, images, scorer.description)
     found = {}
     for what, model in _randomised(scorer, seed).items():

@@ -21,7 +21,7 @@ from pneumo_core.audit.shortcuts import Check, Cohort, estimate
 from pneumo_core.data import manifest
 from pneumo_core.data.film_statistics import NAMES, film_statistics
 from pneumo_core.errors import EvaluationError
-from pneumo_core.metrics.metrics import Figure, Scores, auroc
+from pneumo_core.metrics.metrics import Estimate, Scores, auroc
 from pneumo_core.params import AuditParams
 
 NUM_FOLDS = 5
@@ -212,5 +212,5 @@ def _ranked(values: Floats) -> Floats:
     return ranks
 
 
-def _auroc_figure(scores: Scores, draws_DN: Floats) -> Figure:
+def _auroc_figure(scores: Scores, draws_DN: Floats) -> Estimate:
     return estimate(lambda weights: auroc(scores, 0, weights), draws_DN)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pneumo_core.arrays import Floats, Images, Ints
-from pneumo_core.metrics.metrics import Figure, Scores, patient_weights, percentile_interval
+from pneumo_core.metrics.metrics import Estimate, Scores, patient_weights, percentile_interval
 from pneumo_core.params import AuditParams
 
 Subject = Literal["data", "augmentation", "model"]
@@ -40,7 +40,7 @@ class Check:
     name: str
     subject: Subject  # `data` informs: no recipe and no model can mend it
     what: str  # the figure in words
-    figure: Figure
+    figure: Estimate
     limit: float
     two_sided: bool = False  # the limit holds for the figure's size, whatever its sign
     unit: Literal["", "%"] = ""
@@ -73,13 +73,13 @@ class Check:
         return asdict(self) | {"passed": self.passed, "explanation": self.explain()}
 
 
-def estimate(statistic: Callable[[Floats], Floats], draws_DN: Floats) -> Figure:
+def estimate(statistic: Callable[[Floats], Floats], draws_DN: Floats) -> Estimate:
     """A statistic of weights of films, [D, N] to [D], of all films with its bootstrap interval."""
     whole = np.ones((1, draws_DN.shape[1]))
-    return Figure(float(statistic(whole)[0]), *percentile_interval(statistic(draws_DN)))
+    return Estimate(float(statistic(whole)[0]), *percentile_interval(statistic(draws_DN)))
 
 
-def estimate_mean(values: Floats, draws_DN: Floats) -> Figure:
+def estimate_mean(values: Floats, draws_DN: Floats) -> Estimate:
     return estimate(lambda weights: weights @ values / weights.sum(1), draws_DN)
 
 

@@ -19,7 +19,7 @@ from pneumo_core.params import EvaluateParams
 
 MIN_FILMS, MIN_PATIENTS = 3, 2  # of each class
 
-Plain = dict[str, Any]  # as JSON has it
+JsonDict = dict[str, Any]  # as JSON has it
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Rule:
 
 def measure(
     scores: Scores, films: pd.DataFrame, rule: Rule, split: str | None, params: EvaluateParams
-) -> Plain:
+) -> JsonDict:
     """
     Args:
         films: what is known of them, in the order of the scores, for the subgroups.
@@ -85,7 +85,7 @@ def check(scores: Scores) -> None:
         )
 
 
-def figures_of(scores: Scores, threshold: float, params: EvaluateParams) -> Plain:
+def figures_of(scores: Scores, threshold: float, params: EvaluateParams) -> JsonDict:
     found = figures(scores, threshold, params.num_draws, params.seed)
     return {name: asdict(figure) for name, figure in found.items()} | {
         "n": len(scores.labels),
@@ -95,7 +95,7 @@ def figures_of(scores: Scores, threshold: float, params: EvaluateParams) -> Plai
     }
 
 
-def _at_point(scores: Scores, point: OperatingPoint, prevalences: Collection[float]) -> Plain:
+def _at_point(scores: Scores, point: OperatingPoint, prevalences: Collection[float]) -> JsonDict:
     found = at_threshold(scores, point.threshold)
     return {
         "threshold": point.threshold,

@@ -4,8 +4,8 @@ It travels in the bundle (`reference.safetensors`) and holds numbers only, no fi
 
 - `statistics` [N, len(STATISTICS)]: of N training films, kept and as they are, not augmented;
 - `val_probabilities`, `val_labels` [V]: calibrated, of all validation films;
-- `peer_*` [P]: of those of them that a later set of films can be held against as a set (`peers`);
-- what `project` and `strangeness` need, learned from training films, and `max_strangeness`, above
+- `drift_*` [P]: of those of them that a later set of films is compared with (`drift_reference`);
+- what `project` and `ood_score` need, learned from training films, and `max_ood_score`, above
   which lies no more than `false_rejection_rate` of validation.
 
 Strangeness is the Mahalanobis distance from the training films under probabilistic PCA (Tipping &
@@ -48,7 +48,7 @@ def drawn(films: pd.DataFrame) -> pd.DataFrame:
     return films.sort_values("pixel_sha256").head(MAX_FILMS).sort_index()
 
 
-def peers(films: pd.DataFrame) -> pd.Index:
+def drift_reference(films: pd.DataFrame) -> pd.Index:
     """Of kept films of train and validation those that later films can be held against as a set.
 
     From validation, since films that a model learned get other scores and features than later
@@ -57,8 +57,8 @@ def peers(films: pd.DataFrame) -> pd.Index:
     """
     patients, chosen = one_per_patient(films), one_per_patient(films[films["split"] == "val"])
     shares = patients["label"].value_counts(normalize=True)
-    num_peers = (chosen["label"].value_counts() / shares).min()
-    wanted = (num_peers * shares).clip(lower=1).astype(int)
+    num_reference = (chosen["label"].value_counts() / shares).min()
+    wanted = (num_reference * shares).clip(lower=1).astype(int)
     return chosen.index[chosen.groupby("label").cumcount() < chosen["label"].map(wanted)]
 
 
@@ -77,17 +77,17 @@ def describe(images: Images, widths_px: Sequence[int], heights_px: Sequence[int]
 @dataclass(frozen=True)
 class Reference:
     statistics: Numbers
-    peer_statistics: Numbers  # [P, len(STATISTICS)]
-    peer_features: Numbers  # [P, K], in the directions
-    peer_strangeness: Numbers
-    peer_probabilities: Numbers
+    drift_statistics: Numbers  # [P, len(STATISTICS)]
+    drift_features: Numbers  # [P, K], in the directions
+    drift_ood_scores: Numbers
+    drift_probabilities: Numbers
     val_probabilities: Numbers
     val_labels: npt.NDArray[np.int64]
     mean: Numbers  # [F]
     directions: Numbers  # [K, F], orthonormal
     variances: Numbers  # [K], along them
     residual_variance: float  # along each of the others
-    max_strangeness: float
+    max_ood_score: float
     false_rejection_rate: float
 
     @classmethod
@@ -99,49 +99,49 @@ class Reference:
         val_features: npt.NDArray[Any],
         val_probabilities: npt.NDArray[Any],
         val_labels: npt.NDArray[np.int64],
-        peers: npt.NDArray[np.int64],
+        drift_reference: npt.NDArray[np.int64],
     ) -> "Reference":
         """
         Args:
             statistics: of training films by `describe`, [N, len(STATISTICS)].
             features: of the same films by `scoring.see`, [N, F]; `val_features` [V, F].
-            peers: places of the peers in validation.
+            drift_reference: places of the drift_reference in validation.
         """
         num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)
         space = PCA(num_directions, svd_solver="full").fit(features.astype(np.float64))
         learned = cls(
             statistics=statistics,
-            peer_statistics=val_statistics[peers],
-            peer_features=np.empty((0, num_directions), np.float32),
-            peer_strangeness=np.empty(0, np.float32),
-            peer_probabilities=val_probabilities[peers].astype(np.float32),
+            drift_statistics=val_statistics[drift_reference],
+            drift_features=np.empty((0, num_directions), np.float32),
+            drift_ood_scores=np.empty(0, np.float32),
+            drift_probabilities=val_probabilities[drift_reference].astype(np.float32),
             val_probabilities=val_probabilities.astype(np.float32),
             val_labels=val_labels,
             mean=space.mean_.astype(np.float32),
             directions=space.components_.astype(np.float32),
             variances=space.explained_variance_.astype(np.float32),
             residual_variance=float(space.noise_variance_),
-            max_strangeness=0.0,
+            max_ood_score=0.0,
             false_rejection_rate=0.0,
         )
         # One more film is stranger than the k-th strangest of V in k of V + 1 cases.
-        strangeness = learned.strangeness(val_features)
-        strangest = np.sort(strangeness)[::-1]
+        ood_score = learned.ood_score(val_features)
+        strangest = np.sort(ood_score)[::-1]
         k = max(1, int(FALSE_REJECTION_RATE * (len(strangest) + 1)))
         return replace(
             learned,
-            peer_features=learned.project(val_features[peers]),
-            peer_strangeness=strangeness[peers].astype(np.float32),
-            max_strangeness=float(strangest[k - 1]),
+            drift_features=learned.project(val_features[drift_reference]),
+            drift_ood_scores=ood_score[drift_reference].astype(np.float32),
+            max_ood_score=float(strangest[k - 1]),
             false_rejection_rate=k / (len(strangest) + 1),
         )
 
     def project(self, features: npt.NDArray[Any]) -> Numbers:
-        """Features [M, F] to the K directions, [M, K], comparable with `peer_features`."""
+        """Features [M, F] to the K directions, [M, K], comparable with `drift_features`."""
         return ((features - self.mean) @ self.directions.T).astype(np.float32)
 
-    def strangeness(self, features: npt.NDArray[Any]) -> Floats:
-        """Of features [M, F]: [M], 0 at the mean; above `max_strangeness` it is no such film."""
+    def ood_score(self, features: npt.NDArray[Any]) -> Floats:
+        """Of features [M, F]: [M], 0 at the mean; above `max_ood_score` it is no such film."""
         away = features.astype(np.float64) - self.mean
         along = away @ self.directions.T.astype(np.float64)
         left = np.maximum((away**2).sum(1) - (along**2).sum(1), 0)

@@ -19,7 +19,13 @@ from pneumo_core.data import manifest
 from pneumo_core.data.transforms import Ranges, transform
 from pneumo_core.experiments.trials import BASELINE, Setting, Trial, run_trials
 from pneumo_core.metrics.differences import Difference
-from pneumo_core.metrics.metrics import Figure, Scores, auroc, patient_weights, percentile_interval
+from pneumo_core.metrics.metrics import (
+    Estimate,
+    Scores,
+    auroc,
+    patient_weights,
+    percentile_interval,
+)
 from pneumo_core.metrics.paired import adjusted
 from pneumo_core.preparation.recipes import RECIPES, Recipe
 from pneumo_core.progress import track
@@ -43,7 +49,7 @@ Audit = Callable[[Trial], Mapping[str, float]]
 class Judged:
     """One recipe on one version of validation; probabilities are means over the seeds."""
 
-    figures: dict[str, Figure]
+    figures: dict[str, Estimate]
     auroc_by_seed: tuple[float, ...]
     to_best: Difference | None  # AUROC less that of the best; None: it is the best
     tied_with_best: bool
@@ -203,7 +209,7 @@ def _pairs(of: str, values: Mapping[str, Floats]) -> list[Pair]:
     return [Pair(of, *pair, d) for pair, d in zip(names, adjusted(differences), strict=True)]
 
 
-def _figures(scores: Scores, auroc_D: Floats, weights_DN: Floats) -> dict[str, Figure]:
+def _figures(scores: Scores, auroc_D: Floats, weights_DN: Floats) -> dict[str, Estimate]:
     ill = scores.labels == 1
     right = (scores.probabilities >= THRESHOLD) == ill
     sensitivity_D = weights_DN @ (right & ill) / (weights_DN @ ill)
@@ -216,6 +222,6 @@ def _figures(scores: Scores, auroc_D: Floats, weights_DN: Floats) -> dict[str, F
         "specificity": specificity_D,
     }
     return {
-        name: Figure(float(values[0]), *percentile_interval(values[1:]))
+        name: Estimate(float(values[0]), *percentile_interval(values[1:]))
         for name, values in statistics.items()
     }

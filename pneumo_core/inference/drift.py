@@ -30,7 +30,7 @@ KINDS = {
     "std": "contrast",
     "aspect": "geometry",
     "probability": "score",
-    "strangeness": "features",
+    "ood_score": "features",
     **{f"direction_{number}": "features" for number in range(1, NUM_DIRECTIONS + 1)},
 }
 
@@ -49,7 +49,7 @@ class Comparison:
 def figures_of(
     statistics: Numbers,
     features: Numbers,
-    strangeness: Numbers | Floats,
+    ood_score: Numbers | Floats,
     probabilities: Numbers | Floats,
 ) -> pd.DataFrame:
     """A row a film, a column for each of `KINDS`.
@@ -60,7 +60,7 @@ def figures_of(
     """
     directions = {f"direction_{n + 1}": each for n, each in enumerate(features.T[:NUM_DIRECTIONS])}
     described = dict(zip(STATISTICS, statistics.T, strict=True))
-    others = {"probability": probabilities, "strangeness": strangeness} | directions
+    others = {"probability": probabilities, "ood_score": ood_score} | directions
     columns = described | others
     return pd.DataFrame({name: columns[name] for name in KINDS if name in columns})
 
@@ -73,24 +73,24 @@ def measure(
     return figures_of(
         describe(pixels, films["width_px"], films["height_px"]),
         reference.project(features),
-        reference.strangeness(features),
+        reference.ood_score(features),
         scorer.probabilities(logits),
     )
 
 
-def figures_of_peers(reference: Reference) -> pd.DataFrame:
+def figures_of_reference(reference: Reference) -> pd.DataFrame:
     return figures_of(
-        reference.peer_statistics,
-        reference.peer_features,
-        reference.peer_strangeness,
-        reference.peer_probabilities,
+        reference.drift_statistics,
+        reference.drift_features,
+        reference.drift_ood_scores,
+        reference.drift_probabilities,
     )
 
 
 def compare(
     reference: pd.DataFrame, later: pd.DataFrame, params: MonitorParams
 ) -> list[Comparison]:
-    """Figure by figure; films, one a patient, by `figures_of`."""
+    """Estimate by figure; films, one a patient, by `figures_of`."""
     tests = {name: ks_2samp(reference[name], later[name]) for name in reference}
     p_values = holm([test.pvalue for test in tests.values()])
     return [
@@ -119,7 +119,7 @@ class Findings:
     num_quarantined: int  # of the new ones
     num_labelled: int  # of the new ones that can be read, each picture once
     num_patients: int  # that were compared, one film each
-    num_peers: int  # films of the reference, one a patient
+    num_reference: int  # films of the reference, one a patient
     comparisons: tuple[Comparison, ...]  # none where there are too few patients
     params: MonitorParams
     is_ingested: bool = True  # the source is that of the pipeline, which would learn from it

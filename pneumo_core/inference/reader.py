@@ -14,18 +14,18 @@ from pneumo_core.evaluation.saliency import saliency
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.intake import Intake
 from pneumo_core.labels import LABELS, POSITIVE
-from pneumo_core.metrics.metrics import Figure, wilson
+from pneumo_core.metrics.metrics import Estimate, wilson
 from pneumo_core.models.compute import choose_device, to_batch
 from pneumo_core.sources.png import encode_png
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Prediction:
     """What a model says of one film, and why that may count for nothing."""
 
     probability: float
     decision: str
-    objection: str | None  # to its being a chest film
+    rejection_reason: str | None  # to its being a chest film
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,23 @@ class Reader:
         size_px = self.scorer.description.image_size_px
         return Intake.of(self.reference, size_px).admit(data)
 
-    def read(self, images: Images) -> list[Opinion]:
+    def read(self, images: Images) -> list[Prediction]:
         """Of admitted films [N, H, W]."""
         logits, features = self.scorer.see(images)
         found = zip(
-            self.scorer.probabilities(logits), self.reference.strangeness(features), strict=True
+            self.scorer.probabilities(logits), self.reference.ood_score(features), strict=True
         )
         return [self._opinion(float(probability), float(far)) for probability, far in found]
 
-    def _opinion(self, probability: float, strangeness: float) -> Opinion:
-        limit = self.reference.max_strangeness
-        objection = None
-        if strangeness > limit:
-            objection = (
+    def _opinion(self, probability: float, ood_score: float) -> Prediction:
+        limit = self.reference.max_ood_score
+        rejection_reason = None
+        if ood_score > limit:
+            rejection_reason = (
                 "no chest film: the model sees something else than the films that it learned from "
-                f"(strangeness {strangeness:.0f}, films have less than {limit:.0f})"
+                f"(ood_score {ood_score:.0f}, films have less than {limit:.0f})"
             )
-        return Opinion(probability, LABELS[int(probability >= self.threshold)], objection)
+        return Prediction(probability, LABELS[int(probability >= self.threshold)], rejection_reason)
 
     def explain(self, images: Images) -> list[bytes]:
         """Of each admitted film a PNG with what speaks for pneumonia laid over it.
@@ -110,5 +110,5 @@ class Reader:
         )
 
 
-def _share(figure: Figure) -> str:
+def _share(figure: Estimate) -> str:
     return f"{figure.value:.0%} (95 % interval {figure.ci_low:.0%} to {figure.ci_high:.0%})"

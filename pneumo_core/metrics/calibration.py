@@ -10,7 +10,7 @@ from pneumo_core.metrics.metrics import Scores, equal_mass_bins, patient_weights
 from pneumo_core.metrics.predictive import at_prevalence
 from pneumo_core.params import EvaluateParams
 
-Plain = dict[str, Any]  # as JSON has it
+JsonDict = dict[str, Any]  # as JSON has it
 
 
 def calibration(
@@ -19,7 +19,7 @@ def calibration(
     temperature: float | None,
     known: float | None,
     params: EvaluateParams,
-) -> Plain:
+) -> JsonDict:
     """The section of `metrics.json`; `known` is the prevalence at which the probabilities hold."""
     return {
         "temperature": temperature,
@@ -34,7 +34,7 @@ def calibration(
     }
 
 
-def reliability_bins(scores: Scores) -> list[Plain]:
+def reliability_bins(scores: Scores) -> list[JsonDict]:
     """Those of the ECE: `low` and `high` probability, their mean, and the share that is ill."""
     rows, starts = equal_mass_bins(scores.probabilities)
     bins = []
@@ -53,7 +53,7 @@ def reliability_bins(scores: Scores) -> list[Plain]:
     return bins
 
 
-def _at_own_prevalence(scores: Scores, known: float, params: EvaluateParams) -> Plain:
+def _at_own_prevalence(scores: Scores, known: float, params: EvaluateParams) -> JsonDict:
     """How well the probabilities hold once the share of ill films is made known to them."""
     own = float(scores.labels.mean())
     moved = Scores(

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import norm
 
 from pneumo_core.arrays import Floats
-from pneumo_core.metrics.metrics import CONFIDENCE, Figure
+from pneumo_core.metrics.metrics import CONFIDENCE, Estimate
 
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 
@@ -23,9 +23,9 @@ class Estimates(NamedTuple):
     low: Floats
     high: Floats
 
-    def figure(self) -> Figure:
+    def figure(self) -> Estimate:
         """The first of them."""
-        return Figure(*(float(part[0]) for part in self))
+        return Estimate(*(float(part[0]) for part in self))
 
     def complement(self) -> "Estimates":
         return Estimates(1 - self.value, 1 - self.high, 1 - self.low)

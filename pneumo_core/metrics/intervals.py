@@ -19,13 +19,13 @@ from pneumo_core.arrays import Bools, Floats, Ints
 from pneumo_core.metrics import metrics
 from pneumo_core.metrics.estimates import Estimates, ratio, weighted_sum, wilson_interval
 from pneumo_core.metrics.influence import Influence, jackknife, of_auroc
-from pneumo_core.metrics.metrics import CONFIDENCE, Figure, Scores, patient_weights
+from pneumo_core.metrics.metrics import CONFIDENCE, Estimate, Scores, patient_weights
 
 TAIL = (1 - CONFIDENCE) / 2
 SCALES = np.linspace(0, 3, 61)
 
 
-def figures(scores: Scores, threshold: float, num_draws: int, seed: int) -> dict[str, Figure]:
+def figures(scores: Scores, threshold: float, num_draws: int, seed: int) -> dict[str, Estimate]:
     """All figures of `metrics.json`, by name."""
     return at_threshold(scores, threshold) | {
         "auroc": auroc(scores),
@@ -35,7 +35,7 @@ def figures(scores: Scores, threshold: float, num_draws: int, seed: int) -> dict
     }
 
 
-def at_threshold(scores: Scores, threshold: float) -> dict[str, Figure]:
+def at_threshold(scores: Scores, threshold: float) -> dict[str, Estimate]:
     """The figures of the decisions."""
     called, ill = scores.reads(threshold), scores.ill
     sensitivity = shares(called[None], ill, scores)
@@ -69,15 +69,15 @@ def shares(hits_TN: Bools, among_N: Bools, scores: Scores) -> Estimates:
     return wilson_interval(value, count / design_effect)
 
 
-def auroc(scores: Scores) -> Figure:
+def auroc(scores: Scores) -> Estimate:
     return on_logit_scale(of_auroc(scores), scores).figure()
 
 
-def average_precision(scores: Scores) -> Figure:
+def average_precision(scores: Scores) -> Estimate:
     return on_logit_scale(jackknife(metrics.average_precision, scores, 0), scores).figure()
 
 
-def brier(scores: Scores) -> Figure:
+def brier(scores: Scores) -> Estimate:
     return on_logit_scale(jackknife(metrics.brier, scores, 0), scores).figure()
 
 
@@ -92,7 +92,7 @@ def on_logit_scale(found: Influence, scores: Scores) -> Estimates:
     return Estimates(value, expit(logit(value) - width), expit(logit(value) + width))
 
 
-def ece(scores: Scores, weights_DN: Floats) -> Figure:
+def ece(scores: Scores, weights_DN: Floats) -> Estimate:
     """The error over equal-mass bins, and the interval of the true one.
 
     Chance alone makes the error of a sample larger than the true one, so its bootstrap draws lie
@@ -107,7 +107,7 @@ def ece(scores: Scores, weights_DN: Floats) -> Figure:
     at_most_S = np.minimum.accumulate((shown_SD <= value).mean(1))
     low = float(np.interp(TAIL, at_least_S, SCALES)) if at_least_S[0] < TAIL else 0.0
     high = float(np.interp(-TAIL, -at_most_S, SCALES)) if at_most_S[0] > TAIL else 0.0
-    return Figure(value, min(low, 1.0) * value, max(high, 1.0) * value)
+    return Estimate(value, min(low, 1.0) * value, max(high, 1.0) * value)
 
 
 def _num_apart(scores: Scores, among_N: Bools) -> float:

@@ -61,7 +61,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     value: float
     ci_low: float
     ci_high: float
@@ -85,10 +85,10 @@ def confusion(scores: Scores, threshold: float) -> Confusion:
     )
 
 
-def wilson(successes: int, trials: int) -> Figure:
+def wilson(successes: int, trials: int) -> Estimate:
     """Wilson (1927), without continuity correction."""
     interval = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
-    return Figure(successes / trials, float(interval.low), float(interval.high))
+    return Estimate(successes / trials, float(interval.low), float(interval.high))
 
 
 def percentile_interval(values: Floats) -> tuple[float, float]:

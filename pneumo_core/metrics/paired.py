@@ -23,7 +23,7 @@ DIFFERENCES = (
     *("average_precision", "brier"),
 )
 
-Plain = dict[str, Any]  # as JSON has it
+JsonDict = dict[str, Any]  # as JSON has it
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def same_films(all_scores: Sequence[Scores]) -> Scores:
     return first
 
 
-def compare(models: Mapping[str, Reading]) -> Plain:
+def compare(models: Mapping[str, Reading]) -> JsonDict:
     """Every pair of models on the same films, as `comparisons.json` has it.
 
     Raises:
@@ -78,7 +78,7 @@ def compare(models: Mapping[str, Reading]) -> Plain:
     """
     some = same_films([model.scores for model in models.values()])
     influences = {name: _influences(model) for name, model in models.items()}
-    pairs: list[Plain] = [{"a": a, "b": b} for a, b in combinations(models, 2)]
+    pairs: list[JsonDict] = [{"a": a, "b": b} for a, b in combinations(models, 2)]
     for name in DIFFERENCES:
         found = []
         for a, b in combinations(models, 2):
@@ -91,7 +91,7 @@ def compare(models: Mapping[str, Reading]) -> Plain:
     return _compared(some, {name: each["auroc"].value for name, each in influences.items()}, pairs)
 
 
-def compare_mean_auroc(views: Sequence[Mapping[str, Reading]]) -> Plain:
+def compare_mean_auroc(views: Sequence[Mapping[str, Reading]]) -> JsonDict:
     """The same of one figure, the mean of each model's AUROC over several views of the same films.
 
     Args:
@@ -103,14 +103,14 @@ def compare_mean_auroc(views: Sequence[Mapping[str, Reading]]) -> Plain:
     }
     names = list(combinations(influences, 2))
     found = [of_figures(influences[a], influences[b], some) for a, b in names]
-    pairs: list[Plain] = [
+    pairs: list[JsonDict] = [
         {"a": a, "b": b, "auroc": asdict(raw) | {"p_holm": held.p}}
         for (a, b), raw, held in zip(names, found, adjusted(found), strict=True)
     ]
     return _compared(some, {name: each.value for name, each in influences.items()}, pairs)
 
 
-def _compared(some: Scores, aurocs: Mapping[str, float], pairs: list[Plain]) -> Plain:
+def _compared(some: Scores, aurocs: Mapping[str, float], pairs: list[JsonDict]) -> JsonDict:
     return {
         "n": len(some.labels),
         "n_positive": int(some.labels.sum()),
@@ -120,7 +120,7 @@ def _compared(some: Scores, aurocs: Mapping[str, float], pairs: list[Plain]) -> 
     }
 
 
-def tied_with(best: str, comparisons: Plain) -> set[str]:
+def tied_with(best: str, comparisons: JsonDict) -> set[str]:
     """The models whose AUROC cannot be told from that of one of them, which is among them."""
     tied = {best}
     for pair in comparisons["pairs"]:
@@ -146,7 +146,7 @@ def _films(scores: Scores, name: str) -> Bools:
     }[name]
 
 
-def _tie_groups(ranked: Sequence[str], pairs: Sequence[Plain]) -> list[list[str]]:
+def _tie_groups(ranked: Sequence[str], pairs: Sequence[JsonDict]) -> list[list[str]]:
     """The longest runs of the ranking in which no two models differ; they may overlap."""
     apart = {frozenset((pair["a"], pair["b"])) for pair in pairs if pair["auroc"]["p_holm"] < ALPHA}
     groups: list[list[str]] = []

@@ -18,10 +18,10 @@ from pneumo_core.metrics.metrics import Scores
 PATIENTS = 1000
 CURVE_THRESHOLDS = np.arange(1, 100, 2) / 100
 
-Plain = dict[str, Any]  # as JSON has it
+JsonDict = dict[str, Any]  # as JSON has it
 
 
-def predictive_values(scores: Scores, threshold: float, prevalence: float) -> Plain:
+def predictive_values(scores: Scores, threshold: float, prevalence: float) -> JsonDict:
     """`ppv` and `npv`, null where no film is called ill or none well, and the counts `per_1000`."""
     called = scores.reads(threshold)[None]
     sensitivity = shares(called, scores.ill, scores)
@@ -35,18 +35,18 @@ def predictive_values(scores: Scores, threshold: float, prevalence: float) -> Pl
     }
 
 
-def _share_right(wrong: Estimates, right: Estimates, odds: float) -> Plain | None:
+def _share_right(wrong: Estimates, right: Estimates, odds: float) -> JsonDict | None:
     """Of those called alike: 1 / (1 + odds * wrong / right)."""
     if wrong.value[0] == right.value[0] == 0:
         return None
     return asdict(ratio(wrong, right).falling(lambda r: 1 / (1 + odds * r)).figure())
 
 
-def _counts(sensitivity: Estimates, specificity: Estimates, prevalence: float) -> Plain:
+def _counts(sensitivity: Estimates, specificity: Estimates, prevalence: float) -> JsonDict:
     """Of 1,000 patients; not rounded, so that they add up."""
     ill, well = PATIENTS * prevalence, PATIENTS * (1 - prevalence)
 
-    def scaled(share: Estimates, count: float) -> Plain:
+    def scaled(share: Estimates, count: float) -> JsonDict:
         return asdict(share.rising(lambda part: count * part).figure())
 
     right = weighted_sum(sensitivity, specificity, ill, well)
@@ -67,7 +67,7 @@ def at_prevalence(probabilities: Floats, known: float, other: float) -> Floats:
     return moved
 
 
-def decision_curve(scores: Scores, known: float, prevalence: float) -> Plain:
+def decision_curve(scores: Scores, known: float, prevalence: float) -> JsonDict:
     """Net benefit of acting on a probability of at least `threshold` (Vickers & Elkin 2006).
 
     Args:

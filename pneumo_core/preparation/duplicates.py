@@ -102,7 +102,7 @@ def _in_keeper_order(films: pd.DataFrame) -> pd.DataFrame:
 def _near_pairs(
     films: pd.DataFrame, images: Stack, params: DedupParams
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of films with other pixels and the same picture, in any guise."""
+    """Rows of films with other pixels and the same picture, in any variant."""
     distinct = films.drop_duplicates("pixel_sha256")
     owners = distinct.index.to_numpy()
     thumbnails = np.stack(
@@ -117,13 +117,14 @@ def _near_pairs(
             (WHOLE, params.max_hash_distance_bits),
             (PARTIAL, params.max_partial_distance_bits),
         )
-        for guise, i, base_guise, j in _candidates(
+        for variant, i, base_variant, j in _candidates(
             variants.hashes(thumbnails, aspects, within), base, max_distance
         )
-        if variants.likeness(
-            within[guise](thumbnails[i], aspects[i]), BASE[base_guise](thumbnails[j], aspects[j])
+        if variants.similarity(
+            within[variant](thumbnails[i], aspects[i]),
+            BASE[base_variant](thumbnails[j], aspects[j]),
         )
-        >= params.min_likeness
+        >= params.min_similarity
     ]
     found = np.sort(np.array(pairs, np.int64).reshape(-1, 2), axis=1)
     first, second = np.unique(found, axis=0).T
@@ -133,7 +134,7 @@ def _near_pairs(
 def _candidates(
     queries: npt.NDArray[np.uint8], base: npt.NDArray[np.uint8], max_distance: int
 ) -> Iterator[tuple[int, int, int, int]]:
-    """(guise, film, base guise, film) of hashes [guises, films, 32] that are close."""
+    """(variant, film, base variant, film) of hashes [variants, films, 32] that are close."""
     num_films = base.shape[1]
     found = close_pairs(
         queries.reshape(-1, queries.shape[-1]),

@@ -1,8 +1,8 @@
-"""The guises in which a copy of a film may come: tilted, mirrored, cropped, framed,
+"""The variants in which a copy of a film may come: tilted, mirrored, cropped, framed,
 inverted.
 
 Each film is hashed as it is and without its margin; those hashes are the base. It is looked for in
-the base under every guise, so that of two copies one finds the other whichever was altered.
+the base under every variant, so that of two copies one finds the other whichever was altered.
 """
 
 import os
@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Guise:
+class Variant:
     angle_deg: float = 0.0
     cut: tuple[float, float, float, float] = (0, 0, 0, 0)  # left, top, right, bottom: parts lost
     mirrored: bool = False
@@ -45,7 +45,7 @@ class Guise:
         return one
 
     def of_all(self, thumbnails: Images, aspects: Floats) -> Images:
-        if self == Guise():
+        if self == Variant():
             return thumbnails
         size = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
         shown = [
@@ -73,51 +73,53 @@ def _around(part: float) -> tuple[float, float, float, float]:
 
 
 # Angles and cuts in steps that a hash bridges: half a step off it changes some 24 of 256 bits.
-_TILTED = tuple(Guise(angle_deg=angle) for angle in range(-10, 11, 2) if angle)
-_CROPPED = tuple(Guise(cut=_around(part)) for part in (0.025, 0.05, 0.075, 0.1))
+_TILTED = tuple(Variant(angle_deg=angle) for angle in range(-10, 11, 2) if angle)
+_CROPPED = tuple(Variant(cut=_around(part)) for part in (0.025, 0.05, 0.075, 0.1))
 _CUT_AT_EDGES = tuple(
-    Guise(cut=(0.05 * left, 0.05 * top, 0.05 * right, 0.05 * bottom))
+    Variant(cut=(0.05 * left, 0.05 * top, 0.05 * right, 0.05 * bottom))
     for left, right in ((0, 0), (0, 1), (1, 0))
     for top, bottom in ((0, 0), (0, 1), (1, 0))
     if left or top or right or bottom
 )
-BASE = (Guise(), Guise(cut=_around(0.1)))
+BASE = (Variant(), Variant(cut=_around(0.1)))
 # What leaves the film whole, and what is only met half a step off: the second is searched closer.
-WHOLE = (Guise(), Guise(mirrored=True), Guise(inverted=True))
+WHOLE = (Variant(), Variant(mirrored=True), Variant(inverted=True))
 PARTIAL = (
     *_TILTED,
     *_CROPPED,
     *_CUT_AT_EDGES,
-    *(replace(guise, mirrored=True) for guise in _TILTED + _CROPPED),
+    *(replace(variant, mirrored=True) for variant in _TILTED + _CROPPED),
 )
 
 
-def hashes(thumbnails: Images, aspects: Floats, guises: tuple[Guise, ...]) -> npt.NDArray[np.uint8]:
+def hashes(
+    thumbnails: Images, aspects: Floats, variants: tuple[Variant, ...]
+) -> npt.NDArray[np.uint8]:
     """Packed perceptual hashes [G, N, 32] of thumbnails [N, 64, 64]."""
 
     def of_block(start: int) -> npt.NDArray[np.uint8]:
         block = slice(start, start + BLOCK_FILMS)
-        return np.stack(list(_hashes(thumbnails[block], aspects[block], guises)))
+        return np.stack(list(_hashes(thumbnails[block], aspects[block], variants)))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         blocks = list(pool.map(of_block, range(0, len(thumbnails), BLOCK_FILMS)))
-    return np.concatenate([np.empty((len(guises), 0, 32), np.uint8), *blocks], axis=1)
+    return np.concatenate([np.empty((len(variants), 0, 32), np.uint8), *blocks], axis=1)
 
 
 def _hashes(
-    thumbnails: Images, aspects: Floats, guises: tuple[Guise, ...]
+    thumbnails: Images, aspects: Floats, variants: tuple[Variant, ...]
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """A mirrored film's spectrum follows from that of the film, and need not be computed."""
-    seen: dict[Guise, npt.NDArray[np.float32]] = {}
-    for guise in guises:
-        twin = replace(guise, mirrored=False)
-        turned = replace(twin, angle_deg=-twin.angle_deg) if guise.mirrored else twin
+    seen: dict[Variant, npt.NDArray[np.float32]] = {}
+    for variant in variants:
+        twin = replace(variant, mirrored=False)
+        turned = replace(twin, angle_deg=-twin.angle_deg) if variant.mirrored else twin
         if turned not in seen:
             seen[turned] = spectra(turned.of_all(thumbnails, aspects))
-        yield bits_of_spectra(mirrored(seen[turned]) if guise.mirrored else seen[turned])
+        yield bits_of_spectra(mirrored(seen[turned]) if variant.mirrored else seen[turned])
 
 
-def likeness(first: Gray, second: Gray) -> float:
+def similarity(first: Gray, second: Gray) -> float:
     """Correlation of the fine detail inside the margin of two thumbnails, -1..1."""
     return float(np.vdot(_detail(first), _detail(second)))
 

@@ -12,7 +12,7 @@ Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Tenure:
+class AliasPeriod:
     version: str
     bundle_sha256: str
     since: datetime
@@ -20,7 +20,7 @@ class Tenure:
     entry: Entry  # that began it
 
 
-def tenures(entries: Iterable[Entry], model: str, role: str) -> list[Tenure]:
+def periods(entries: Iterable[Entry], model: str, role: str) -> list[AliasPeriod]:
     """Oldest first."""
     began = [
         entry
@@ -31,34 +31,34 @@ def tenures(entries: Iterable[Entry], model: str, role: str) -> list[Tenure]:
     since = [datetime.fromisoformat(entry["time"]) for entry in began]
     until = [*since[1:], None]
     return [
-        Tenure(entry["version"], entry["bundle_sha256"], start, end, entry)
+        AliasPeriod(entry["version"], entry["bundle_sha256"], start, end, entry)
         for entry, start, end in zip(began, since, until, strict=False)
     ]
 
 
-def in_use(reigns: Sequence[Tenure], start: datetime, end: datetime) -> list[Tenure]:
+def in_use(history: Sequence[AliasPeriod], start: datetime, end: datetime) -> list[AliasPeriod]:
     """Those that overlap the time from `start` to `end`."""
     return [
-        tenure
-        for tenure in reigns
-        if tenure.since <= end and (tenure.until is None or tenure.until > start)
+        period
+        for period in history
+        if period.since <= end and (period.until is None or period.until > start)
     ]
 
 
-def withdrawn(reigns: Sequence[Tenure]) -> dict[str, str]:
+def withdrawn(history: Sequence[AliasPeriod]) -> dict[str, str]:
     """Bundles that a rollback took out of the role, and that did not come back: when and why."""
     out: dict[str, str] = {}
-    for before, tenure in pairwise(reigns):
-        out.pop(tenure.bundle_sha256, None)
-        if tenure.entry["outcome"] == ROLLED_BACK:
-            why = "; ".join(tenure.entry["reasons"])
-            out[before.bundle_sha256] = f"{tenure.since.date()}: {why}"
+    for before, period in pairwise(history):
+        out.pop(period.bundle_sha256, None)
+        if period.entry["outcome"] == ROLLED_BACK:
+            why = "; ".join(period.entry["reasons"])
+            out[before.bundle_sha256] = f"{period.since.date()}: {why}"
     return out
 
 
-def predecessor(reigns: Sequence[Tenure]) -> Tenure | None:
+def predecessor(history: Sequence[AliasPeriod]) -> AliasPeriod | None:
     """The last one before the present that was not withdrawn."""
-    if not reigns:
+    if not history:
         return None
-    barred = {*withdrawn(reigns), reigns[-1].bundle_sha256}
-    return next((t for t in reversed(reigns) if t.bundle_sha256 not in barred), None)
+    barred = {*withdrawn(history), history[-1].bundle_sha256}
+    return next((t for t in reversed(history) if t.bundle_sha256 not in barred), None)

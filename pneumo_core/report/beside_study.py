@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pneumo_core.charts import Captioned
-from pneumo_core.metrics.metrics import Figure
+from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.charts import ForestRow, forest
 from pneumo_core.report.study import Comparison, Row
@@ -31,7 +31,7 @@ def _figures(compared: Comparison, words: Words) -> Table:
 
 
 def _rows(row: Row, words: Words) -> list[tuple[str, ...]]:
-    def figures(of: Mapping[str, Figure]) -> tuple[str, ...]:
+    def figures(of: Mapping[str, Estimate]) -> tuple[str, ...]:
         return tuple(words.figure(name, vars(of[name])) for name in FIGURES)
 
     if row.here is None or row.ours is None or row.differences is None:
@@ -44,7 +44,7 @@ def _rows(row: Row, words: Words) -> list[tuple[str, ...]]:
     ]
 
 
-def _difference(figure: Figure, words: Words) -> str:
+def _difference(figure: Estimate, words: Words) -> str:
     verdict = "higher" if figure.ci_low > 0 else "lower" if figure.ci_high < 0 else "agrees"
     return words(f"study.{verdict}", difference=_value(figure, words))
 
@@ -85,7 +85,7 @@ def _found(claim: Claim, words: Words) -> str:
 
 
 def _value(value: Any, words: Words) -> str:
-    if isinstance(value, Figure):
+    if isinstance(value, Estimate):
         low, high = (words.signed(end) for end in (value.ci_low, value.ci_high))
         return words("study.points", value=words.points(value.value), low=low, high=high)
     if isinstance(value, float):

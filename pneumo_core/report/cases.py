@@ -170,15 +170,15 @@ def _checks(checks: Mapping[str, Any], split: str, words: Words) -> list[Block]:
     columns = [Column(words("cases.what"))]
     columns += [Column(words(f"cases.{name}"), True) for name in ("figure", "interval")]
     columns += [Column(words("cases.reference"), True)]
-    limit = words.number(checks["max_likeness"], 1)
+    limit = words.number(checks["max_similarity"], 1)
     rows = [
         (
-            words("cases.likeness", what=words(f"cases.{what}")),
+            words("cases.similarity", what=words(f"cases.{what}")),
             words.number(each["value"]),
             words.range(words.number(each["ci_low"]), words.number(each["ci_high"])),
-            words("cases.expected_likeness", limit=limit),
+            words("cases.expected_similarity", limit=limit),
         )
-        for what, each in checks["likeness"].items()
+        for what, each in checks["similarity"].items()
     ]
     rows += [
         (

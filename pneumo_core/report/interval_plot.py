@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping
 
-from pneumo_core.metrics.metrics import Figure
+from pneumo_core.metrics.metrics import Estimate
 
 WIDTH = 41  # characters of the axis
 STEP = 0.05  # at a multiple of which the axis begins; it ends at 1
 
 
-def draw_intervals(figures: Mapping[str, Figure]) -> str:
+def draw_intervals(figures: Mapping[str, Estimate]) -> str:
     """A line a figure, all on one axis: name, interval with the value in it, and the numbers."""
     lowest = min(figure.ci_low for figure in figures.values())
     start = STEP * min(math.floor(lowest / STEP + 1e-9), round(1 / STEP) - 1)

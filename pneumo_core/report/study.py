@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pneumo_core.metrics.metrics import Confusion, Figure
+from pneumo_core.metrics.metrics import Confusion, Estimate
 from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.proportions import difference, proportions
 from pneumo_core.report.study_claims import Claim, claims
@@ -17,9 +17,9 @@ class Row:
 
     cell: str
     ours: str | None  # the name of our cell; None: not trained here
-    study: Mapping[str, Figure]
-    here: Mapping[str, Figure] | None
-    differences: Mapping[str, Figure] | None  # here less study
+    study: Mapping[str, Estimate]
+    here: Mapping[str, Estimate] | None
+    differences: Mapping[str, Estimate] | None  # here less study
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pneumo_core.data import manifest
 from pneumo_core.labels import LABELS
-from pneumo_core.metrics.metrics import Figure
+from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.report.proportions import difference, proportions
 from pneumo_core.report.study_facts import (
@@ -115,7 +115,7 @@ def _overfitted(cells: Mapping[str, CellFindings]) -> Claim:
     cell = cells.get(OVERFITTED)
     if cell is None:
         return Claim("overfitted", "untested", {})
-    val, test = cell.val, Figure(**cell.test["accuracy"])
+    val, test = cell.val, Estimate(**cell.test["accuracy"])
     fell = val is not None and val["accuracy"]["value"] > test.ci_high
     here = {"val": val["accuracy"]["value"] if val else None, "test": test.value}
     return Claim("overfitted", "reproduced" if fell else "not_reproduced", here)

@@ -186,7 +186,7 @@ class Epochs:
         """(loss, AUROC), by the first process for all."""
         begun, waited_before = time.perf_counter(), self.wait.seconds
         found = self._judge() if self._processes.rank == 0 else (0.0, 0.0)
-        loss, auroc = self._processes.told_by_first(found)
+        loss, auroc = self._processes.broadcast(found)
         self._require_finite(loss)  # the last step of an epoch may be the one that went too far
         self.validation_s += time.perf_counter() - begun - (self.wait.seconds - waited_before)
         return loss, auroc

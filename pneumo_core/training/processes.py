@@ -30,10 +30,10 @@ class Processes:
             return cls(0, 1)
         return cls(distributed.get_rank(), distributed.get_world_size())
 
-    def part_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def shard(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return np.array_split(rows, self.size)[self.rank]
 
-    def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[torch.Tensor]) -> None:
         """Puts the sum over all processes in place of each tensor."""
         if self.size == 1:
             return
@@ -43,7 +43,7 @@ class Processes:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view(tensor.shape))
 
-    def told_by_first(self, values: Sequence[float]) -> list[float]:
+    def broadcast(self, values: Sequence[float]) -> list[float]:
         """What the first one gives, everywhere."""
         told = list(values)
         if self.size > 1:
@@ -51,7 +51,7 @@ class Processes:
         return told
 
     @contextmanager
-    def first_alone(self) -> Iterator[None]:
+    def rank_zero_first(self) -> Iterator[None]:
         """The others go through after the first one, and find what it left on disk."""
         if self.rank > 0:
             distributed.barrier()

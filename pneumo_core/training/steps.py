@@ -60,13 +60,13 @@ class Step:
         while loss is None:  # memory ran out: the same batch again, in smaller parts
             loss = self._differentiate(rows)
         gradients = [p.grad for p in self._trained if p.grad is not None]
-        self._processes.add_up([*gradients, loss])
+        self._processes.all_reduce([*gradients, loss])
         self._optimizer.step()
         return loss
 
     def _differentiate(self, rows: Rows) -> torch.Tensor | None:
         """Leaves the gradient in the parameters; None where memory ran out."""
-        own = self._processes.part_of(rows)
+        own = self._processes.shard(rows)
         size = min(self.micro_batch_size or len(own), len(own))
         weight = self._weight_of_row[rows].sum()
         total = torch.zeros((), device=self._device.torch_device)

@@ -14,7 +14,7 @@ from pneumo_core.arrays import Stack
 from pneumo_core.data.images import content_sha256
 from pneumo_core.errors import TrainingError
 from pneumo_core.labels import LABELS
-from pneumo_core.models.bundle import Provenance
+from pneumo_core.models.bundle import PretrainedWeights
 from pneumo_core.models.compute import Device, choose_device
 from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.models.randomness import deterministic, seeded
@@ -48,7 +48,7 @@ class LabelledFilms:
 @dataclass(frozen=True)
 class TrainedModel:
     model: nn.Module
-    provenance: Provenance
+    provenance: PretrainedWeights
     normalisation: Normalisation
     precision: str
     history: list[dict[str, float]]  # one entry an epoch, nothing that depends on the clock
@@ -95,7 +95,7 @@ def _train(
     cache = FeatureCache(scratch / "features", int(params.feature_cache_gb * 1e9))
 
     films = (train_films, val_films)
-    with processes.first_alone():
+    with processes.rank_zero_first():
         learner, batches, cache_s = learner_and_batches(
             model, [of.images for of in films], normalisation, device, cache
         )
@@ -123,7 +123,7 @@ def _train(
     )
 
 
-def _begin(cell: Cell, params: TrainParams, device: Device) -> tuple[nn.Module, Provenance]:
+def _begin(cell: Cell, params: TrainParams, device: Device) -> tuple[nn.Module, PretrainedWeights]:
     """The model before its first step, on the device, with what does not train frozen."""
     with seeded(params.seed, device):
         model, provenance = create_model(cell.architecture, params.weights, len(LABELS))

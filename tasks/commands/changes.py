@@ -11,7 +11,7 @@ import pandas as pd
 
 from pneumo_core import params as all_params
 from pneumo_core.errors import PipelineError
-from pneumo_core.metrics.metrics import Figure
+from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.interval_plot import draw_intervals
 from tasks import paths
 from tasks.graph import dvc_graph
@@ -53,7 +53,7 @@ def _plot(here: Winner, there: Winner | None, revision: str) -> str:
     sides = {HERE: here} if there is None else {revision: there, HERE: here}
     longest = max(map(len, sides))
     figures = {
-        f"{split:4} {name:11} {side:{longest}}": Figure(**getattr(winner, split)[name])
+        f"{split:4} {name:11} {side:{longest}}": Estimate(**getattr(winner, split)[name])
         for split in ("val", "test")
         for name in SHOWN
         for side, winner in sides.items()

@@ -12,7 +12,13 @@ from pneumo_core.data import manifest
 from pneumo_core.evaluation.any_source import inventory_of
 from pneumo_core.evaluation.reference import Reference, one_per_patient
 from pneumo_core.evaluation.scoring import Scorer
-from pneumo_core.inference.drift import MIN_PATIENTS, Findings, compare, figures_of_peers, measure
+from pneumo_core.inference.drift import (
+    MIN_PATIENTS,
+    Findings,
+    compare,
+    figures_of_reference,
+    measure,
+)
 from pneumo_core.inference.drift_page import chart, render
 from pneumo_core.labels import LABELS
 from pneumo_core.params import Params
@@ -37,7 +43,7 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
     files = _files(source, params)
     new = _unseen(files, set(manifest.read(paths.INGESTED)["sha256"].dropna()))
     scorer, reference = Scorer.load(bundle), Reference.of_bundle(bundle)
-    peers = figures_of_peers(reference)
+    drift_reference = figures_of_reference(reference)
     with inventory_of(new, scorer.description.image_size_px) as (table, images):
         films = manifest.kept(table).drop_duplicates("pixel_sha256")
         compared = one_per_patient(films)
@@ -52,15 +58,17 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         num_quarantined=int((table["state"] == manifest.QUARANTINED).sum()),
         num_labelled=int(films["label"].isin(LABELS).sum()),
         num_patients=len(compared),
-        num_peers=len(peers),
-        comparisons=tuple(compare(peers, later, params.monitor)) if later is not None else (),
+        num_reference=len(drift_reference),
+        comparisons=tuple(compare(drift_reference, later, params.monitor))
+        if later is not None
+        else (),
         params=params.monitor,
         is_ingested=source == params.ingest.source,
     )
     write_json(out / FINDINGS, findings.as_json())
     write_text(out / PAGE, render(findings, CHART))
     if later is not None:
-        write_text(out / CHART, standalone(chart(peers, later, findings.comparisons)))
+        write_text(out / CHART, standalone(chart(drift_reference, later, findings.comparisons)))
     return findings
 
 

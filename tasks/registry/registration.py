@@ -32,7 +32,9 @@ SIGNATURE = ModelSignature(
         [
             ColSpec(DataType.double, "probability"),
             ColSpec(DataType.string, "decision"),
-            ColSpec(DataType.string, "objection", required=False),  # to its being a chest film
+            ColSpec(
+                DataType.string, "rejection_reason", required=False
+            ),  # to its being a chest film
             ColSpec(DataType.string, "operating_point"),
             ColSpec(DataType.double, "threshold"),
             ColSpec(DataType.string, "model", required=False),

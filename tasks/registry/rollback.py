@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pneumo_core.errors import BundleError, PromotionError
 from pneumo_core.promotion import alias_history, pinned_sample
-from pneumo_core.promotion.alias_history import Tenure
+from pneumo_core.promotion.alias_history import AliasPeriod
 from pneumo_core.promotion.gates import MAX_DEVIATION
 from tasks import ledger, paths
 from tasks.graph import provenance
@@ -34,8 +34,8 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
         BundleError: its bundle is not the one that was registered.
     """
     with model_versions.locked():
-        reigns = alias_history.tenures(ledger.read(paths.PROMOTION_LEDGER), name, role)
-        target = _target(reigns, role, version)
+        history = alias_history.periods(ledger.read(paths.PROMOTION_LEDGER), name, role)
+        target = _target(history, role, version)
         registered = model_versions.versions(name).get(target.version)
         if registered is None:
             raise PromotionError(f"The registry has no version {target.version} of {name}.")
@@ -49,13 +49,13 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
             reasons=[why],
             version=target.version,
             bundle_sha256=target.bundle_sha256,
-            champion=reigns[-1].version,
+            champion=history[-1].version,
             deviation=deviation,
             **provenance.tags(),
         )
         model_versions.note(name, target.version, role, alias_history.ROLLED_BACK, line)
         model_versions.set_alias(name, role, target.version)
-    return target.version, alias_history.withdrawn(reigns).get(target.bundle_sha256)
+    return target.version, alias_history.withdrawn(history).get(target.bundle_sha256)
 
 
 def verify(name: str) -> list[str]:
@@ -70,8 +70,8 @@ def _disagreements(name: str) -> list[str]:
     known, aliases = model_versions.versions(name), model_versions.aliases(name)
     faults = [f"ledger: line {n} does not follow from the one before" for n in broken_links(path)]
     for role in sorted({entry["role"] for entry in entries} | aliases.keys()):
-        reigns = alias_history.tenures(entries, name, role)
-        by_ledger = reigns[-1].version if reigns else None
+        history = alias_history.periods(entries, name, role)
+        by_ledger = history[-1].version if history else None
         if aliases.get(role) != by_ledger:
             faults.append(
                 f"{role}: version {by_ledger} by the ledger, {aliases.get(role)} by the registry"
@@ -104,28 +104,28 @@ def _faults(
     return faults
 
 
-def _target(reigns: Sequence[Tenure], role: str, version: str | None) -> Tenure:
-    if not reigns:
+def _target(history: Sequence[AliasPeriod], role: str, version: str | None) -> AliasPeriod:
+    if not history:
         raise PromotionError(f"By the ledger nobody ever was {role}.")
     if version is None:
-        target = alias_history.predecessor(reigns)
+        target = alias_history.predecessor(history)
         if target is None:
-            out = alias_history.withdrawn(reigns)
-            told = {t.version: out[t.bundle_sha256] for t in reigns if t.bundle_sha256 in out}
+            out = alias_history.withdrawn(history)
+            told = {t.version: out[t.bundle_sha256] for t in history if t.bundle_sha256 in out}
             raise PromotionError(
-                f"There is no {role} before version {reigns[-1].version}"
+                f"There is no {role} before version {history[-1].version}"
                 + "".join(f"; version {v} was withdrawn ({why})" for v, why in told.items())
                 + (". To take it all the same, name it: --to VERSION." if told else ".")
             )
         return target
-    former = [tenure for tenure in reigns if tenure.version == version]
-    if not former or version == reigns[-1].version:
-        had = ", ".join(sorted({tenure.version for tenure in reigns[:-1]})) or "none"
+    former = [period for period in history if period.version == version]
+    if not former or version == history[-1].version:
+        had = ", ".join(sorted({period.version for period in history[:-1]})) or "none"
         raise PromotionError(f"Version {version} is no former {role}; those are: {had}.")
     return former[-1]
 
 
-def _check(registered: "ModelVersion", target: Tenure) -> float:
+def _check(registered: "ModelVersion", target: AliasPeriod) -> float:
     """The deviation on the pinned sample of a copy that is fetched anew."""
     from pneumo_core.evaluation.scoring import Scorer
     from tasks.registry import evidence

@@ -49,14 +49,14 @@ def training_run(subject: Subject, params: TrainParams) -> Iterator[Sink]:
         logger.warning("MLflow is not to be reached, the run is only in files: %s", error)
         yield lambda _: None
         return
-    courier = Courier(client, run_id)
+    sender = MetricSender(client, run_id)
     status = "FAILED"
     try:
         with _system_metrics(run_id):
-            yield lambda event: courier.take(_values(event), getattr(event, "epoch", 0))
+            yield lambda event: sender.take(_values(event), getattr(event, "epoch", 0))
         status = "FINISHED"
     finally:
-        courier.close()
+        sender.close()
         with connection.copying("the end of the run"):
             client.set_terminated(run_id, status)
 
@@ -96,7 +96,7 @@ def _system_metrics(run_id: str) -> Iterator[None]:
         yield
 
 
-class Courier:
+class MetricSender:
     """Carries metrics to a run in their order, whenever the tracker takes them."""
 
     def __init__(self, client: "MlflowClient", run_id: str) -> None:

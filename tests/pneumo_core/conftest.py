@@ -16,7 +16,7 @@ from pneumo_core.arrays import Gray
 from pneumo_core.data import manifest
 from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Scores
-from pneumo_core.models.bundle import Description, OperatingPoint, Origin, Provenance
+from pneumo_core.models.bundle import Description, OperatingPoint, PretrainedWeights, TrainingRecord
 from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.params import Params, Strategy, TrainParams, load, parse
 from pneumo_core.sources.patients import identify
@@ -172,12 +172,12 @@ def description() -> Description:
         strategy="full",
         image_size_px=64,
         normalisation=Normalisation(0.5, 0.25),
-        origin=Origin(
+        origin=TrainingRecord(
             data_sha256="d" * 64,
             train_sha256="e" * 64,
             code_version="1",
             params={"seed": 0, "models": ["한글"]},
-            pretrained=Provenance("none", "random start", None),
+            pretrained=PretrainedWeights("none", "random start", None),
         ),
         temperature=1.25,
         operating_points={"reading_aid": OperatingPoint(0.4, 0.3, 0.5)},

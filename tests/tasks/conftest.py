@@ -132,7 +132,7 @@ def _write_untrained(cell: str, seed: int) -> None:
 
     from pneumo_core.atomic import write_json
     from pneumo_core.models import bundled_model
-    from pneumo_core.models.bundle import Blueprint, Origin
+    from pneumo_core.models.bundle import Blueprint, TrainingRecord
     from pneumo_core.models.normalisation import Normalisation
     from pneumo_core.models.weights import create_model
     from tasks import paths
@@ -141,7 +141,7 @@ def _write_untrained(cell: str, seed: int) -> None:
     architecture, strategy = cell.split("-")
     torch.manual_seed(seed)
     model, pretrained = create_model(architecture, "none", 2)
-    origin = Origin(
+    origin = TrainingRecord(
         **provenance.data_hashes(), code_version="1", params={"seed": seed}, pretrained=pretrained
     )
     blueprint = Blueprint(

@@ -48,7 +48,7 @@ def answer_for(film: pd.Series) -> dict[str, Any]:
     return {
         "probability": pytest.approx(film["probability"], abs=1e-6),
         "decision": decision,
-        "objection": None,
+        "rejection_reason": None,
         "operating_point": "reading_aid",
         "threshold": threshold(),
         "model": "pneumo",

@@ -39,8 +39,8 @@ def test_thousand_requests_of_sixteen_clients_with_broken_files(
     dice.shuffle(todo)
     reader = small_model.reader
     expected = {
-        film: opinion.probability
-        for film, opinion in zip(
+        film: prediction.probability
+        for film, prediction in zip(
             films, reader.read(np.stack(list(map(reader.admit, films)))), strict=True
         )
     }

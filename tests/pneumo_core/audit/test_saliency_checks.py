@@ -19,7 +19,7 @@ from pneumo_core.audit.saliency_checks import (
 from pneumo_core.audit.shortcuts import Cohort
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
-from pneumo_core.models.bundle import Description, Origin, Provenance
+from pneumo_core.models.bundle import Description, PretrainedWeights, TrainingRecord
 from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.params import AuditParams
 
@@ -31,12 +31,12 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (NUM, SIDE_PX, SIDE_PX), np.u
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    origin = Origin(
+    origin = TrainingRecord(
         data_sha256="",
         train_sha256="",
         code_version="",
         params={},
-        pretrained=Provenance("none", "random start", None),
+        pretrained=PretrainedWeights("none", "random start", None),
     )
     description = Description(
         name="cell",
@@ -56,9 +56,9 @@ def test_maps_of_a_network_are_unlike_those_of_a_random_one(scorer: Scorer) -> N
     found = check_saliency(scorer, IMAGES, COHORT, PARAMS)
     assert found == check_saliency(scorer, IMAGES, COHORT, PARAMS)
     assert found["n"] == NUM
-    assert set(found["likeness"]) == {"classifier", "all"}
+    assert set(found["similarity"]) == {"classifier", "all"}
     assert found["passed"]
-    assert all(abs(figure["value"]) < 0.5 for figure in found["likeness"].values())
+    assert all(abs(figure["value"]) < 0.5 for figure in found["similarity"].values())
     for name, area in {"border": 0.36, "corners": 0.16}.items():
         place = found["places"][name]
         assert place["area"] == pytest.approx(area, abs=0.02)
@@ -76,7 +76,7 @@ def test_a_map_that_shows_only_the_film_is_found_out(
     monkeypatch.setattr(saliency_checks, "contributions", edges)
     found = check_saliency(scorer, IMAGES, COHORT, PARAMS)
     assert not found["passed"]
-    assert found["likeness"]["all"]["value"] == pytest.approx(1)
+    assert found["similarity"]["all"]["value"] == pytest.approx(1)
 
 
 def test_dark_maps_have_no_place(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:

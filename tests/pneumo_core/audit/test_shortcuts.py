@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from pneumo_core.audit.shortcuts import Check, Cohort, estimate, lint_recipe
-from pneumo_core.metrics.metrics import Figure, auroc
+from pneumo_core.metrics.metrics import Estimate, auroc
 from pneumo_core.params import AuditParams
 
 
 def _check(low: float, high: float, two_sided: bool = False) -> Check:
-    figure = Figure((low + high) / 2, low, high)
+    figure = Estimate((low + high) / 2, low, high)
     return Check("flip_rate", "model", "Films that flip", figure, 0.05, two_sided, unit="%")
 
 

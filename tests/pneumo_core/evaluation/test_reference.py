@@ -36,12 +36,12 @@ def made() -> Reference:
 def _make(num_val: int) -> Reference:
     statistics = np.arange((200 + num_val) * len(STATISTICS), dtype=np.float32)
     statistics, val_statistics = np.split(statistics.reshape(-1, len(STATISTICS)), [200])
-    peers = np.arange(0, num_val, 4)
+    drift_reference = np.arange(0, num_val, 4)
     labels = np.arange(num_val) % 2
     probabilities = np.linspace(0, 1, num_val)
     val = _features(num_val, 1)
     return Reference.of(
-        statistics, _features(200, 0), val_statistics, val, probabilities, labels, peers
+        statistics, _features(200, 0), val_statistics, val, probabilities, labels, drift_reference
     )
 
 
@@ -76,8 +76,8 @@ def test_strangeness_is_the_mahalanobis_distance_of_probabilistic_pca(made: Refe
     films = _features(50, 2)
     away = films - made.mean
     expected = np.sqrt(np.einsum("nf,fg,ng->n", away, np.linalg.inv(covariance), away))
-    assert made.strangeness(films) == pytest.approx(expected, rel=1e-3)
-    assert made.strangeness(made.mean[None]) == pytest.approx(0)
+    assert made.ood_score(films) == pytest.approx(expected, rel=1e-3)
+    assert made.ood_score(made.mean[None]) == pytest.approx(0)
 
 
 def test_rate_of_false_rejections_is_the_stated_one() -> None:
@@ -90,29 +90,29 @@ def test_rate_of_false_rejections_is_the_stated_one() -> None:
         labels = np.zeros(400, np.int64)
         made = Reference.of(statistics, train, statistics, val, np.zeros(400), labels, labels)
         assert made.false_rejection_rate == 2 / 401
-        rejected.append(np.mean(made.strangeness(films) > made.max_strangeness))
+        rejected.append(np.mean(made.ood_score(films) > made.max_ood_score))
     assert 0.002 < np.mean(rejected) < 0.01
 
 
 def test_few_validation_films_cannot_promise_a_small_rate() -> None:
     made = _make(num_val=40)
     assert made.false_rejection_rate == 1 / 41
-    assert made.max_strangeness == made.strangeness(_features(40, 1)).max()
+    assert made.max_ood_score == made.ood_score(_features(40, 1)).max()
 
 
 def test_what_is_elsewhere_is_strange_in_any_direction(made: Reference) -> None:
     for direction in range(NUM_FEATURES):
         film = np.full((1, NUM_FEATURES), 3, np.float32)
         film[0, direction] += 100 if direction < 4 else 2
-        assert made.strangeness(film) > made.max_strangeness
+        assert made.ood_score(film) > made.max_ood_score
 
 
 def test_peers_are_what_later_films_would_be(made: Reference) -> None:
     val = _features(400, 1)[::4]
-    assert made.project(val) == pytest.approx(made.peer_features, abs=1e-3)
-    assert made.strangeness(val) == pytest.approx(made.peer_strangeness)
-    assert made.peer_statistics[0, 0] == 200 * len(STATISTICS)
-    assert made.peer_probabilities.tolist() == made.val_probabilities[::4].tolist()
+    assert made.project(val) == pytest.approx(made.drift_features, abs=1e-3)
+    assert made.ood_score(val) == pytest.approx(made.drift_ood_scores)
+    assert made.drift_statistics[0, 0] == 200 * len(STATISTICS)
+    assert made.drift_probabilities.tolist() == made.val_probabilities[::4].tolist()
 
 
 def test_peers_are_held_out_independent_and_mixed_as_the_patients(
@@ -132,12 +132,12 @@ def test_peers_are_held_out_independent_and_mixed_as_the_patients(
     for place, row in enumerate(rows):
         row["pixel_sha256"] = f"{place * 7919 % 1000:064x}"
     films = make_table(rows).sample(frac=1, random_state=0)
-    chosen = films.loc[reference.peers(films)]
+    chosen = films.loc[reference.drift_reference(films)]
     assert set(chosen["split"]) == {"val"}
     assert chosen["patient_group"].is_unique
     assert chosen["label"].value_counts().to_dict() == {"PNEUMONIA": 8, "NORMAL": 2}
     again = films.sample(frac=1, random_state=1)
-    assert set(reference.peers(again)) == set(chosen.index)
+    assert set(reference.drift_reference(again)) == set(chosen.index)
 
 
 def test_written_and_read_from_a_bundle_it_is_the_same(

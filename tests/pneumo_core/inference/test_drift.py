@@ -35,8 +35,8 @@ def population(num_films: int, rng: np.random.Generator) -> pd.DataFrame:
 def looks(num_films: int, choose: Callable[[pd.DataFrame], pd.DataFrame]) -> Iterator[bool]:
     rng = np.random.default_rng(num_films)
     for _ in range(NUM_LOOKS):
-        peers, later = (choose(population(n, rng))[list(KINDS)] for n in (400, num_films))
-        yield any(each.drifted for each in compare(peers, later, ANY_DISTANCE))
+        drift_reference, later = (choose(population(n, rng))[list(KINDS)] for n in (400, num_films))
+        yield any(each.drifted for each in compare(drift_reference, later, ANY_DISTANCE))
 
 
 @pytest.mark.parametrize("num_films", [20, 200, 2000])
@@ -51,24 +51,24 @@ def test_films_of_one_patient_would_alarm_more_often_if_counted_each() -> None:
 
 
 @pytest.fixture
-def peers() -> pd.DataFrame:
+def drift_reference() -> pd.DataFrame:
     return population(400, np.random.default_rng(1))[list(KINDS)]
 
 
 @pytest.mark.parametrize("figure", KINDS)
-def test_drift_of_one_figure_is_found_and_named(peers: pd.DataFrame, figure: str) -> None:
+def test_drift_of_one_figure_is_found_and_named(drift_reference: pd.DataFrame, figure: str) -> None:
     later = population(60, np.random.default_rng(2))[list(KINDS)]
     later[figure] += 3
-    found = [each for each in compare(peers, later, MonitorParams()) if each.drifted]
+    found = [each for each in compare(drift_reference, later, MonitorParams()) if each.drifted]
     assert [(each.figure, each.kind) for each in found] == [(figure, KINDS[figure])]
     assert found[0].median - found[0].reference_median == pytest.approx(3, abs=1)
 
 
 def test_what_is_sure_but_small_is_no_drift() -> None:
     rng = np.random.default_rng(3)
-    peers, later = (population(9000, rng)[list(KINDS)] for _ in range(2))
+    drift_reference, later = (population(9000, rng)[list(KINDS)] for _ in range(2))
     later["mean"] += 0.3
-    (mean, *_) = compare(peers, later, MonitorParams())
+    (mean, *_) = compare(drift_reference, later, MonitorParams())
     assert mean.p < 1e-9
     assert mean.distance < MonitorParams().min_distance
     assert not mean.drifted
@@ -82,18 +82,29 @@ def test_figures_stand_under_their_names() -> None:
     assert table["std"].tolist() == [1, 1 + len(STATISTICS)]
     assert table["aspect"].tolist() == [len(STATISTICS) - 1, 2 * len(STATISTICS) - 1]
     assert table["direction_4"].tolist() == [4, 9]
-    assert (table["strangeness"].tolist(), table["probability"].tolist()) == (
+    assert (table["ood_score"].tolist(), table["probability"].tolist()) == (
         [0.1, 0.2],
         [0.3, 0.4],
     )
 
 
-def test_drift_or_enough_new_films_call_for_a_training(peers: pd.DataFrame) -> None:
+def test_drift_or_enough_new_films_call_for_a_training(drift_reference: pd.DataFrame) -> None:
     params = MonitorParams(min_new_films=50)
-    calm = Findings("s", "m", 80, 80, 0, 49, 60, 400, tuple(compare(peers, peers, params)), params)
+    calm = Findings(
+        "s",
+        "m",
+        80,
+        80,
+        0,
+        49,
+        60,
+        400,
+        tuple(compare(drift_reference, drift_reference, params)),
+        params,
+    )
     assert calm.reasons == []
     assert replace(calm, num_labelled=50).reasons == ["50 new films with labels"]
-    inverted = peers.assign(mean=9 - peers["mean"])
-    drifted = replace(calm, comparisons=tuple(compare(peers, inverted, params)))
+    inverted = drift_reference.assign(mean=9 - drift_reference["mean"])
+    drifted = replace(calm, comparisons=tuple(compare(drift_reference, inverted, params)))
     (reason,) = drifted.reasons
     assert reason.startswith("brightness drifted: mean from ")

@@ -35,20 +35,20 @@ def test_opinions_are_the_scorers_probabilities_at_the_operating_point(
     scorer = Scorer.load(small_bundle)
     expected = scorer.probabilities(scorer.logits(films))
     opinions = reading.read(films)
-    assert [opinion.probability for opinion in opinions] == expected.tolist()
-    assert {opinion.decision for opinion in opinions} == {"NORMAL", "PNEUMONIA"}
-    for opinion in opinions:
-        assert (opinion.decision == "PNEUMONIA") == (opinion.probability >= reading.threshold)
-        assert opinion.objection is None
+    assert [prediction.probability for prediction in opinions] == expected.tolist()
+    assert {prediction.decision for prediction in opinions} == {"NORMAL", "PNEUMONIA"}
+    for prediction in opinions:
+        assert (prediction.decision == "PNEUMONIA") == (prediction.probability >= reading.threshold)
+        assert prediction.rejection_reason is None
     screening = Reader.load(small_bundle, "screening")
-    assert {opinion.decision for opinion in screening.read(films)} == {"PNEUMONIA"}
+    assert {prediction.decision for prediction in screening.read(films)} == {"PNEUMONIA"}
 
 
 def test_what_the_model_finds_strange_is_no_film(reading: Reader, films: Images) -> None:
-    strictest = replace(reading, reference=replace(reading.reference, max_strangeness=0.0))
-    (opinion,) = strictest.read(films[:1])
-    assert opinion.objection is not None
-    assert opinion.objection.startswith("no chest film: the model sees something else")
+    strictest = replace(reading, reference=replace(reading.reference, max_ood_score=0.0))
+    (prediction,) = strictest.read(films[:1])
+    assert prediction.rejection_reason is not None
+    assert prediction.rejection_reason.startswith("no chest film: the model sees something else")
 
 
 def test_meaning_states_what_happened_on_validation(reading: Reader) -> None:

@@ -12,7 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from pneumo_core.metrics import influence, metrics
 from pneumo_core.metrics.influence import jackknife, of_auroc
 from pneumo_core.metrics.intervals import auroc, ece, figures, shares
-from pneumo_core.metrics.metrics import Confusion, Figure, Scores, confusion, patient_weights
+from pneumo_core.metrics.metrics import Confusion, Estimate, Scores, confusion, patient_weights
 
 THRESHOLD = 0.5
 MakeScores = Callable[..., Scores]
@@ -85,7 +85,7 @@ def test_chapter_5_of_the_study(make_scores: MakeScores) -> None:
     assert _rounded(found["accuracy"]) == (0.872, 0.844, 0.896)
 
 
-def _rounded(figure: Figure) -> tuple[float, float, float]:
+def _rounded(figure: Estimate) -> tuple[float, float, float]:
     return round(figure.value, 3), round(figure.ci_low, 3), round(figure.ci_high, 3)
 
 
@@ -189,7 +189,7 @@ def test_ece_of_a_calibrated_model_may_be_0_and_that_of_an_overconfident_one_may
     truth = rng.uniform(size=600)
     labels = (rng.uniform(size=600) < truth).astype(int)
 
-    def of(probabilities: np.ndarray) -> Figure:
+    def of(probabilities: np.ndarray) -> Estimate:
         scores = make_scores(labels, probabilities)
         return ece(scores, patient_weights(scores, 500, seed=0))
 

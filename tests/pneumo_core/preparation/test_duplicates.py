@@ -153,16 +153,16 @@ def test_every_row_is_still_there(film: Film, stock: Stock) -> None:
 def test_train_films_that_look_like_a_test_film_go(film: Film, stock: Stock) -> None:
     """Whatever was done to them; the test split itself is never altered."""
     original = film(1, 128, 128)
-    guises = {
+    variants = {
         "test/NORMAL/mirrored.png": np.array(ImageOps.mirror(Image.fromarray(original))),
         "train/NORMAL/tilted.png": np.array(Image.fromarray(original).rotate(4)),
         "val/NORMAL/darker.png": (original * 0.8).astype(np.uint8),
         "test/NORMAL/original.png": original,
         "train/NORMAL/another.png": film(2, 128, 128),
     }
-    table, images = stock(guises)
+    table, images = stock(variants)
     found = _find(table, images)
-    assert [sorted(group) for group in found.near] == [sorted(list(guises)[:4])]
+    assert [sorted(group) for group in found.near] == [sorted(list(variants)[:4])]
     cleaned = remove_duplicates(table, found).set_index("image_id")
     gone = cleaned[cleaned["state"] == manifest.DUPLICATE]
     assert set(gone.index) == {"train/NORMAL/tilted.png", "val/NORMAL/darker.png"}

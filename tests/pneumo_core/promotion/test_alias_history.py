@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pneumo_core.promotion.alias_history import Tenure, in_use, predecessor, tenures, withdrawn
+from pneumo_core.promotion.alias_history import AliasPeriod, in_use, periods, predecessor, withdrawn
 
 
 def entry(day: int, outcome: str, version: str, **others: Any) -> dict[str, Any]:
@@ -29,12 +29,12 @@ LEDGER = [
 ]
 
 
-def champions(*more: dict[str, Any]) -> list[Tenure]:
-    return tenures([*LEDGER, *more], "pneumo", "champion")
+def champions(*more: dict[str, Any]) -> list[AliasPeriod]:
+    return periods([*LEDGER, *more], "pneumo", "champion")
 
 
-def versions(found: list[Tenure]) -> list[str]:
-    return [tenure.version for tenure in found]
+def versions(found: list[AliasPeriod]) -> list[str]:
+    return [period.version for period in found]
 
 
 def at(text: str) -> datetime:
@@ -45,8 +45,8 @@ def test_only_promotions_and_rollbacks_of_the_role_change_who_bears_it() -> None
     assert versions(champions()) == ["2", "3", "4"]
     assert champions()[0].until == champions()[1].since == at("06T12:00")
     assert champions()[-1].until is None
-    assert versions(tenures(LEDGER, "pneumo", "screening")) == ["9"]
-    assert tenures([], "pneumo", "champion") == []
+    assert versions(periods(LEDGER, "pneumo", "screening")) == ["9"]
+    assert periods([], "pneumo", "champion") == []
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from pneumo_core.evaluation.evaluation import as_scores, write_evaluation
 from pneumo_core.evaluation.operating_point import choose_operating_points
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS
-from pneumo_core.metrics.metrics import Figure
-from pneumo_core.models.bundle import Description, Origin, Provenance
+from pneumo_core.metrics.metrics import Estimate
+from pneumo_core.models.bundle import Description, PretrainedWeights, TrainingRecord
 from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.params import EvaluateParams, ReportParams
 from pneumo_core.preparation.certificate import certify
@@ -64,12 +64,12 @@ def make_table(num_train: int, num_val: int, num_test: int) -> pd.DataFrame:
 
 
 def describe(name: str, architecture: str = "resnet10t", strategy: str = "full") -> Description:
-    origin = Origin(
+    origin = TrainingRecord(
         data_sha256="d" * 64,
         train_sha256="e" * 64,
         code_version="9.8.7",
         params={"lr": 0.00125, "class_weights": [1.0, 1.5]},
-        pretrained=Provenance("hub", "timm hub: https://example.org/weights", "f" * 64),
+        pretrained=PretrainedWeights("hub", "timm hub: https://example.org/weights", "f" * 64),
     )
     return Description(
         name=name,
@@ -132,12 +132,12 @@ def make_robustness() -> dict[str, Any]:
 
 
 def make_saliency(passed: bool = True) -> dict[str, Any]:
-    likeness = {"value": 0.1, "ci_low": 0.0, "ci_high": 0.2}
+    similarity = {"value": 0.1, "ci_low": 0.0, "ci_high": 0.2}
     return {
         "n": 40,
         "num_lit": 40,
-        "likeness": {"classifier": likeness, "all": likeness},
-        "max_likeness": 0.5,
+        "similarity": {"classifier": similarity, "all": similarity},
+        "max_similarity": 0.5,
         "passed": passed,
         "places": {
             "border": {"value": 0.3, "ci_low": 0.25, "ci_high": 0.35, "area": 0.36},
@@ -151,7 +151,7 @@ def make_audit(cells: list[str], beyond: str) -> dict[str, Any]:
     shifts = {f"{shift:+.2f}": make_robustness()["clean"] for shift in (-0.1, 0.0, 0.1)}
 
     def check(value: float) -> list[dict[str, Any]]:
-        figure = Figure(value, value - 0.01, value + 0.01)
+        figure = Estimate(value, value - 0.01, value + 0.01)
         found = Check("flip_rate", "model", "flips", figure, 0.1, unit="%")
         return [found.as_dict() | {"detail": {"figures": shifts}}]
 

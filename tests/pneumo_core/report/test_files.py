@@ -189,7 +189,13 @@ def test_same_findings_give_the_same_bytes(written: Path, made: Any, tmp_path: P
 
 def test_model_card_names_use_misuse_and_origin(written: Path) -> None:
     card = (written / "model_card.md").read_text("utf-8")
-    for text in ("Not for: diagnosis", "## Intended use", "## Provenance", "9.8.7", "Operating"):
+    for text in (
+        "Not for: diagnosis",
+        "## Intended use",
+        "## PretrainedWeights",
+        "9.8.7",
+        "Operating",
+    ):
         assert text in card
     assert card.startswith("# Model card: first")
     assert "쓰지 말아야 할 곳" in (written / "model_card.ko.md").read_text("utf-8")

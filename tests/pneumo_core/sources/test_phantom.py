@@ -116,10 +116,10 @@ def test_only_planted_copies_look_alike(films: dict[str, Gray], truth: PhantomTr
     thumbnails = np.stack([thumbnail(pixels) for pixels in films.values()])
     bits = np.unpackbits(perceptual_hashes(thumbnails), axis=1).astype(np.int64)
     distance = bits @ (1 - bits.T) + (1 - bits) @ bits.T
-    likeness = np.corrcoef([resize(pixels, 32).ravel() for pixels in films.values()])
+    similarity = np.corrcoef([resize(pixels, 32).ravel() for pixels in films.values()])
     planted = {*truth.exact_duplicates, *truth.resaved_duplicates, *truth.near_duplicates}
 
-    found = zip(*np.nonzero(np.triu((distance <= 10) & (likeness >= 0.995), 1)), strict=True)
+    found = zip(*np.nonzero(np.triu((distance <= 10) & (similarity >= 0.995), 1)), strict=True)
     assert {(ids[i], ids[j]) for i, j in found} == planted
     in_pair = np.array(
         [[(i, j) in planted or (j, i) in planted or i == j for j in ids] for i in ids]

@@ -90,7 +90,7 @@ def test_two_processes_learn_what_one_learns(
 
 def test_each_row_is_of_one_process() -> None:
     rows = np.arange(7)
-    parts = [Processes(rank, 3).part_of(rows) for rank in range(3)]
+    parts = [Processes(rank, 3).shard(rows) for rank in range(3)]
     assert np.concatenate(parts).tolist() == rows.tolist()
     assert {len(part) for part in parts} == {2, 3}
 

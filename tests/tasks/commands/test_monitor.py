@@ -15,11 +15,11 @@ from PIL import Image, ImageOps
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
 from pneumo_core.evaluation.any_source import inventory_of
-from pneumo_core.evaluation.reference import Reference, describe, peers
+from pneumo_core.evaluation.reference import Reference, describe, drift_reference
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.drift import Findings
 from pneumo_core.models import bundle, bundled_model
-from pneumo_core.models.bundle import Description, OperatingPoint, Origin
+from pneumo_core.models.bundle import Description, OperatingPoint, TrainingRecord
 from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import IngestParams, MonitorParams, Params, load
@@ -101,7 +101,7 @@ def settle(
         strategy="frozen",
         image_size_px=size_px,
         normalisation=Normalisation(0.5, 0.5),
-        origin=Origin(
+        origin=TrainingRecord(
             data_sha256="", train_sha256="", code_version="", params={}, pretrained=pretrained
         ),
         temperature=1.0,
@@ -122,7 +122,7 @@ def settle(
         features[is_val],
         1 / (1 + np.exp(-logits[is_val])),
         manifest.label_indices(films[is_val]).to_numpy(np.int64),
-        films[is_val].index.get_indexer(peers(films)),
+        films[is_val].index.get_indexer(drift_reference(films)),
     )
     bundled_model.write_weights(model, folder / "weights")
     bundle.save(folder / "bundle", description, folder / "weights", reference.write)

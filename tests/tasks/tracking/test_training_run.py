@@ -18,7 +18,7 @@ from tasks import paths
 from tasks.tracking import training_run
 from tasks.tracking.connection import connect
 from tasks.tracking.runs import Subject
-from tasks.tracking.training_run import Courier
+from tasks.tracking.training_run import MetricSender
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = params.load(ROOT / "params.yaml").train
@@ -176,10 +176,10 @@ class Tracker:
 
 
 def carry(tracker: Any, num_epochs: int) -> None:
-    courier = Courier(tracker, "run")
+    sender = MetricSender(tracker, "run")
     for number in range(num_epochs):
-        courier.take({"val_auroc": 0.5}, number)
-    courier.close()
+        sender.take({"val_auroc": 0.5}, number)
+    sender.close()
 
 
 def test_values_that_are_not_taken_wait_in_their_order(

@@ -19,6 +19,7 @@ PATHS = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").gl
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(PATHS)}
 ALL = "\n".join(PAGES.values())
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback}
 GROUPS = {group.name: group.typer_instance for group in app.registered_groups}
 
@@ -78,19 +79,36 @@ def test_keys_in_pages_are_parameters() -> None:
             assert key in known[section]
 
 
-def test_architecture_lists_every_folder() -> None:
+def test_architecture_lists_every_folder_and_package() -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     folders = {path.split("/")[0] for path in listed if "/" in path and not path.startswith(".")}
-    named = set(re.findall(r"^\| `(\w+)/`", ARCHITECTURE, re.MULTILINE))
-    assert named == folders
+    packages = {path.rpartition("/")[0] for path in listed if path.endswith("/__init__.py")}
+    named = re.findall(r"^\| `([\w/]+)/`", ARCHITECTURE, re.MULTILINE)
+    assert sorted(named) == sorted(folders | packages)
 
 
-def test_architecture_names_modules_that_exist() -> None:
-    for name in re.findall(r"`((?:tasks/)?\w+\.py)`", ARCHITECTURE):
-        found = [ROOT / name] if "/" in name else ROOT.glob(f"[pf]*/**/{name}")
-        assert any(path.is_file() for path in found), name
+def test_architecture_draws_the_layers_that_are_enforced() -> None:
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    (core,) = [each for each in contracts if each.get("containers") == ["pneumo_core"]]
+    drawn = [line.strip() for line in ARCHITECTURE.splitlines()]
+    for layer in core["layers"]:
+        if any((ROOT / "pneumo_core" / name).is_dir() for name in layer.split(" | ")):
+            assert layer in drawn
+
+
+def test_the_ways_lead_through_what_exists() -> None:
+    ways = ARCHITECTURE.partition("## The way of a film")[2].partition("## What keeps")[0]
+    names = re.findall(r"`([^`]+)`", ways)
+    assert names
+    for name in names:
+        assert (ROOT / "pneumo_core" / name).exists() or (ROOT / name).exists(), name
+
+
+def test_the_licence_is_the_stated_one() -> None:
+    assert PROJECT["project"]["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "ray.lock"])
@@ -110,7 +128,7 @@ def _licence(package: str) -> str:
 
 
 def test_dependencies_are_listed_with_a_reason_and_their_licence() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = PROJECT["project"]
     extras = project["optional-dependencies"].values()
     needed = [re.split(r"[\[<>=]", each)[0] for each in chain(project["dependencies"], *extras)]
     rows = re.findall(r"^\| (\S+) \| (.+) \| (.+) \|$", PAGES["docs/dependencies.md"], re.MULTILINE)

@@ -1,13 +1,12 @@
 """All of `params.yaml`: one section a stage, typed, frozen, and strict about its keys.
 
-The classes stand here, away from the code that they steer, so that the command line can check
-every value at once without loading a heavy package. What makes a stage stale are the values, and
-those DVC follows in `params.yaml` itself.
+The command line checks every value here without loading a heavy package. A stage is stale by the
+values, which DVC follows in `params.yaml` itself.
 """
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
@@ -110,8 +109,7 @@ class TrainParams(Section):
     full: StrategyParams
 
     def of(self, strategy: Strategy) -> StrategyParams:
-        chosen: StrategyParams = getattr(self, strategy.value)
-        return chosen
+        return cast(StrategyParams, getattr(self, strategy.value))
 
     def of_cell(self, strategy: Strategy) -> dict[str, Any]:
         """All that a cell of this strategy depends on, beside its model, as JSON has it."""
@@ -137,8 +135,8 @@ class AuditParams(Section):
 
     num_copies: int = Field(default=2000, ge=100)  # of the training set, for the probes
     num_films: int = Field(default=300, ge=20)  # of validation, read ten times by each model
-    num_corrupted_films: int = Field(default=100, ge=20)  # of it, read 66 times by the best
-    num_explained_films: int = Field(default=64, ge=20)  # of it, whose maps are held to checks
+    num_corrupted_films: int = Field(default=40, ge=20)  # of it, read 66 times by the best
+    num_explained_films: int = Field(default=40, ge=20)  # of it, whose maps are held to checks
 
     # Above chance by the noise of a small source; 120 originals of the archive gave 1.00.
     max_metadata_auroc: float = Field(default=0.60, ge=0.5, le=1)
@@ -185,7 +183,15 @@ class MonitorParams(Section):
     min_new_films: int = Field(default=200, gt=0)  # with labels
 
 
-class Params(Section):
+class MeasurementParams(Section):
+    """What a model is measured by on any films; the defaults serve outside a project."""
+
+    evaluate: EvaluateParams = EvaluateParams()
+    audit: AuditParams = AuditParams()
+    report: ReportParams = ReportParams()
+
+
+class Params(MeasurementParams):
     ingest: IngestParams
     validation: ValidateParams = Field(alias="validate")
     dedup: DedupParams
@@ -200,8 +206,7 @@ class Params(Section):
 
     def section(self, stage: str) -> Section:
         """`validate` is a method of every pydantic model, so its section has another name here."""
-        chosen: Section = getattr(self, "validation" if stage == "validate" else stage)
-        return chosen
+        return cast(Section, getattr(self, "validation" if stage == "validate" else stage))
 
 
 def parse(content: Any, origin: str) -> Params:
@@ -223,6 +228,11 @@ def load(path: Path) -> Params:
         raise ParamsError(f"No {path} here: run this in the project's folder.") from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {error}") from error
+
+
+def load_measurement(path: Path) -> MeasurementParams:
+    """Return the project's values, or the defaults where `path` is not a file."""
+    return load(path) if path.is_file() else MeasurementParams()
 
 
 def faults(error: ValidationError) -> str:

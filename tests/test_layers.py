@@ -8,6 +8,8 @@ import grimp
 import pytest
 import yaml
 
+from flows.cli.app import Stage
+
 ROOT = Path(__file__).parent.parent
 
 # What carries, shows or reports results without having a say in them.
@@ -65,6 +67,10 @@ def test_a_stage_has_one_name_everywhere(stage: str) -> None:
     assert whole_sections <= {stage}
     assert (ROOT / "tasks" / f"{stage}.py").is_file()
     assert all(out.startswith(folder) for out in outs)
+
+
+def test_the_command_line_knows_the_stages() -> None:
+    assert [stage.value for stage in Stage] == list(STAGES)
 
 
 def test_every_section_is_a_stage_but_that_of_the_command_monitor() -> None:

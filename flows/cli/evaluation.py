@@ -39,9 +39,12 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a model on labelled films, or anybody's predictions, without the pipeline."""
-    from pneumo_core.params import EvaluateParams
+    from pneumo_core.params import load_measurement
+    from tasks import paths
 
-    settings = EvaluateParams(prevalences=tuple(prevalence)) if prevalence else EvaluateParams()
+    settings = load_measurement(paths.PARAMS).evaluate
+    if prevalence:
+        settings = settings.model_copy(update={"prevalences": tuple(prevalence)})
     if predictions is not None and source is None:
         from pneumo_core.evaluation.evaluation import evaluate_predictions
         from pneumo_core.metrics.predictions import read_predictions
@@ -74,9 +77,10 @@ def compare(
     from pneumo_core.metrics.paired import DIFFERENCES, Reading
     from pneumo_core.metrics.paired import compare as compare_models
     from pneumo_core.metrics.predictions import match
-    from pneumo_core.params import EvaluateParams
+    from pneumo_core.params import load_measurement
+    from tasks import paths
 
-    settings = EvaluateParams()
+    settings = load_measurement(paths.PARAMS).evaluate
     pair = match(*(_predictions(path, source, split, settings.operating_point) for path in (a, b)))
     half = 0.5  # where nobody says better
     readings = {

@@ -17,13 +17,15 @@ def report(
 ) -> None:
     """Score a model on labelled films and write the report, in English and Korean."""
     from flows.serving.models import load_model
-    from pneumo_core.params import IngestParams
+    from pneumo_core.params import IngestParams, load_measurement
     from pneumo_core.report.files import PAGE_OF
     from pneumo_core.report.outside import report_source
+    from tasks import paths
     from tasks.stores.sources import open_source
 
+    params = load_measurement(paths.PARAMS)
     model = load_model(bundle, alias)
     films = open_source(IngestParams(source=source))
-    metrics = report_source(model.scorer, films, source, split, out, model.identity)
+    metrics = report_source(model.scorer, films, source, split, out, model.identity, params)
     print(model.describe())
     print(f"{metrics['n']} films of {split}: {out / PAGE_OF['en']}, {out / PAGE_OF['ko']}")

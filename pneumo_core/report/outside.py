@@ -9,18 +9,22 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.any_source import score_source, write_scored
 from pneumo_core.evaluation.scoring import Scorer
-from pneumo_core.params import AuditParams, EvaluateParams, ReportParams
+from pneumo_core.params import MeasurementParams
 from pneumo_core.report import files
 from pneumo_core.report.cases import show_cases
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.sources import Source
 
-LOOKED_AT = AuditParams(num_corrupted_films=40, num_explained_films=40)  # a minute or two
-
 
 def report_source(
-    scorer: Scorer, source: Source, name: str, split: str, folder: Path, origin: str
+    scorer: Scorer,
+    source: Source,
+    name: str,
+    split: str,
+    folder: Path,
+    origin: str,
+    params: MeasurementParams,
 ) -> dict[str, Any]:
     """Writes the report beside `metrics.json`, `predictions.csv` and `films.csv`.
 
@@ -32,9 +36,9 @@ def report_source(
         SourceError, EvaluationError: as `outside.evaluate_source`.
     """
     scored = score_source(scorer, source, split)
-    metrics = write_scored(folder, scored, scorer.description, split, EvaluateParams())
+    metrics = write_scored(folder, scored, scorer.description, split, params.evaluate)
     kept, threshold = manifest.kept(scored.films), metrics["threshold"]
-    looked_at = audit_winner(scorer, threshold, kept, scored.images, LOOKED_AT)
+    looked_at = audit_winner(scorer, threshold, kept, scored.images, params.audit)
     found = Findings(
         data=DataFindings(name, scored.films, scored.images),
         cells=(CellFindings(scorer.description, metrics, scored.predictions),),
@@ -44,7 +48,7 @@ def report_source(
         saliency=looked_at["saliency"],
     )
     try:
-        shown = show_cases(found, scorer, ReportParams())
+        shown = show_cases(found, scorer, params.report)
     except EvaluationError:  # a model without maps
         shown = None
     files.write(folder, found, Pictures(shown))

@@ -5,7 +5,14 @@ import pytest
 import yaml
 
 from pneumo_core.errors import ParamsError
-from pneumo_core.params import Params, Strategy, load, parse
+from pneumo_core.params import (
+    MeasurementParams,
+    Params,
+    Strategy,
+    load,
+    load_measurement,
+    parse,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,3 +110,18 @@ def test_file_that_holds_no_params_is_a_clear_error(
 def test_params_cannot_be_changed(default_params: Params) -> None:
     with pytest.raises(ValueError, match="frozen"):
         default_params.split.seed = 5
+
+
+def test_defaults_are_what_the_file_has(default_params: Params) -> None:
+    for _, section in default_params:
+        for key, field in type(section).model_fields.items():
+            if not field.is_required():
+                assert getattr(section, key) == field.default, key
+
+
+def test_a_model_is_measured_by_the_projects_values_or_the_defaults(tmp_path: Path) -> None:
+    asked = load(ROOT / "profiles" / "phantom.yaml").model_dump(mode="json", by_alias=True)
+    asked["evaluate"]["num_draws"] = 150
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(asked))
+    assert load_measurement(tmp_path / "params.yaml").evaluate.num_draws == 150
+    assert load_measurement(tmp_path / "none.yaml") == MeasurementParams()

@@ -75,6 +75,15 @@ def test_a_threshold_in_the_file_and_a_prevalence_are_used(ask: Ask, tmp_path: P
     assert [each["prevalence"] for each in point["predictive"]] == [0.02]
 
 
+@pytest.mark.usefixtures("project_params")
+def test_the_projects_own_parameters_count(ask: Ask, tmp_path: Path) -> None:
+    model(1, 1.0).to_csv("model.csv", index=False)
+    assert ask("evaluate", "--predictions", "model.csv", "--out", "found").exit_code == 0
+    found = json.loads((tmp_path / "found/metrics.json").read_text())
+    (point,) = found["operating_points"].values()
+    assert [each["prevalence"] for each in point["predictive"]] == [0.03]
+
+
 def test_written_predictions_are_read_back_to_the_last_bit(ask: Ask, tmp_path: Path) -> None:
     table = model(2, 1.0)
     table.to_csv("model.csv", index=False)

@@ -38,7 +38,10 @@ def _report(*arguments: str | Path) -> str:
     return result.stdout
 
 
-def test_pages_on_a_model_and_films_from_anywhere(model: Path, films: Path, tmp_path: Path) -> None:
+def test_pages_on_a_model_and_films_from_anywhere(
+    model: Path, films: Path, tmp_path: Path, project_params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project_params.parent)
     said = _report("--bundle", model, "--source", films, "--out", tmp_path / "out")
     assert "16 films of test" in said
     page = (tmp_path / "out/index.html").read_text("utf-8")
@@ -55,6 +58,10 @@ def test_pages_on_a_model_and_films_from_anywhere(model: Path, films: Path, tmp_
     assert {levels[name] for name in ("leaks", "shortcuts", "shift", "elsewhere")} == {"open"}
     assert found["robustness"]["n"] == found["saliency"]["n"] == 16
     assert found["certificate"] is None
+    (point, *_) = json.loads((tmp_path / "out/metrics.json").read_text())[
+        "operating_points"
+    ].values()
+    assert [each["prevalence"] for each in point["predictive"]] == [0.03]  # of the project
     assert found["provenance"]["model"].startswith("test_efficientnet-full, version ")
 
 

@@ -1,8 +1,17 @@
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from prefect.client.schemas import State
 from prefect.states import Completed, Crashed, Failed
 
-from flows.runs.pipeline import end_of
+from flows.runs.pipeline import Profile, end_of
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_profiles_of_the_form_are_those_of_the_folder() -> None:
+    assert sorted(get_args(Profile)) == sorted(p.stem for p in (ROOT / "profiles").glob("*.yaml"))
 
 
 @pytest.mark.parametrize(

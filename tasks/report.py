@@ -12,6 +12,7 @@ from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.metrics.paired import tied_with
+from pneumo_core.metrics.predictions import read_table
 from pneumo_core.models import bundle
 from pneumo_core.params import Params, ReportParams
 from pneumo_core.report import files
@@ -80,7 +81,7 @@ def _cell(name: str) -> CellFindings:
     return CellFindings(
         description=bundle.read_description(folder / paths.BUNDLE),
         test=json.loads((folder / "test" / "metrics.json").read_text()),
-        predictions=pd.read_csv(folder / "test" / "predictions.csv"),
+        predictions=read_table(folder / "test" / "predictions.csv"),
         **{
             name: json.loads((folder / split / "metrics.json").read_text())
             for name, split in zip(("val", "shifted"), paths.VALIDATIONS, strict=True)

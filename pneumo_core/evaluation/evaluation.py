@@ -65,7 +65,7 @@ from pneumo_core.evaluation.measurement import Rule, check, figures_of, measure
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.metrics.paired import Reading
-from pneumo_core.metrics.predictions import Predictions
+from pneumo_core.metrics.predictions import Predictions, read_table
 from pneumo_core.models.bundle import Description, OperatingPoint
 from pneumo_core.params import EvaluateParams
 
@@ -170,8 +170,8 @@ def read_evaluation(folder: Path) -> Reading:
     Raises:
         EvaluationError: the folder holds no evaluation.
     """
+    predictions = read_table(folder / "predictions.csv")
     try:
-        predictions = pd.read_csv(folder / "predictions.csv")
         threshold = json.loads((folder / "metrics.json").read_text("utf-8"))["threshold"]
     except (OSError, ValueError, KeyError) as error:
         raise EvaluationError(f"{folder} holds no evaluation: {error}") from error

@@ -16,6 +16,8 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.labels import LABELS
 
 SPELLINGS = {**{label: label for label in LABELS}, **dict(zip("01", LABELS, strict=True))}
+# 0001234, 2.10 and NA are names, not numbers and not missing.
+TEXT_COLUMNS = ("image_id", "path", "patient_key", "label", "subtype", "origin", "colour_mode")
 NAMED_ROWS = 3  # in a message
 
 
@@ -26,16 +28,27 @@ class Predictions:
     patients_known: bool = True
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_table(path: Path) -> pd.DataFrame:
+    """Return the rows of a CSV, each identifier as the text that stands there; empty is missing.
+
+    Raises:
+        EvaluationError: the file cannot be read as a CSV.
     """
+    try:
+        return pd.read_csv(
+            path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=[""]
+        )
+    except (OSError, ValueError) as error:  # ValueError: neither UTF-8 nor CSV
+        raise EvaluationError(f"{path} cannot be read as a CSV: {error}") from error
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Return anybody's predictions, checked.
+
     Raises:
         EvaluationError: the file cannot be read, a column is missing, or a value is missing or bad.
     """
-    text = dict.fromkeys(("label", "patient_key", "image_id", "subtype"), str)
-    try:
-        table = pd.read_csv(path, dtype=text)
-    except (OSError, ValueError) as error:  # ValueError: neither UTF-8 nor CSV
-        raise EvaluationError(f"{path} cannot be read as a CSV: {error}") from error
+    table = read_table(path)
     missing = [column for column in ("label", "probability") if column not in table]
     if missing:
         raise EvaluationError(

@@ -14,6 +14,7 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import PREDICTION_COLUMNS, as_scores, predict
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.metrics.paired import Reading
+from pneumo_core.metrics.predictions import read_table
 from pneumo_core.metrics.subgroups import subgroups, worst_groups
 from pneumo_core.models import bundle
 from pneumo_core.params import ValidateParams
@@ -128,8 +129,8 @@ def _reading(predictions: pd.DataFrame, scorer: Scorer, operating_point: str) ->
 def _predictions(cell: Path) -> pd.DataFrame | None:
     """Those on test; None: there are none, or what is there is none."""
     try:
-        found = pd.read_csv(cell / "test" / "predictions.csv")
-    except (FileNotFoundError, ValueError):
+        found = read_table(cell / "test" / "predictions.csv")
+    except EvaluationError:
         return None
     return found if set(PREDICTION_COLUMNS) < set(found) else None
 

@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 from pneumo_core import params
 from pneumo_core.errors import BundleError, EvaluationError, PromotionError
 from pneumo_core.params import PromoteParams
-from tasks import evaluate, ledger, paths, promote
-from tasks.registry import model_versions
+from pneumo_core.promotion import policy as policies
+from pneumo_core.promotion.promotion import comparison_gates
+from tasks import dedup, evaluate, ingest, ledger, paths, promote, split, validate
+from tasks.registry import evidence, model_versions
 
 FULL, PARTIAL = (paths.EVALUATED / f"test_efficientnet-{name}" for name in ("full", "partial"))
 CHOSEN = PARTIAL  # by validation
@@ -155,6 +157,48 @@ def test_decision_file_hangs_on_the_evidence_alone(settings: PromoteParams) -> N
     assert paths.DECISION.read_bytes() == before
     assert list(model_versions.versions("pneumo")) == ["1"]
     assert len(ledger.read(paths.PROMOTION_LEDGER)) == 4
+
+
+IDS = ("0001234", "2.10", "007", "7", "NA", "1e5")
+
+
+@pytest.fixture
+def from_table(project: Path) -> PromoteParams:
+    """The same films from a table whose patients have names that look like numbers."""
+    files = sorted(path.relative_to(paths.RAW) for path in paths.RAW.glob("*/*/*"))
+    rows = [
+        {
+            "path": path,
+            "split": path.parts[0],
+            "label": path.parts[1],
+            "patient": IDS[n % 6] if path.parts[0] == "test" else f"p{n}",
+        }
+        for n, path in enumerate(files)
+    ]
+    shutil.copytree(paths.RAW, "films")
+    pd.DataFrame(rows).to_csv("films/list.csv", index=False)
+    Path("table.yaml").write_text("kind: table\npath: films/list.csv\n")
+    settings = params.load(project / "params.yaml")
+    ingest.run(settings.ingest.model_copy(update={"source": "table.yaml"}))
+    for stage in (validate, dedup, split):
+        stage.run(settings.section(stage.__name__.rpartition(".")[2]))
+    shutil.rmtree(paths.EVALUATED)
+    evaluate.run(settings.evaluate)
+    return settings.promote
+
+
+def test_second_promotion_compares_patients_whose_names_look_like_numbers(
+    from_table: PromoteParams, promote_cell: Callable[..., str]
+) -> None:
+    """Not on "different films": the new model's are read from a CSV, the champion's scored now."""
+    policy = policies.of_role(from_table, "champion")
+    for cell, in_use in ((FULL, "1"), (CHOSEN, "2")):
+        assert promote_cell(cell.name) == in_use
+        champion = promote.scored(model_versions.find_champion("pneumo", "champion"), policy)
+        challenger = evidence.of_challenger(CHOSEN.name, policy.operating_point, {})
+        assert set(challenger.reading.scores.patient_keys) == set(IDS)
+        gates = comparison_gates(challenger.reading, champion, policy)
+        assert all(isinstance(gate.found, float) for gate in gates), gates
 
 
 def test_missing_policy_stops_before_anything_is_registered(settings: PromoteParams) -> None:

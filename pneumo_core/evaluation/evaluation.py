@@ -33,7 +33,8 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
                                     last three where there are two patients of the class; quarters
                                     are lowest, low, high, highest, with bounds {low, high}
     worst_groups                    by figure (sensitivity, specificity, auroc): {dimension, group,
-                                    value, ci_low, ci_high}, of groups with 20 films of the class
+                                    value, ci_low, ci_high}: the lowest ci_low of the groups with
+                                    20 films of the class
     without_suspects                the figures, counts and confusion without films that may be
                                     known from training; absent without any, null if too few stay
 

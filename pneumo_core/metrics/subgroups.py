@@ -36,7 +36,8 @@ def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> Js
 
 
 def worst_groups(found: JsonDict) -> JsonDict:
-    """For each figure the group with the lowest value, of those with enough films of its class.
+    """Return by figure the group with the lowest lower bound, of those with enough films of its
+    class: a floor on this bound holds for every one of them.
 
     The lowest of many is low by chance too: for a floor, not for a finding.
     """
@@ -54,7 +55,7 @@ def worst_groups(found: JsonDict) -> JsonDict:
             for name, count in counted.items():
                 if name not in figures or count < MIN_FILMS:
                     continue
-                if name not in worst or figures[name]["value"] < worst[name]["value"]:
+                if name not in worst or figures[name]["ci_low"] < worst[name]["ci_low"]:
                     worst[name] = {"dimension": dimension, "group": group} | figures[name]
     return worst
 

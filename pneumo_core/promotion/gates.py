@@ -108,19 +108,27 @@ def subgroup_gates(worst_groups: Mapping[str, Any], policy: Policy) -> list[Gate
 
 
 def audit_gates(checks: Sequence[Mapping[str, Any]], policy: Policy) -> list[Gate]:
-    """Every check of the subjects that the policy names, of which there must be some."""
+    """Return a gate for every check of the subjects that the policy names; none is a refusal."""
     gates = []
     for subject in policy.audited:
         of_subject = [check for check in checks if check["subject"] == subject]
         if not of_subject:
             gates.append(Gate(f"audit of the {subject}", None, "within its limits", False))
         for check in of_subject:
-            value = _number(check["figure"]["value"])
-            size = abs(value) if value is not None and check["two_sided"] else value
-            gate = _at_most(f"audit: {check['name']}", size, check["limit"])
-            unsure = not gate.passed and check["passed"] is None
-            gates.append(replace(gate, asked=f"{gate.asked} ({UNSURE})") if unsure else gate)
+            gates.append(_within(check))
     return gates
+
+
+def _within(check: Mapping[str, Any]) -> Gate:
+    """Passes when the check did: the whole interval of its figure lies within the limit."""
+    figure = check["figure"] or {}
+    low, high = (_number(figure.get(end)) for end in ("ci_low", "ci_high"))
+    bound = high
+    if check["two_sided"] and low is not None and high is not None:
+        bound = max(-low, high)
+    gate = _at_most(f"audit: {check['name']}, upper bound", bound, check["limit"])
+    asked = gate.asked if check["passed"] is not None else f"{gate.asked} ({UNSURE})"
+    return replace(gate, asked=asked, passed=gate.passed and check["passed"] is True)
 
 
 def at_operating_point(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:

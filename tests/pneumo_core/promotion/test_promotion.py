@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from pneumo_core.arrays import Floats
+from pneumo_core.audit.shortcuts import Check
 from pneumo_core.errors import PromotionError
 from pneumo_core.metrics.intervals import at_threshold
-from pneumo_core.metrics.metrics import Scores
+from pneumo_core.metrics.metrics import Estimate, Scores
 from pneumo_core.metrics.paired import Reading
 from pneumo_core.promotion import policy as policies
 from pneumo_core.promotion.gates import Challenger, Data
@@ -61,10 +62,14 @@ SHARES = ("sensitivity", "specificity")
 WORST = {"sensitivity": {"dimension": "subtype", "group": "virus", **figure(0.6, 0.9)}}
 
 
-def check(subject: str, value: float, **others: Any) -> dict[str, Any]:
-    found = {"name": f"{subject} check", "subject": subject, "figure": {"value": value}}
-    found["passed"] = abs(value) <= 0.1
-    return found | {"limit": 0.1, "two_sided": False} | others
+def check(
+    subject: Any, value: float, low: float | None = None, high: float | None = None, **others: Any
+) -> dict[str, Any]:
+    """As the audit writes one; without bounds it is sure of its figure."""
+    found = Estimate(value, value if low is None else low, value if high is None else high)
+    two_sided = others.pop("two_sided", False)
+    made = Check(f"{subject} check", subject, "a figure", found, limit=0.1, two_sided=two_sided)
+    return made.as_dict() | others
 
 
 CHECKS = [check("data", 0.9), check("augmentation", 0.05), check("model", 0.1)]
@@ -132,13 +137,22 @@ CLOSED = {
     "sensitivity of the worst group (no group is large enough): missing": challenger(
         worst_groups={}
     ),
-    "audit: model check: 0.11": challenger(checks=[*CHECKS, check("model", 0.11)]),
-    "audit: model check: 0.12, asked for: at most 0.1 (too few films to tell whether it is)": (
-        challenger(checks=[*CHECKS, check("model", 0.12, passed=None)])
+    "audit: model check, upper bound: 0.11": challenger(checks=[*CHECKS, check("model", 0.11)]),
+    # The value is within the limit, its interval is not.
+    "upper bound: 0.13, asked for: at most 0.1 (too few films to tell whether it is)": (
+        challenger(checks=[*CHECKS, check("model", 0.07, 0.02, 0.13)])
     ),
-    "audit: model check: 0.2": challenger(checks=[*CHECKS, check("model", -0.2, two_sided=True)]),
-    "audit: augmentation check: missing": challenger(
+    "audit: model check, upper bound: 0.2": challenger(
+        checks=[*CHECKS, check("model", -0.05, -0.2, 0.02, two_sided=True)]
+    ),
+    "audit: augmentation check, upper bound: missing": challenger(
         checks=[*CHECKS, check("augmentation", float("nan"))]
+    ),
+    "augmentation check, upper bound: missing, ": challenger(
+        checks=[*CHECKS, check("augmentation", 0.0, figure=None, passed=None)]
+    ),
+    "augmentation check, upper bound: 0, ": challenger(
+        checks=[*CHECKS, check("augmentation", 0.0, passed=False)]
     ),
     "audit of the augmentation: missing": challenger(checks=[check("model", 0.0)]),
     "audit of the model: missing": challenger(checks=[check("augmentation", 0.0)]),

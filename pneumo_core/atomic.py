@@ -1,5 +1,6 @@
-"""Files and folders that are there whole or not at all."""
+"""Files and folders that are there whole or not at all, and the checksum of a file."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -50,3 +51,8 @@ def write_json(target: Path, content: Any) -> None:
     """Keys in the order given; no NaN, which is no JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(target, text + "\n")
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

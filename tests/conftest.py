@@ -120,8 +120,13 @@ def small_bundle(
     from pneumo_core.data.images import resize
     from pneumo_core.evaluation.scoring import Scorer
     from pneumo_core.models import bundle, bundled_model
-    from pneumo_core.models.bundle import Blueprint, Description, OperatingPoint, TrainingRecord
-    from pneumo_core.models.normalisation import Normalisation
+    from pneumo_core.models.bundle import (
+        Blueprint,
+        Description,
+        Normalisation,
+        OperatingPoint,
+        TrainingRecord,
+    )
     from pneumo_core.models.weights import create_model
 
     torch.manual_seed(0)

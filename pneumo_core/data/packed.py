@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pneumo_core.arrays import Gray, Images
-from pneumo_core.atomic import replacing_file, write_text
-from pneumo_core.digest import file_sha256
+from pneumo_core.atomic import file_sha256, replacing_file, write_text
 from pneumo_core.errors import DataError
 
 INDEX = "index.json"

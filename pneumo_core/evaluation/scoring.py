@@ -16,9 +16,8 @@ from pneumo_core.data.images import resize
 from pneumo_core.data.views import VIEWS, View
 from pneumo_core.evaluation.operating_point import calibrated
 from pneumo_core.models import bundled_model
-from pneumo_core.models.bundle import Blueprint, Description
+from pneumo_core.models.bundle import Blueprint, Description, Normalisation
 from pneumo_core.models.compute import choose_device, to_batch
-from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.params import Precision
 from pneumo_core.progress import track
 

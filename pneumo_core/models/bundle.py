@@ -11,21 +11,34 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import ValidationError
 
-from pneumo_core.atomic import replacing_folder, write_json
+from pneumo_core.atomic import file_sha256, replacing_folder, write_json
 from pneumo_core.data.images import RESIZE_RULE
 from pneumo_core.data.views import VIEWS, View
-from pneumo_core.digest import file_sha256
 from pneumo_core.errors import BundleError
 from pneumo_core.labels import LABELS
-from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.params import Section, faults
 
 FORMAT_VERSION = 2
 WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
 REFERENCE = "reference.safetensors"
 CHECKED = (DESCRIPTION, REFERENCE, WEIGHTS)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of gray values in 0..1, the same for all input channels."""
+
+    mean: float
+    std: float
+
+    @classmethod
+    def of_model(cls, model: Any) -> "Normalisation":
+        """Return that of the pretrained weights, averaged over the three colours."""
+        config = model.pretrained_cfg
+        return cls(float(np.mean(config["mean"])), float(np.mean(config["std"])))
 
 
 @dataclass(frozen=True)

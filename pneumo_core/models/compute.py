@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pneumo_core.arrays import Images
-from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.bundle import Normalisation
 from pneumo_core.params import Precision
 
 # At a time, where nothing trains; on the CPU more are no faster, and take the memory of a service

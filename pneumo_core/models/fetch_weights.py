@@ -8,8 +8,7 @@ import huggingface_hub
 import torch
 from safetensors.torch import save_file
 
-from pneumo_core.atomic import replacing_file, write_json
-from pneumo_core.digest import file_sha256
+from pneumo_core.atomic import file_sha256, replacing_file, write_json
 from pneumo_core.models.offline_weights import INDEX, Entry, Index, read_index
 from pneumo_core.models.weights import PACKAGED, load_pretrained, state_sha256
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from pneumo_core.digest import file_sha256
+from pneumo_core.atomic import file_sha256
 from pneumo_core.errors import WeightsError
 from pneumo_core.params import Section
 

@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from pneumo_core.digest import file_sha256
+from pneumo_core.atomic import file_sha256
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.facts import KERMANY_HUGGING_FACE, DataSet

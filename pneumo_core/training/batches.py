@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from pneumo_core.arrays import Stack
+from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import Device, to_batch, to_input
-from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.models.strategies import cut
 from pneumo_core.training.features import FeatureCache
 

@@ -24,8 +24,7 @@ from pneumo_core.training.batches import Fetch
 from pneumo_core.training.checkpoints import Checkpoint
 from pneumo_core.training.events import EpochEnded, Sink, Started, Stepped
 from pneumo_core.training.processes import Processes
-from pneumo_core.training.schedule import learning_rate
-from pneumo_core.training.steps import Step
+from pneumo_core.training.steps import Step, learning_rate
 from pneumo_core.training.waiting import DataWait
 
 EVAL_BATCH_SIZE = 64

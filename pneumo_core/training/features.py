@@ -14,8 +14,8 @@ import torch
 from pneumo_core.arrays import Images, Stack
 from pneumo_core.atomic import replacing_file
 from pneumo_core.data.images import content_sha256
+from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import Device, to_batch
-from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.models.strategies import Trunk
 from pneumo_core.models.weights import state_sha256
 from pneumo_core.progress import track

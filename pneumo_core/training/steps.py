@@ -3,6 +3,9 @@
 Nothing in it waits for the GPU, so the next batch is read while the last one is computed.
 """
 
+import math
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -98,3 +101,21 @@ class Step:
             torch.cuda.empty_cache()
         self._sink(MicroBatchHalved(self.micro_batch_size))
         return None
+
+
+def learning_rate(
+    kind: Literal["step", "one_cycle"], peak: float, step: int, num_steps: int, num_epochs: int
+) -> float:
+    """`step`: the study's StepLR, a tenth every 7 epochs. `one_cycle`: warm-up, then cosine.
+
+    Args:
+        step: from the first one of the training, from 0.
+        num_steps: of an epoch.
+    """
+    if kind == "step":
+        return peak * 0.1 ** (step // num_steps // 7)
+    total = num_epochs * num_steps
+    warm_up = max(1, total // 10)
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (total - warm_up)))

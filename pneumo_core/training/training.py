@@ -14,9 +14,8 @@ from pneumo_core.arrays import Stack
 from pneumo_core.data.images import content_sha256
 from pneumo_core.errors import TrainingError
 from pneumo_core.labels import LABELS
-from pneumo_core.models.bundle import PretrainedWeights
+from pneumo_core.models.bundle import Normalisation, PretrainedWeights
 from pneumo_core.models.compute import Device, choose_device
-from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.models.randomness import deterministic, seeded
 from pneumo_core.models.strategies import freeze
 from pneumo_core.models.weights import create_model

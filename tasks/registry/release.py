@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pneumo_core.digest import file_sha256
+from pneumo_core.atomic import file_sha256
 from pneumo_core.errors import ReleaseError
 from pneumo_core.models import bundle
 from tasks import ledger, paths

@@ -16,8 +16,13 @@ from pneumo_core.arrays import Gray
 from pneumo_core.data import manifest
 from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Scores
-from pneumo_core.models.bundle import Description, OperatingPoint, PretrainedWeights, TrainingRecord
-from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.bundle import (
+    Description,
+    Normalisation,
+    OperatingPoint,
+    PretrainedWeights,
+    TrainingRecord,
+)
 from pneumo_core.params import Params, Strategy, TrainParams, load, parse
 from pneumo_core.sources.patients import identify
 from pneumo_core.training.training import LabelledFilms

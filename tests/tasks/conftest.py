@@ -132,8 +132,7 @@ def _write_untrained(cell: str, seed: int) -> None:
 
     from pneumo_core.atomic import write_json
     from pneumo_core.models import bundled_model
-    from pneumo_core.models.bundle import Blueprint, TrainingRecord
-    from pneumo_core.models.normalisation import Normalisation
+    from pneumo_core.models.bundle import Blueprint, Normalisation, TrainingRecord
     from pneumo_core.models.weights import create_model
     from tasks import paths
     from tasks.graph import provenance

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pneumo_core import params
-from pneumo_core.digest import file_sha256
+from pneumo_core.atomic import file_sha256
 from pneumo_core.models import bundle
 from pneumo_core.params import Strategy
 from pneumo_core.training.training import Cell

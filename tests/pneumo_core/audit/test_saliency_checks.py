@@ -19,8 +19,7 @@ from pneumo_core.audit.saliency_checks import (
 from pneumo_core.audit.shortcuts import Cohort
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
-from pneumo_core.models.bundle import Description, PretrainedWeights, TrainingRecord
-from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.bundle import Description, Normalisation, PretrainedWeights, TrainingRecord
 from pneumo_core.params import AuditParams
 
 SIDE_PX, NUM = 96, 10

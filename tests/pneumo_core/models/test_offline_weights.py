@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from pneumo_core.errors import WeightsError
 from pneumo_core.models import fetch_weights, offline_weights
-from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.weights import create_model, load_pretrained
 
 LITE0 = "tf_efficientnet_lite0"

@@ -20,8 +20,7 @@ from pneumo_core.evaluation.operating_point import choose_operating_points
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Estimate
-from pneumo_core.models.bundle import Description, PretrainedWeights, TrainingRecord
-from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.bundle import Description, Normalisation, PretrainedWeights, TrainingRecord
 from pneumo_core.params import EvaluateParams, ReportParams
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates

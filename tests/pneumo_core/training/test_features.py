@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pneumo_core.arrays import Gray
+from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import choose_device
-from pneumo_core.models.normalisation import Normalisation
 from pneumo_core.models.strategies import Trunk, cut, freeze
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import Strategy

@@ -19,8 +19,7 @@ from pneumo_core.evaluation.reference import Reference, describe, drift_referenc
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.drift import Findings
 from pneumo_core.models import bundle, bundled_model
-from pneumo_core.models.bundle import Description, OperatingPoint, TrainingRecord
-from pneumo_core.models.normalisation import Normalisation
+from pneumo_core.models.bundle import Description, Normalisation, OperatingPoint, TrainingRecord
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import IngestParams, MonitorParams, Params, load
 from pneumo_core.sources import SourceFile

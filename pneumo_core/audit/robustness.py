@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.audit.corruptions import CORRUPTIONS, NUM_SEVERITIES, corrupt
 from pneumo_core.audit.shortcuts import Cohort, Score, estimate
+from pneumo_core.evaluation.corruptions import CORRUPTIONS, NUM_SEVERITIES, corrupt
 from pneumo_core.metrics.metrics import Estimate, Scores, auroc, confusion, wilson
 from pneumo_core.params import AuditParams
 from pneumo_core.progress import track

@@ -5,9 +5,9 @@ import pytest
 from scipy.special import expit
 
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.audit.corruptions import CORRUPTIONS
 from pneumo_core.audit.robustness import CURVES, measure_robustness
 from pneumo_core.audit.shortcuts import Cohort
+from pneumo_core.evaluation.corruptions import CORRUPTIONS
 from pneumo_core.params import AuditParams
 
 PARAMS = AuditParams(num_draws=200)

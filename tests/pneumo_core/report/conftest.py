@@ -11,10 +11,10 @@ import timm
 import torch
 
 from pneumo_core.arrays import Images
-from pneumo_core.audit.corruptions import CORRUPTIONS
 from pneumo_core.audit.robustness import CURVES
 from pneumo_core.audit.shortcuts import Check
 from pneumo_core.data.manifest import DUPLICATE, KEPT, QUARANTINED, kept
+from pneumo_core.evaluation.corruptions import CORRUPTIONS
 from pneumo_core.evaluation.evaluation import as_scores, write_evaluation
 from pneumo_core.evaluation.operating_point import choose_operating_points
 from pneumo_core.evaluation.scoring import Scorer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pneumo_core.arrays import Gray, Images
-from pneumo_core.audit.corruptions import CORRUPTIONS, NUM_SEVERITIES, corrupt
+from pneumo_core.evaluation.corruptions import CORRUPTIONS, NUM_SEVERITIES, corrupt
 
 SIDE_PX = 96
 

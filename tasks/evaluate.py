@@ -158,6 +158,7 @@ def _evaluate(
         cell=scorer.description.name,
         bundle=bundle.identity(folder / paths.BUNDLE),
         n=on_test["n"],
+        test_split_hash=certificate["test_split_hash"],
     )
     on = {
         split: json.loads((folder / split / "metrics.json").read_text())

@@ -13,6 +13,7 @@ import yaml
 
 from flows.cli.app import app
 from pneumo_core import params
+from pneumo_core.promotion import policy
 
 ROOT = Path(__file__).parent.parent
 PATHS = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
@@ -64,7 +65,11 @@ def test_every_profile_gives_valid_parameters(path: Path, tmp_path: Path) -> Non
         f"params_file.rewrite({path.stem!r}, [])"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    params.load(tmp_path / "written.yaml")
+    written = params.load(tmp_path / "written.yaml")
+    on_phantom = path.stem == "phantom"  # the others are for real films
+    for role in written.promote.roles:
+        asked = policy.load(ROOT / written.promote.policies / f"{role}.yaml")
+        assert asked.drawn_films_only is on_phantom
 
 
 def test_the_default_parameters_are_the_phantom_profile() -> None:

@@ -52,6 +52,7 @@ class Challenger:
     test_split_hash: str | None  # of these films, as a certificate has it
     deviation: float | None  # of some of these probabilities from what the bundle now says
     checks: Sequence[Mapping[str, Any]]  # of the shortcut audit, about augmentation and model
+    test_looks: int | None  # models scored on these test films, this one too, by the ledger
     withdrawn: str | None = None  # when and why it was taken out of the role before
 
 
@@ -75,6 +76,9 @@ def evidence_gates(challenger: Challenger, data: Data, policy: Policy) -> list[G
         _same("data trained on", challenger.manifest_sha256, data.manifest_sha256),
         Gate("withdrawn before", withdrawn or "no", "no", withdrawn is None),
     ]
+    if policy.max_test_looks is not None:
+        looks = challenger.test_looks
+        gates.append(_at_most("models scored on this test split", looks, policy.max_test_looks))
     if policy.drawn_films_only:
         gates.append(_same("kinds of source", ", ".join(data.origins), "phantom"))
     return gates

@@ -42,6 +42,7 @@ class Policy(Section):
     worst_group_min_ci_low: dict[Proportion, PositiveFloat] = Field(min_length=1)
     audited: tuple[Subject, ...]
     min_test_films: int = Field(gt=0)
+    max_test_looks: int | None = Field(default=None, gt=0)  # models ever scored on this test split
 
 
 def of_role(params: PromoteParams, role: str) -> Policy:

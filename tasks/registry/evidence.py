@@ -23,7 +23,7 @@ from pneumo_core.promotion import pinned_sample
 from pneumo_core.promotion.gates import Challenger, Data
 from pneumo_core.promotion.pinned_sample import Sample
 from pneumo_core.promotion.promotion import Champion
-from tasks import paths
+from tasks import ledger, paths
 
 
 def of_data() -> Data:
@@ -80,6 +80,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
         test_split_hash=films,
         deviation=deviation,
         checks=[*audit.get("augmentation", ()), *audit.get(cell, ())],
+        test_looks=_test_looks(films, identity),
         withdrawn=withdrawn.get(identity),
     )
 
@@ -111,6 +112,21 @@ def sample_of(cell: str) -> Sample:
 
 def read_film(path: str) -> bytes:
     return (paths.RAW / path).read_bytes()
+
+
+def _test_looks(test_split_hash: str | None, identity: str) -> int | None:
+    """Count of the models that were scored on a test split. A line that names no split counts.
+
+    None: a line was altered or taken out, or this model has none.
+    """
+    if ledger.broken_links(paths.TEST_LEDGER):
+        return None
+    models = {
+        entry["bundle"]
+        for entry in ledger.read(paths.TEST_LEDGER)
+        if entry.get("test_split_hash", test_split_hash) == test_split_hash
+    }
+    return len(models) if identity in models else None
 
 
 def _cells() -> list[Path]:

@@ -100,6 +100,27 @@ def test_what_is_missing_broken_or_swapped_is_told(settings: PromoteParams, tmp_
             shutil.copytree(tmp_path / "kept", "results")
 
 
+@pytest.mark.usefixtures("project")
+def test_looks_at_test_are_those_of_the_ledger() -> None:
+    """One look each model, however often it is scored; none that the ledger cannot vouch for."""
+
+    def looks() -> int | None:
+        return evidence.of_challenger(CHOSEN.name, "reading_aid", {}).test_looks
+
+    certified = json.loads(paths.CERTIFICATE.read_text())["test_split_hash"]
+    assert looks() == 2
+    evaluate.run(params.load(paths.PARAMS).evaluate)
+    assert looks() == 2
+    for line in ({"test_split_hash": certified}, {"test_split_hash": "0" * 64}, {}):
+        ledger.append(paths.TEST_LEDGER, bundle=f"another {line}", **line)
+    assert looks() == 4
+    lines = paths.TEST_LEDGER.read_text().splitlines(keepends=True)
+    paths.TEST_LEDGER.write_text("".join(lines[:1] + lines[2:]))
+    assert looks() is None
+    paths.TEST_LEDGER.unlink()
+    assert looks() is None
+
+
 def test_bundle_that_was_tampered_with_is_no_challenger(settings: PromoteParams) -> None:
     weights = CHOSEN / "bundle" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")

@@ -85,7 +85,7 @@ def scores(noise: float, seed: int = 0, latent: Floats | None = None) -> Scores:
 
 def challenger(noise: float = 1.0, **others: Any) -> Challenger:
     reading = Reading(scores(noise), 0.5)
-    whole = Challenger("new", FILE_HASH, METRICS, reading, WORST, SPLIT_HASH, 1e-6, CHECKS)
+    whole = Challenger("new", FILE_HASH, METRICS, reading, WORST, SPLIT_HASH, 1e-6, CHECKS, 3)
     return replace(whole, **others)
 
 
@@ -189,7 +189,9 @@ def test_broken_certificate_is_never_promoted(
     assert any(told in reason for reason in decision.reasons)
 
 
-@pytest.mark.parametrize("role", ["champion", "screening", "phantom/champion", "phantom/screening"])
+@pytest.mark.parametrize(
+    "role", ["roles/champion", "roles/screening", "phantom/champion", "phantom/screening"]
+)
 @pytest.mark.parametrize("threshold", [0.0, 1.0], ids=["all ill", "all well"])
 def test_model_of_one_class_passes_no_policy(role: str, threshold: float) -> None:
     """Good as its probabilities may be, it calls every film the same."""
@@ -210,6 +212,16 @@ def test_policy_for_the_phantom_is_closed_to_real_films() -> None:
     for origins in [("folder",), ("folder", "phantom"), ()]:
         found = decide(challenger(), replace(DATA, origins=origins), None, policy)
         assert "asked for: phantom" in found.reasons[0]
+
+
+@pytest.mark.parametrize("looks", [6, None])
+def test_test_split_that_was_scored_too_often_opens_nothing(looks: int | None) -> None:
+    policy = POLICY.model_copy(update={"max_test_looks": 5})
+    assert decide(challenger(test_looks=5), DATA, None, policy).outcome == "promoted"
+    refused = decide(challenger(test_looks=looks), DATA, None, policy)
+    assert [why.partition(":")[0] for why in refused.reasons] == [
+        "models scored on this test split"
+    ]
 
 
 def test_limits_themselves_are_good_enough() -> None:

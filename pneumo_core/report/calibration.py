@@ -69,12 +69,12 @@ def _reliability(bins: list[Mapping[str, Any]], words: Words) -> Markup:
     """Mean probability against share of pneumonia in bins of equally many films, as in the ECE."""
 
     def draw(axes: Axes) -> None:
-        said = [each["mean_probability"] for each in bins]
+        stated = [each["mean_probability"] for each in bins]
         shares = [each["share_ill"] for each in bins]
         axes.plot([0, 1], [0, 1], color=PALE, linewidth=1)
-        axes.vlines(said, [s["ci_low"] for s in shares], [s["ci_high"] for s in shares], GRAY)
-        axes.plot(said, [s["value"] for s in shares], "o", color=BLUE)
-        axes.set(xlabel=words("chart.said"), ylabel=words("chart.found"), **UNIT)
+        axes.vlines(stated, [s["ci_low"] for s in shares], [s["ci_high"] for s in shares], GRAY)
+        axes.plot(stated, [s["value"] for s in shares], "o", color=BLUE)
+        axes.set(xlabel=words("chart.stated"), ylabel=words("chart.found"), **UNIT)
 
     return one(draw, (4.4, 4.3), words("chart.reliability"))
 

@@ -58,8 +58,9 @@ def choose_films(predictions: pd.DataFrame, threshold: float, params: ReportPara
     Adds `outcome`, and `chosen` with `random` or `worst`.
     """
     called = predictions["probability"] >= threshold
-    ill = predictions["label"] == LABELS[POSITIVE]
-    outcome = np.select([called & ill, ~called & ~ill, called & ~ill], OUTCOMES[:3], OUTCOMES[3])
+    positive = predictions["label"] == LABELS[POSITIVE]
+    hits = [called & positive, ~called & ~positive, called & ~positive]
+    outcome = np.select(hits, OUTCOMES[:3], OUTCOMES[3])
     films = predictions.assign(outcome=pd.Categorical(outcome, OUTCOMES))
     wrong = films[films["outcome"].isin(OUTCOMES[2:])]
     by_size = (wrong["probability"] - threshold).abs().sort_values(ascending=False, kind="stable")
@@ -152,14 +153,14 @@ def _block(film: ShownFilm, threshold: float, words: Words) -> Film:
     if film.subtype and words.has(f"subtype.{film.subtype}"):
         label = words("cases.with_subtype", label=label, subtype=words(f"subtype.{film.subtype}"))
     outcome = words(f"outcome.{film.outcome}")
-    said = {"p": words.number(film.probability), "threshold": words.number(threshold)}
+    values = {"p": words.number(film.probability), "threshold": words.number(threshold)}
     return Film(
         film.film,
         film.overlay,
         film.probability,
         threshold,
         title=words(f"cases.{film.chosen}", outcome=outcome),
-        text=words("cases.said", label=label, **said),
+        text=words("cases.reading", label=label, **values),
         name=film.image_id,
         alternative=words("cases.film", label=label),
         overlay_alternative=words("cases.overlay"),

@@ -41,18 +41,18 @@ def class_imbalance(counts: pd.DataFrame, words: Words) -> Captioned:
     )
 
 
-def _ratio(num_well: int, num_ill: int) -> str:
-    return f"1 : {num_ill / num_well:.2f}" if num_well and num_ill else ""
+def _ratio(num_negative: int, num_positive: int) -> str:
+    return f"1 : {num_positive / num_negative:.2f}" if num_negative and num_positive else ""
 
 
-def _bar(axes: Axes, place: float, num_well: int, num_ill: int) -> None:
+def _bar(axes: Axes, place: float, num_negative: int, num_positive: int) -> None:
     """Both classes as shares of one bar, with their numbers at its ends."""
-    share = num_well / (num_well + num_ill)
+    share = num_negative / (num_negative + num_positive)
     axes.barh(place, share, 0.8, color=CLASS_COLOURS[LABELS[0]])
     axes.barh(place, 1 - share, 0.8, left=share, color=CLASS_COLOURS[LABELS[1]])
     write: dict[str, Any] = {"va": "center", "color": "white", "fontsize": 9, "fontweight": "bold"}
-    axes.text(0.015, place, f"{num_well:,}", ha="left", **write)
-    axes.text(0.985, place, f"{num_ill:,}", ha="right", **write)
+    axes.text(0.015, place, f"{num_negative:,}", ha="left", **write)
+    axes.text(0.985, place, f"{num_positive:,}", ha="right", **write)
 
 
 def balance(counts: pd.DataFrame, num_copies: Mapping[str, int], words: Words) -> Captioned:
@@ -69,9 +69,9 @@ def balance(counts: pd.DataFrame, num_copies: Mapping[str, int], words: Words) -
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         places = [0.0, 1, 2, 3.4, 4.4, 5.8, 6.8]
-        for place, (_, (num_well, num_ill)) in zip(places, bars, strict=True):
-            if num_well + num_ill:
-                _bar(axes, place, num_well, num_ill)
+        for place, (_, (num_negative, num_positive)) in zip(places, bars, strict=True):
+            if num_negative + num_positive:
+                _bar(axes, place, num_negative, num_positive)
             else:
                 middle: dict[str, Any] = {"ha": "center", "va": "center"}
                 axes.text(0.5, place, words("chart.no_files"), color=GRAY, fontsize=9, **middle)

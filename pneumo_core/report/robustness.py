@@ -34,7 +34,7 @@ def build(
         split: whose films those are.
         sweep: the figures by shift of brightness, as the audit has them of this model.
     """
-    n = {"n": found["n"], "ill": words.count(found["n_positive"])}
+    n = {"n": found["n"], "positive": words.count(found["n_positive"])}
     meaning = words("robustness.meaning", split=words.split(split), **n)
     if split == "val":
         meaning += " " + words("robustness.not_test")

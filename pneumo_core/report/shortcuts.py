@@ -27,7 +27,7 @@ def build(audit: Mapping[str, Any], cell: str, words: Words) -> list[Block]:
 
 def _warnings(lint: Mapping[str, Any], words: Words) -> list[str]:
     dependent = lint["label_dependent"]
-    said = [
+    texts = [
         words(
             "shortcuts.depends",
             what=name,
@@ -36,8 +36,8 @@ def _warnings(lint: Mapping[str, Any], words: Words) -> list[str]:
         for name, values in dependent.items()
     ]
     if len(lint["warnings"]) > len(dependent):
-        said.append(words("shortcuts.originals"))
-    return said
+        texts.append(words("shortcuts.originals"))
+    return texts
 
 
 def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:

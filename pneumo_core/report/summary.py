@@ -24,7 +24,7 @@ def build(found: Findings, words: Words) -> list[Block]:
 
 def _which(found: Findings, words: Words) -> str:
     winner = found.winner
-    test = {"n": winner.test["n"], "ill": words.count(winner.test["n_positive"])}
+    test = {"n": winner.test["n"], "positive": words.count(winner.test["n_positive"])}
     if winner.val is None:
         return words("summary.given", model=winner.name, **test)
     auroc = words.figure("auroc", winner.val["auroc"])
@@ -47,12 +47,12 @@ def _how_good(found: Findings, words: Words) -> Facts:
         "accuracy": {"right": words.count(c["tp"] + c["tn"]), "all": words.count(test["n"])},
         "sensitivity": {
             "found": words.count(c["tp"]),
-            "ill": words.count(c["tp"] + c["fn"]),
+            "positive": words.count(c["tp"] + c["fn"]),
             "missed": words.count(c["fn"]),
         },
         "specificity": {
             "cleared": words.count(c["tn"]),
-            "well": words.count(c["tn"] + c["fp"]),
+            "negative": words.count(c["tn"] + c["fp"]),
             "alarms": words.count(c["fp"]),
         },
     }
@@ -72,15 +72,15 @@ def _how_good(found: Findings, words: Words) -> Facts:
 
 
 def _for_what(found: Findings, words: Words) -> tuple[str, ...]:
-    said = []
+    texts = []
     for recommendation in recommend(found):
         use = recommendation.use
         if not recommendation.cells:
-            said.append(words(f"use.no_{use}"))
+            texts.append(words(f"use.no_{use}"))
             continue
         cell = recommendation.cells[0]
         point = cell.points[use]
-        said.append(
+        texts.append(
             words(
                 f"summary.use_{use}",
                 model=cell.name,
@@ -89,4 +89,4 @@ def _for_what(found: Findings, words: Words) -> tuple[str, ...]:
                 specificity=words.figure("specificity", point["specificity"]),
             )
         )
-    return (*said, words("summary.not_for"))
+    return (*texts, words("summary.not_for"))

@@ -123,7 +123,7 @@ def verdicts(answers: list[Answer], words: Words) -> Verdicts:
             Verdict(
                 each.level,
                 words(f"trust.{each.name}"),
-                words(f"trust.{each.name}_{each.level}", **_said(each, words)),
+                words(f"trust.{each.name}_{each.level}", **_values(each, words)),
             )
             for each in answers
         ),
@@ -131,7 +131,7 @@ def verdicts(answers: list[Answer], words: Words) -> Verdicts:
     )
 
 
-def _said(each: Answer, words: Words) -> dict[str, str]:
+def _values(each: Answer, words: Words) -> dict[str, str]:
     """The values as the language writes them."""
     values = each.values
     match each.name:
@@ -145,10 +145,10 @@ def _said(each: Answer, words: Words) -> dict[str, str]:
             return {"all": words.count(values["all"]), "names": names}
         case "source" if values:
             cues = values["cues"].items()
-            said = [f"{words(f'check.{name}')} {words.figure('auroc', f)}" for name, f in cues]
-            return {"names": words.listed(said or [""])}
+            texts = [f"{words(f'check.{name}')} {words.figure('auroc', f)}" for name, f in cues]
+            return {"names": words.listed(texts or [""])}
         case "shift" if values:
-            said = [
+            texts = [
                 words(
                     "trust.promised",
                     figure=words(f"figure.{name}"),
@@ -157,7 +157,7 @@ def _said(each: Answer, words: Words) -> dict[str, str]:
                 )
                 for name, (val, test) in values["pairs"].items()
             ]
-            return {"pairs": words.listed(said)}
+            return {"pairs": words.listed(texts)}
         case "calibration":
             return {"ece": words.figure("ece", values["ece"]), "limit": words.number(MAX_ECE, 2)}
         case "groups" if values:

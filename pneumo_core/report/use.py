@@ -27,8 +27,17 @@ from pneumo_core.report.words import RANGE, Words
 CHOSEN_BY = {"reading_aid": None, "screening": "specificity", "rule_in": "sensitivity"}
 EXPLORED_PREVALENCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 EXPLORER_LABELS = (
-    *("threshold", "prevalence", "counts", "truth", "called_ill", "called_well", "per_1000"),
-    *("caught", "missed", "called", "figures"),
+    "threshold",
+    "prevalence",
+    "counts",
+    "truth",
+    "called_positive",
+    "called_negative",
+    "per_1000",
+    "caught",
+    "missed",
+    "called",
+    "figures",
 )
 MAX_CANDIDATES = 3
 
@@ -116,14 +125,14 @@ def per_1000_table(winner: CellFindings, words: Words) -> Table:
 
 def explorer(winner: CellFindings, words: Words) -> Explorer:
     scores, threshold = winner.scores, float(winner.test["threshold"])
-    ill = scores.labels == 1
+    positive = scores.labels == 1
     stated = [
         each["prevalence"] for each in winner.points[winner.test["operating_point"]]["predictive"]
     ]
     prevalence = stated[len(stated) // 2]
     data = {
-        "ill": sorted(scores.probabilities[ill].tolist()),
-        "well": sorted(scores.probabilities[~ill].tolist()),
+        "positive": sorted(scores.probabilities[positive].tolist()),
+        "negative": sorted(scores.probabilities[~positive].tolist()),
         "start": threshold,
         "points": {name: point["threshold"] for name, point in winner.points.items()},
         "prevalences": sorted({*EXPLORED_PREVALENCES, *stated}),
@@ -135,7 +144,7 @@ def explorer(winner: CellFindings, words: Words) -> Explorer:
     labels |= {name: words(f"point.{name}") for name in winner.points}
     labels |= {name: words(f"figure.{name}") for name in ("ppv", "npv")}
     labels |= {n: words(f"figure.{n}") for n in ("sensitivity", "specificity", "accuracy")}
-    labels |= {"ill": words("label.PNEUMONIA"), "well": words("label.NORMAL")}
+    labels |= {"positive": words("label.PNEUMONIA"), "negative": words("label.NORMAL")}
     return Explorer(
         data, labels, _start(confusion(scores, threshold), threshold, prevalence, words)
     )
@@ -192,9 +201,9 @@ def _figures(point: Mapping[str, Any], words: Words) -> dict[str, str]:
         "sensitivity": words.figure("sensitivity", point["sensitivity"]),
         "specificity": words.figure("specificity", point["specificity"]),
         "missed": words.count(c["fn"]),
-        "ill": words.count(c["tp"] + c["fn"]),
+        "positive": words.count(c["tp"] + c["fn"]),
         "alarms": words.count(c["fp"]),
-        "well": words.count(c["fp"] + c["tn"]),
+        "negative": words.count(c["fp"] + c["tn"]),
     }
 
 
@@ -202,7 +211,7 @@ def _of_1000(stated: Mapping[str, Any], words: Words) -> dict[str, str]:
     counts = stated["per_1000"]
     return {
         "prevalence": words.percent(stated["prevalence"], 0),
-        "ill": words.count(round(counts["ill"])),
+        "positive": words.count(round(counts["ill"])),
         "missed": words.patients(counts["missed"]),
         "alarms": words.patients(counts["false_alarms"]),
     }

@@ -25,15 +25,15 @@ def figures(found: Findings, words: Words) -> list[Block]:
         model=found.winner.name,
         split=words.split(test["split"]),
         n=test["n"],
-        ill=words.count(test["n_positive"]),
-        well=words.count(test["n"] - test["n_positive"]),
+        positive=words.count(test["n_positive"]),
+        negative=words.count(test["n"] - test["n_positive"]),
         point=words(f"point.{test['operating_point']}"),
         threshold=words.number(test["threshold"]),
     )
     notes = [words("winner.intervals", patients=words.count(test["n_patients"]))]
     if trusted := test.get("without_suspects"):
-        n, ill = trusted["n"], words.count(trusted["n_positive"])
-        notes.append(words("winner.without_suspects", n=n, ill=ill))
+        n, positive = trusted["n"], words.count(trusted["n_positive"])
+        notes.append(words("winner.without_suspects", n=n, positive=positive))
     return [
         Paragraph(measured),
         _table(found, words),
@@ -57,8 +57,8 @@ def _roc(found: Findings, words: Words) -> Captioned:
 def _confusion(found: Findings, words: Words) -> Captioned:
     counts = found.winner.test["confusion"]
     matrix = confusion_matrix(Confusion(**counts), words)
-    said = {name: words.count(count) for name, count in counts.items()}
-    return Captioned("confusion", matrix, words("caption.confusion", **said))
+    texts = {name: words.count(count) for name, count in counts.items()}
+    return Captioned("confusion", matrix, words("caption.confusion", **texts))
 
 
 def _table(found: Findings, words: Words) -> Table:

@@ -27,7 +27,7 @@ if (explorer) {
   const data = JSON.parse(explorer.querySelector("script").textContent);
   const slider = explorer.querySelector("input");
   const prevalence = explorer.querySelector("select");
-  const percent = (share) => (100 * share).toFixed(1) + "%";
+  const percent = (value) => (100 * value).toFixed(1) + "%";
   const count = (number) => Math.round(number).toLocaleString("en-US");
   const z = 1.959963984540054;
   let threshold = data.start; // exact, where the slider has steps
@@ -43,21 +43,21 @@ if (explorer) {
   };
 
   const show = () => {
-    const ill = data.ill.length, well = data.well.length;
-    const found = data.ill.filter((p) => p >= threshold).length;
-    const alarms = data.well.filter((p) => p >= threshold).length;
-    const sensitivity = found / ill, falseAlarm = alarms / well;
-    const sick = Number(prevalence.value);
-    const missed = 1000 * sick * (1 - sensitivity), called = 1000 * (1 - sick) * falseAlarm;
-    const caught = 1000 * sick * sensitivity, passed = 1000 * (1 - sick) * (1 - falseAlarm);
+    const positive = data.positive.length, negative = data.negative.length;
+    const found = data.positive.filter((p) => p >= threshold).length;
+    const alarms = data.negative.filter((p) => p >= threshold).length;
+    const sensitivity = found / positive, falseAlarm = alarms / negative;
+    const share = Number(prevalence.value);
+    const missed = 1000 * share * (1 - sensitivity), called = 1000 * (1 - share) * falseAlarm;
+    const caught = 1000 * share * sensitivity, passed = 1000 * (1 - share) * (1 - falseAlarm);
     const values = {
       threshold: threshold.toFixed(3),
-      tp: count(found), fn: count(ill - found), fp: count(alarms), tn: count(well - alarms),
-      sensitivity: interval(found, ill), specificity: interval(well - alarms, well),
-      accuracy: interval(found + well - alarms, ill + well),
+      tp: count(found), fn: count(positive - found), fp: count(alarms), tn: count(negative - alarms),
+      sensitivity: interval(found, positive), specificity: interval(negative - alarms, negative),
+      accuracy: interval(found + negative - alarms, positive + negative),
       missed: count(missed), called: count(called), caught: count(caught),
       ppv: found + alarms ? percent(caught / (caught + called)) : data.none,
-      npv: ill + well - found - alarms ? percent(passed / (passed + missed)) : data.none,
+      npv: positive + negative - found - alarms ? percent(passed / (passed + missed)) : data.none,
     };
     for (const [name, value] of Object.entries(values)) {
       for (const place of explorer.querySelectorAll(`[data-out="${name}"]`)) {

@@ -42,8 +42,8 @@ def film(number: int, split: str, label: str) -> dict[str, Any]:
     name = f"{split}/{label}/{number}.jpeg"
     row: dict[str, Any] = {"image_id": name, "path": name, "origin": "zip", "label": label}
     row |= {"source_split": split, "split": split, "patient_key": str(number)}
-    ill = label == "PNEUMONIA"
-    row["subtype"] = ("virus" if number % 3 else "bacteria") if ill else None
+    positive = label == "PNEUMONIA"
+    row["subtype"] = ("virus" if number % 3 else "bacteria") if positive else None
     row |= {"packed_row": number, "patient_group": str(number), "sha256": f"{number:064x}"}
     row |= {"width_px": 200 + number % 50, "height_px": 150 + number % 40, "colour_mode": "L"}
     row |= {"mean": 100.0 + number % 17, "std": 50.0 + number % 13}
@@ -85,8 +85,8 @@ def describe(name: str, architecture: str = "resnet10t", strategy: str = "full")
 
 def predictions_of(films: pd.DataFrame, skill: float, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    ill = (films["label"] == "PNEUMONIA").to_numpy(float)
-    logits = rng.normal(size=len(films)) + skill * (2 * ill - 1)
+    positive = (films["label"] == "PNEUMONIA").to_numpy(float)
+    logits = rng.normal(size=len(films)) + skill * (2 * positive - 1)
     return films.assign(logit=logits, probability=1 / (1 + np.exp(-2 * logits)))
 
 

@@ -192,7 +192,7 @@ def test_model_card_names_use_misuse_and_origin(written: Path) -> None:
     for text in (
         "Not for: diagnosis",
         "## Intended use",
-        "## PretrainedWeights",
+        "## Provenance",
         "9.8.7",
         "Operating",
     ):

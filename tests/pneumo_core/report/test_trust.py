@@ -46,7 +46,7 @@ def test_shortcuts(made: Any, passed: bool | None, level: str) -> None:
     assert _levels(replace(found, audit=None))["shortcuts"] == "open"
 
 
-def test_a_cue_in_the_data_is_not_held_against_the_model(made: Any) -> None:
+def test_a_cue_in_the_data_does_not_count_for_the_model(made: Any) -> None:
     name = made.found.winner.name
     fine = [check | {"passed": True} for check in made.found.audit[name]]
     cue = [{**fine[0], "name": "metadata_auroc", "passed": False}]

@@ -62,8 +62,8 @@ def test_the_slider_starts_at_the_threshold_in_use(made: Any, language: str) -> 
     assert {name: int(block.start[name]) for name in ("tp", "fp", "tn", "fn")} == counts
     start = block.data["start"]
     assert start == winner.test["threshold"]
-    assert (np.array(block.data["ill"]) >= start).sum() == counts["tp"]
-    assert (np.array(block.data["well"]) >= start).sum() == counts["fp"]
+    assert (np.array(block.data["positive"]) >= start).sum() == counts["tp"]
+    assert (np.array(block.data["negative"]) >= start).sum() == counts["fp"]
     stated = winner.points["reading_aid"]["predictive"]
     (middle,) = (each for each in stated if each["prevalence"] == block.data["prevalence"])
     assert int(block.start["missed"]) == round(middle["per_1000"]["missed"]["value"])

@@ -71,8 +71,8 @@ def test_numbers_are_written_as_the_language_does(
 def test_english_counts_one_and_many() -> None:
     words = Words("en")
     given = {"model": "a", "auroc": "1", "choice": "1"}
-    assert "one model" in words("summary.won", n=1, **given)
-    assert "of 3 trained models" in words("summary.won", n=3, **given)
+    assert "only model" in words("summary.won", n=1, **given)
+    assert "among 3 trained models" in words("summary.won", n=3, **given)
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert Words("ko").listed(["a", "b", "c"]) == "a, b, c"
 

@@ -1,13 +1,14 @@
 """What each ingredient of the training recipe is worth, three seeds each, no test film read.
 
-    python benchmarks/ingredients.py OUT [--size-per-class N] [--seeds N]
+    python benchmarks/ingredients.py OUT [--size-per-class N] [--seeds N] [--elsewhere SOURCE]
 
 Run in a project whose split stage has run on the public archive. Every variant trains the partial
 cell as `params.yaml` has it but for one thing, on the same films, and is judged on three sets:
 `validation`; `shifted` (`evaluation/shifted.py`); and `batch`, the earliest fifth of the training
 films by their number, whole patients, which nothing trains on: films that were taken before all
-others, as those of the official test split were. OUT gets a file for each training, so that what
-was interrupted goes on, then `ingredients.json` and `ingredients.md`.
+others, as those of the official test split were. `elsewhere` is a fourth: all films of a labelled
+source of another place. OUT gets a file for each training, so that an interrupted run goes on, then
+`ingredients.json` and `ingredients.md`.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from pneumo_core.atomic import replacing_file, write_json, write_text
 from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.data.views import VIEWS
+from pneumo_core.evaluation.any_source import inventory_of
 from pneumo_core.evaluation.operating_point import choose_operating_points
 from pneumo_core.evaluation.shifted import shifted
 from pneumo_core.labels import LABELS
@@ -44,13 +46,15 @@ from pneumo_core.models.strategies import cut, freeze
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import AugmentParams, EvaluateParams, Strategy, TrainParams
 from pneumo_core.preparation.augmentation import augment, plan
+from pneumo_core.preparation.recipes import RECIPES
 from pneumo_core.progress import track
 from pneumo_core.training import epochs, steps
 from pneumo_core.training.features import FeatureCache
 from pneumo_core.training.training import Cell, LabelledFilms, train
 from tasks import paths
+from tasks.stores.sources import open_source
 
-SETS = VALIDATION, SHIFTED, BATCH = ("validation", "shifted", "batch")
+VALIDATION, SHIFTED, BATCH, ELSEWHERE = "validation", "shifted", "batch", "elsewhere"
 BATCH_SHARE = 0.2
 EMA_DECAY, LAYER_DECAY, MIXUP_ALPHA = 0.95, 0.7, 0.2
 
@@ -156,8 +160,7 @@ VARIANTS = {
     "rate x 3": Variant("peak 9e-4", {"partial": {"lr": 9e-4, "epochs": 3}}),
     "6 epochs": Variant("twice as long", {"partial": {"lr": 3e-4, "epochs": 6}}),
     "no augmentation": Variant("each film as it is", recipe=None),
-    "mild crop": Variant("only a crop of 50 to 100 %", recipe="random_resized_crop"),
-    "brightness only": Variant("only exposure", recipe="brightness"),
+    **{name: Variant(of.what, recipe=name) for name, of in RECIPES.items() if name != "symmetric"},
     "twice the views": Variant("a film has twice as many", size=2.0),
     "mean of weights": Variant(f"exponential, {EMA_DECAY} a step", patch=averaged),
     "rates by depth": Variant(f"a factor {LAYER_DECAY} a layer group", patch=by_depth),
@@ -175,7 +178,7 @@ class Data:
     films: dict[str, np.ndarray]
 
 
-def load() -> Data:
+def load(elsewhere: str | None) -> Data:
     table = manifest.read(paths.SPLIT)
     images = PackedImages.open(paths.IMAGES)
     val, kept = manifest.kept(table, "val"), manifest.kept(table, "train")
@@ -183,6 +186,11 @@ def load() -> Data:
     judged = {VALIDATION: val, SHIFTED: val, BATCH: kept[in_batch]}
     films = {name: np.asarray(images[rows(of)]) for name, of in judged.items()}
     films[SHIFTED] = shifted(films[SHIFTED], list(val["pixel_sha256"]))
+    if elsewhere:
+        source = params.load(paths.PARAMS).ingest.model_copy(update={"source": elsewhere})
+        with inventory_of(open_source(source).files(), images.size_px) as (others, packed):
+            judged[ELSEWHERE] = manifest.kept(others)
+            films[ELSEWHERE] = packed[rows(judged[ELSEWHERE])]
     rest = table[~table["image_id"].isin(kept["image_id"][in_batch])]
     return Data(images, rest, judged, films)
 
@@ -288,10 +296,10 @@ def judge(said: dict[str, list[dict[str, Floats]]], data: Data, num_draws: int) 
     thresholds that validation and shifted validation give."""
     found: dict[str, Any] = {name: {} for name in said}
     scores_of = {
-        name: [{s: _scores(data.judged[s], logits[s]) for s in SETS} for logits in seeds]
+        name: [{s: _scores(of, logits[s]) for s, of in data.judged.items()} for logits in seeds]
         for name, seeds in said.items()
     }
-    for of_set in SETS:
+    for of_set in data.judged:
         some = scores_of[BASELINE][0][of_set]
         weights = np.vstack([np.ones(len(some.labels)), patient_weights(some, num_draws, 0)])
         means = {
@@ -336,24 +344,24 @@ def _read_at(scores: Scores, point: Any) -> tuple[float, float]:
     return float(called[ill].mean()), float((~called[~ill]).mean())
 
 
-def as_markdown(found: dict[str, Any]) -> str:
+def as_markdown(found: dict[str, Any], sets: list[str]) -> str:
     lines = [
         "| ingredient | what | "
-        + " | ".join(f"{s} AUROC" for s in SETS)
+        + " | ".join(f"{s} AUROC" for s in sets)
         + " | to the baseline: "
-        + " | ".join(SETS)
+        + " | ".join(sets)
         + " | batch: sensitivity / specificity |",
-        "| --- " * (3 + 2 * len(SETS)) + "|",
+        "| --- " * (3 + 2 * len(sets)) + "|",
     ]
     for name, of in sorted(found.items(), key=lambda item: -item[1][BATCH]["auroc"]):
         what = VARIANTS[name].what if name in VARIANTS else "of the baseline, when it is read"
-        aurocs = [f"{of[s]['auroc']:.4f}" for s in SETS]
+        aurocs = [f"{of[s]['auroc']:.4f}" for s in sets]
         gains = [
             ""
             if (d := of[s]["to_baseline"]) is None
             else f"{d['value']:+.4f} [{d['ci_low']:+.4f}, {d['ci_high']:+.4f}]"
             + ("*" if d["p"] < 0.05 else "")
-            for s in SETS
+            for s in sets
         ]
         at = of[f"batch at {VALIDATION}"]
         lines.append(
@@ -370,9 +378,10 @@ def main() -> None:
     parser.add_argument("--size-per-class", type=int, default=800)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=list(VARIANTS))
+    parser.add_argument("--elsewhere", help="a labelled source, as ingest.source has it")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    base, data = params.load(paths.PARAMS).train, load()
+    base, data = params.load(paths.PARAMS).train, load(asked.elsewhere)
     said: dict[str, list[dict[str, Floats]]] = {}
     todo = [(seed, name) for seed in range(asked.seeds) for name in asked.only]
     for seed, name in track(todo, "ingredients", unit="training"):
@@ -384,12 +393,13 @@ def main() -> None:
             with replacing_file(path) as draft, draft.open("wb") as file:
                 np.savez(file, **logits)
         said.setdefault(name, []).append(dict(np.load(path)))
-    said[FIVE_VIEWS] = [{s: of[f"{s} views"] for s in SETS} for of in said[BASELINE]]
-    said[ENSEMBLE] = [{s: np.mean([of[s] for of in said[BASELINE]], axis=0) for s in SETS}]
+    said[FIVE_VIEWS] = [{s: of[f"{s} views"] for s in data.judged} for of in said[BASELINE]]
+    said[ENSEMBLE] = [{s: np.mean([of[s] for of in said[BASELINE]], axis=0) for s in data.judged}]
     found = judge(said, data, num_draws=2000)
+    table = as_markdown(found, list(data.judged))
     write_json(asked.out / "ingredients.json", found)
-    write_text(asked.out / "ingredients.md", as_markdown(found))
-    print(as_markdown(found))
+    write_text(asked.out / "ingredients.md", table)
+    print(table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Copies found, marked and reported."""
+"""Find duplicates and label conflicts, mark them in the manifest and report them."""
 
 from dataclasses import asdict
 
@@ -24,5 +24,6 @@ def run(params: DedupParams) -> None:
     manifest.write(cleaned, paths.DEDUPLICATED)
     print(
         f"dedup: {len(removed)} duplicates removed, {len(found.near)} near-duplicate groups, "
-        f"{len(found.across_splits)} groups across splits"
+        f"{len(found.across_splits)} groups across splits, "
+        f"{len(found.label_conflicts)} pictures with both labels"
     )

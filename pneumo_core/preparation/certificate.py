@@ -44,7 +44,7 @@ def certify(
         return [group for group in groups if len({split_of[image_id] for image_id in group}) > 1]
 
     groups = {"exact_duplicates": of_kept(found.exact), "near_duplicates": of_kept(found.near)}
-    conflicts = [g for g in of_kept(found.label_conflicts) if films.loc[g, "label"].nunique() > 1]
+    in_conflict = [g for g in groups["exact_duplicates"] if films.loc[g, "label"].nunique() > 1]
     patients = {strength: _linked_images(films, column) for strength, column in LINKS.items()}
     test_hash = test_split_hash(films[films["split"] == "test"])
     certificate: Certificate = {
@@ -58,7 +58,8 @@ def certify(
         "patients": {
             f"{strength}_across_splits": len(images) for strength, images in patients.items()
         },
-        "label_conflicts": len(conflicts),
+        "label_conflicts": len(found.label_conflicts),
+        "label_conflicts_in_use": len(in_conflict),
         "steps": count_steps(table),
     }
     faults = _faults(certificate)
@@ -68,7 +69,7 @@ def certify(
         "lists": {
             **groups,
             **{f"{what}_across_splits": across(each) for what, each in groups.items()},
-            "label_conflicts": conflicts,
+            "label_conflicts": found.label_conflicts,
             **{f"{strength}_across_splits": images for strength, images in patients.items()},
             "quarantined": _reasons(table, manifest.QUARANTINED),
             "duplicates": _reasons(table, manifest.DUPLICATE),
@@ -137,7 +138,7 @@ def _faults(certificate: Certificate) -> list[str]:
         "images of patients confirmed in an earlier split too": certificate["patients"][
             "confirmed_across_splits"
         ],
-        "pictures with both labels": certificate["label_conflicts"],
+        "pictures with both labels": certificate["label_conflicts_in_use"],
     }
     said = [f"{number} {what}" for what, number in faults.items() if number]
     if pinned not in (None, found):

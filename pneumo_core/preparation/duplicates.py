@@ -1,10 +1,13 @@
-"""Copies among the films: exact ones, near ones, and what they would spoil.
+"""Duplicates among the films: exact ones, near ones, and what each of them means for the splits.
 
 Keeper rule, the same on every run: of films with the same pixels the one in test stays before the
 one in validation before the one in train, then the smallest `image_id`. A near-duplicate of a test
 film cannot be trained on and goes too; other near-duplicates stay and the split keeps them
-together. Where one picture carries both labels, no copy outside test can be trusted and all of
-those are quarantined.
+together.
+
+Label conflict: one picture under both labels. Nobody knows which label is right, so films with the
+same pixels are all quarantined, those in test too. Of near-duplicates, those outside test are
+quarantined, and those in test stay: two films that only look alike may differ in the finding.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,18 +33,18 @@ Read = Callable[[str], bytes]  # the bytes of a file by its `path`
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Groups of image ids, each sorted, those that stay first."""
+    """Groups of image ids, each in the keeper's order."""
 
     exact: list[list[str]]
     near: list[list[str]]  # of each exact group only the keeper
-    label_conflicts: list[list[str]]  # groups with both labels
-    across_splits: list[list[str]]  # groups with films in several splits
+    label_conflicts: list[list[str]]  # groups of both kinds whose pictures have both labels
+    across_splits: list[list[str]]  # groups of both kinds with films in several splits
 
 
 def find_duplicates(
     table: pd.DataFrame, images: Stack, read: Read, params: DedupParams
 ) -> Duplicates:
-    """Exact copies have the same decoded pixels, whatever the file; near ones look the same."""
+    """Exact duplicates have the same decoded pixels, whatever the file; near ones look the same."""
     films = _in_keeper_order(manifest.kept(table)).reset_index(drop=True)
     first, second = _near_pairs(films, images, params)
     same = [_same_in_full(films, i, j, read) for i, j in zip(first, second, strict=True)]
@@ -58,16 +61,24 @@ def find_duplicates(
     distinct = keeper_of == films.index
     exact_groups = _groups(films["image_id"], exact)
     near_groups = _groups(films.loc[distinct, "image_id"], near[distinct])
-    by_id = films.set_index("image_id")
+    alike = pd.Series(near[keeper_of], films["image_id"])  # exact duplicates with their keeper
 
     def mixed(column: str) -> list[list[str]]:
-        return [g for g in exact_groups + near_groups if by_id.loc[g, column].nunique() > 1]
+        values = films.set_index("image_id")[column]
+        num_alike = alike.map(values.groupby(alike).nunique())
+        return sorted(
+            [group for group in exact_groups if values[group].nunique() > 1]
+            + [group for group in near_groups if num_alike[group[0]] > 1]
+        )
 
-    return Duplicates(exact_groups, near_groups, sorted(mixed("label")), sorted(mixed("split")))
+    return Duplicates(exact_groups, near_groups, mixed("label"), mixed("split"))
 
 
 def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
-    """The manifest with copies marked, and the patients behind alike films tied into one group."""
+    """Return the manifest with duplicates and label conflicts marked, every row still there.
+
+    The patients of films that look alike become one `patient_group`.
+    """
     cleaned = table.set_index("image_id", drop=False)
     for group in found.exact:
         _mark(cleaned, group, group[1:], "same pixels")
@@ -76,9 +87,10 @@ def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
             outside = [i for i in group if cleaned.at[i, "split"] != "test"]
             _mark(cleaned, group, outside, "near-duplicate of a test film")
     for group in found.label_conflicts:
-        suspects = [i for i in group if cleaned.at[i, "split"] != "test"]
+        exact = group in found.exact
+        suspects = [i for i in group if exact or cleaned.at[i, "split"] != "test"]
         cleaned.loc[suspects, "state"] = manifest.QUARANTINED
-        cleaned.loc[suspects, "reason"] = f"both labels on one picture: {', '.join(group)}"
+        cleaned.loc[suspects, "reason"] = f"label conflict: {', '.join(group)}"
         cleaned.loc[suspects, "duplicate_of"] = None
     for group in found.exact + found.near:
         tied = cleaned.loc[group, "patient_group"]
@@ -88,10 +100,10 @@ def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
     return cleaned
 
 
-def _mark(cleaned: pd.DataFrame, group: list[str], copies: list[str], reason: str) -> None:
-    cleaned.loc[copies, "state"] = manifest.DUPLICATE
-    cleaned.loc[copies, "reason"] = reason
-    cleaned.loc[copies, "duplicate_of"] = group[0]
+def _mark(cleaned: pd.DataFrame, group: list[str], duplicates: list[str], reason: str) -> None:
+    cleaned.loc[duplicates, "state"] = manifest.DUPLICATE
+    cleaned.loc[duplicates, "reason"] = reason
+    cleaned.loc[duplicates, "duplicate_of"] = group[0]
 
 
 def _in_keeper_order(films: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +114,7 @@ def _in_keeper_order(films: pd.DataFrame) -> pd.DataFrame:
 def _near_pairs(
     films: pd.DataFrame, images: Stack, params: DedupParams
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of films with other pixels and the same picture, in any variant."""
+    """Return pairs of rows, [P] and [P], whose pixels differ and whose pictures look the same."""
     distinct = films.drop_duplicates("pixel_sha256")
     owners = distinct.index.to_numpy()
     thumbnails = np.stack(
@@ -134,7 +146,7 @@ def _near_pairs(
 def _candidates(
     queries: npt.NDArray[np.uint8], base: npt.NDArray[np.uint8], max_distance: int
 ) -> Iterator[tuple[int, int, int, int]]:
-    """(variant, film, base variant, film) of hashes [variants, films, 32] that are close."""
+    """Yield (variant, film, base variant, film) of hashes [variants, films, 32] that are close."""
     num_films = base.shape[1]
     found = close_pairs(
         queries.reshape(-1, queries.shape[-1]),
@@ -148,8 +160,10 @@ def _candidates(
 
 
 def _same_in_full(films: pd.DataFrame, i: int, j: int, read: Read) -> bool:
-    """Whether every decoded pixel is the same; the packing may have read a JPEG at a lower scale
-    than a copy of it that was saved without loss."""
+    """Return whether every decoded pixel is the same.
+
+    The packing may have read a JPEG at a lower scale than a lossless duplicate of it.
+    """
     pair = films.loc[[i, j]]
     if pair[["width_px", "height_px"]].duplicated().sum() != 1:
         return False

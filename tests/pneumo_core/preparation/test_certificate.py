@@ -8,7 +8,7 @@ from pneumo_core.data import manifest
 from pneumo_core.data.leakage import require_valid
 from pneumo_core.errors import CertificateError
 from pneumo_core.preparation.certificate import certify, count_steps, describe
-from pneumo_core.preparation.duplicates import Duplicates
+from pneumo_core.preparation.duplicates import Duplicates, remove_duplicates
 
 NOTHING = Duplicates([], [], [], [])
 
@@ -98,8 +98,32 @@ def test_a_picture_with_both_labels_is_a_fault(table: pd.DataFrame) -> None:
     table = _drop(table, "val/NORMAL/IM-0002-0002.jpeg")
     group = ["train/NORMAL/IM-0001-0001.jpeg", "train/PNEUMONIA/person2_bacteria_2.jpeg"]
     found = certify(table, Duplicates([group], [], [group], []))
-    assert found["label_conflicts"] == 1
+    assert found["label_conflicts"] == found["label_conflicts_in_use"] == 1
     assert found["faults"] == ["1 pictures with both labels"]
+
+
+def test_a_quarantined_label_conflict_is_counted_and_no_fault(table: pd.DataFrame) -> None:
+    group = ["test/NORMAL/IM-0003-0001.jpeg", "test/PNEUMONIA/person9_virus_5.jpeg"]
+    table = _drop(table, "val/NORMAL/IM-0002-0002.jpeg")
+    cleaned = remove_duplicates(table, Duplicates([group], [], [group], []))
+    found = certify(cleaned, Duplicates([group], [], [group], []))
+    assert (found["label_conflicts"], found["label_conflicts_in_use"]) == (1, 0)
+    assert found["valid"]
+    assert found["lists"]["quarantined"].keys() == set(group)
+    lost = {(row["label"], row["quarantined"]) for row in found["steps"] if row["split"] == "test"}
+    assert {("NORMAL", 1), ("PNEUMONIA", 1)} <= lost
+    assert "1 pictures, exact or near-duplicates, came with both labels" in describe(found, "x")
+
+
+def test_films_in_test_that_look_alike_under_both_labels_are_reported_and_no_fault(
+    table: pd.DataFrame,
+) -> None:
+    group = ["test/NORMAL/IM-0003-0001.jpeg", "test/PNEUMONIA/person9_virus_5.jpeg"]
+    table = _drop(table, "val/NORMAL/IM-0002-0002.jpeg")
+    alike = Duplicates([], [group], [group], [])
+    found = certify(remove_duplicates(table, alike), alike)
+    assert found["lists"]["label_conflicts"] == [group]
+    assert found["valid"]
 
 
 def test_the_test_hash_is_of_contents_and_labels_not_of_names(table: pd.DataFrame) -> None:

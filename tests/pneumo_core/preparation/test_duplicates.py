@@ -89,16 +89,42 @@ def test_order_of_the_rows_changes_nothing(film: Film, stock: Stock) -> None:
         pd.testing.assert_frame_equal(_cleaned(shuffled, images).loc[cleaned.index], cleaned)
 
 
-def test_both_labels_on_one_picture_quarantine_it_outside_test(film: Film, stock: Stock) -> None:
-    conflict = ["train/NORMAL/a.png", "train/PNEUMONIA/b.png", "val/NORMAL/c.png"]
-    in_test = "test/NORMAL/d.png"
-    table, images = stock(dict.fromkeys([*conflict, in_test], film(1)))
+@pytest.mark.parametrize(
+    "conflict",
+    [
+        ["test/NORMAL/a.png", "test/PNEUMONIA/b.png"],
+        ["test/PNEUMONIA/b.png", "train/NORMAL/a.png"],
+        ["test/NORMAL/a.png", "val/NORMAL/c.png", "train/NORMAL/a.png", "train/PNEUMONIA/b.png"],
+    ],
+)
+def test_one_picture_under_both_labels_is_quarantined_in_every_split(
+    film: Film, stock: Stock, conflict: list[str]
+) -> None:
+    other = "test/NORMAL/other.png"
+    table, images = stock(dict.fromkeys(conflict, film(1)) | {other: film(2)})
     found = _find(table, images)
-    assert found.label_conflicts == [[in_test, "val/NORMAL/c.png", *conflict[:2]]]
+    assert found.label_conflicts == [conflict]
     cleaned = remove_duplicates(table, found).set_index("image_id")
-    assert (cleaned.loc[conflict, "state"] == manifest.QUARANTINED).all()
-    assert cleaned.loc[conflict, "reason"].str.startswith("both labels").all()
-    assert cleaned.at[in_test, "state"] == manifest.KEPT
+    assert set(cleaned.loc[conflict, "state"]) == {manifest.QUARANTINED}
+    assert cleaned.loc[conflict, "reason"].str.startswith("label conflict: ").all()
+    assert cleaned.loc[conflict, "duplicate_of"].isna().all()
+    assert list(manifest.kept(cleaned).index) == [other]
+
+
+def test_a_film_that_looks_like_a_picture_with_both_labels_is_in_conflict_too(
+    film: Film, stock: Stock
+) -> None:
+    conflict = ["test/NORMAL/a.png", "test/PNEUMONIA/b.png"]
+    darker = (film(1) * 0.8).astype(np.uint8)
+    alike = {"train/NORMAL/d.png": darker, "test/NORMAL/e.png": np.array(film(1)[:, ::-1])}
+    table, images = stock(dict.fromkeys(conflict, film(1)) | alike)
+    found = _find(table, images)
+    assert found.near == [["test/NORMAL/a.png", "test/NORMAL/e.png", "train/NORMAL/d.png"]]
+    assert found.label_conflicts == sorted([conflict, *found.near])
+    states = remove_duplicates(table, found).set_index("image_id")["state"]
+    assert set(states[conflict]) == {manifest.QUARANTINED}
+    assert states["train/NORMAL/d.png"] == manifest.QUARANTINED
+    assert states["test/NORMAL/e.png"] == manifest.KEPT
 
 
 def test_quarantined_films_are_no_copies(film: Film, stock: Stock) -> None:

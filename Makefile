@@ -1,6 +1,6 @@
 # The same commands for people and for CI.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 UV := uv==0.13.9
@@ -19,7 +19,7 @@ help: ## What can be done here
 install: .venv/.installed ## Install what pneumo needs into .venv
 
 .venv/.installed: requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "pneumo needs Python 3.11 or 3.12: make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "pneumo needs Python 3.11 to 3.14: make PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet $(UV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock

@@ -82,7 +82,7 @@ def jackknife(statistic: Statistic, scores: Scores, threshold: float) -> Influen
 
     So the class sizes stay as they are; each class needs two patients.
     """
-    num_films, num_patients = len(scores.labels), scores.patient_of.max() + 1
+    num_films, num_patients = len(scores.labels), int(scores.patient_of.max()) + 1
     without = []
     for first in range(0, num_patients, block := max(1, BLOCK_SIZE // num_films)):
         left_out = np.arange(first, min(first + block, num_patients))

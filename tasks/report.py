@@ -16,10 +16,10 @@ from pneumo_core.metrics.predictions import read_table
 from pneumo_core.models import bundle
 from pneumo_core.params import Params, ReportParams
 from pneumo_core.report import files
-from pneumo_core.report.cases import show_cases
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.film_figures import TrainingFilms, look
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
+from pneumo_core.report.sections.cases import show_cases
 from tasks import paths
 from tasks.graph import dvc_graph, provenance
 from tasks.tracking import connection, runs

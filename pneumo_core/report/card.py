@@ -1,9 +1,9 @@
 """The model card: what somebody who is handed the bundle must know (Mitchell et al. 2019)."""
 
-from pneumo_core.report import limits, provenance, subgroups, use, winner
 from pneumo_core.report.blocks import Block, Bullets, Document, Paragraph, Section
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.trust import answer, verdicts
+from pneumo_core.report.sections import limits, provenance, subgroups, use, winner
+from pneumo_core.report.sections.trust import answer, verdicts
 from pneumo_core.report.words import Words
 
 

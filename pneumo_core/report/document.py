@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pneumo_core.charts import Captioned
-from pneumo_core.report import (
+from pneumo_core.report.blocks import Block, Charts, Document, Section
+from pneumo_core.report.data_figures import balance, class_imbalance
+from pneumo_core.report.film_figures import Seen, gray_values, samples
+from pneumo_core.report.findings import Findings
+from pneumo_core.report.sections import (
     beside_study,
     calibration,
     cases,
@@ -19,12 +23,8 @@ from pneumo_core.report import (
     use,
     winner,
 )
-from pneumo_core.report.blocks import Block, Charts, Document, Section
-from pneumo_core.report.cases import Shown
-from pneumo_core.report.data_figures import balance, class_imbalance
-from pneumo_core.report.film_figures import Seen, gray_values, samples
-from pneumo_core.report.findings import Findings
-from pneumo_core.report.study import compare
+from pneumo_core.report.sections.cases import Shown
+from pneumo_core.report.sections.study import compare
 from pneumo_core.report.words import Words
 
 

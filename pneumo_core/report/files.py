@@ -7,14 +7,14 @@ from typing import Any
 from pneumo_core.atomic import write_json, write_text
 from pneumo_core.charts import standalone
 from pneumo_core.report import card, document
-from pneumo_core.report.cases import Shown
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.limits import states
 from pneumo_core.report.pages import to_html, to_markdown
-from pneumo_core.report.study import compare
-from pneumo_core.report.trust import answer
-from pneumo_core.report.use import recommend
+from pneumo_core.report.sections.cases import Shown
+from pneumo_core.report.sections.limits import states
+from pneumo_core.report.sections.study import compare
+from pneumo_core.report.sections.trust import answer
+from pneumo_core.report.sections.use import recommend
 from pneumo_core.report.words import LANGUAGES, Words
 
 SUFFIX = {"en": "", "ko": ".ko"}  # the first language has the plain names

@@ -11,9 +11,9 @@ from pneumo_core.evaluation.any_source import score_source, write_scored
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.params import MeasurementParams
 from pneumo_core.report import files
-from pneumo_core.report.cases import show_cases
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
+from pneumo_core.report.sections.cases import show_cases
 from pneumo_core.sources import Source
 
 

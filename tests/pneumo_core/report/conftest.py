@@ -25,10 +25,10 @@ from pneumo_core.params import EvaluateParams, ReportParams
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.report import files
-from pneumo_core.report.cases import show_cases
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.film_figures import TrainingFilms, look
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
+from pneumo_core.report.sections.cases import show_cases
 
 SIDE_PX = 64
 HOSTILE = "<script>alert('1')</script>&$x_1$|\"'"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pneumo_core.report import document, files
-from pneumo_core.report.data import count_films
 from pneumo_core.report.document import Pictures
+from pneumo_core.report.sections.data import count_films
 from pneumo_core.report.words import LANGUAGES, Words
 
 pytestmark = pytest.mark.slow

@@ -42,7 +42,7 @@ def test_korean_is_korean_and_needs_no_particle_after_a_value() -> None:
 def test_every_text_that_the_code_names_is_there() -> None:
     named = {
         key
-        for path in Path(module.__file__).parent.glob("*.py")
+        for path in Path(module.__file__).parent.rglob("*.py")
         for key in re.findall(r'words\(\s*"([a-z_0-9]+\.[A-Za-z_0-9]+)"', path.read_text("utf-8"))
     }
     assert len(named) > 150

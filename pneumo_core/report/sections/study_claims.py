@@ -9,7 +9,7 @@ from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.report.proportions import difference, proportions
-from pneumo_core.report.study_facts import (
+from pneumo_core.report.sections.study_facts import (
     BEST,
     CONSISTENT,
     CONSISTENT_RANGE,

@@ -6,9 +6,9 @@ from typing import Any
 
 from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.robustness import worst_kind
-from pneumo_core.report.shortcuts import checks_of
-from pneumo_core.report.subgroups import group_name
+from pneumo_core.report.sections.robustness import worst_kind
+from pneumo_core.report.sections.shortcuts import checks_of
+from pneumo_core.report.sections.subgroups import group_name
 from pneumo_core.report.words import Words
 
 MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average

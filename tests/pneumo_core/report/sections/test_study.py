@@ -8,12 +8,12 @@ import pytest
 
 from pneumo_core.data.manifest import DUPLICATE, KEPT
 from pneumo_core.metrics.metrics import wilson
-from pneumo_core.report import beside_study
 from pneumo_core.report.blocks import Paragraph, Table
 from pneumo_core.report.findings import Findings
 from pneumo_core.report.proportions import difference, proportions
-from pneumo_core.report.study import compare
-from pneumo_core.report.study_facts import CELLS, study_confusion
+from pneumo_core.report.sections import beside_study
+from pneumo_core.report.sections.study import compare
+from pneumo_core.report.sections.study_facts import CELLS, study_confusion
 from pneumo_core.report.words import LANGUAGES, Words
 
 PRINTED = {  # accuracy, sensitivity, specificity in the study's table 4.1

@@ -12,9 +12,9 @@ from torch import nn
 
 from pneumo_core.errors import EvaluationError
 from pneumo_core.params import ReportParams
-from pneumo_core.report import cases
 from pneumo_core.report.blocks import Films, Paragraph, Table
-from pneumo_core.report.cases import OUTCOMES, choose_films, explain
+from pneumo_core.report.sections import cases
+from pneumo_core.report.sections.cases import OUTCOMES, choose_films, explain
 from pneumo_core.report.words import Words
 
 THRESHOLD = 0.5

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pneumo_core.report import use
 from pneumo_core.report.blocks import Explorer, Paragraph
 from pneumo_core.report.findings import CellFindings, Findings
-from pneumo_core.report.use import explorer, recommend
+from pneumo_core.report.sections import use
+from pneumo_core.report.sections.use import explorer, recommend
 from pneumo_core.report.words import LANGUAGES, Words
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pneumo_core.report.blocks import Block, Bullets, Column, Paragraph, Table
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.study_facts import NUM_TEST_FILES
+from pneumo_core.report.sections.study_facts import NUM_TEST_FILES
 from pneumo_core.report.words import EN_DASH, Words
 
 State = Literal["answered", "partly", "open"]

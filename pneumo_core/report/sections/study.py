@@ -7,8 +7,15 @@ from typing import Any
 from pneumo_core.metrics.metrics import Confusion, Estimate
 from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.proportions import difference, proportions
-from pneumo_core.report.study_claims import Claim, claims
-from pneumo_core.report.study_facts import BEST, CELLS, FIGURES, MODELS, SETTINGS, study_confusion
+from pneumo_core.report.sections.study_claims import Claim, claims
+from pneumo_core.report.sections.study_facts import (
+    BEST,
+    CELLS,
+    FIGURES,
+    MODELS,
+    SETTINGS,
+    study_confusion,
+)
 
 
 @dataclass(frozen=True)

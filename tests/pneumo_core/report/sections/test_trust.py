@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.trust import answer, verdicts
+from pneumo_core.report.sections.trust import answer, verdicts
 from pneumo_core.report.words import LANGUAGES, Words
 
 

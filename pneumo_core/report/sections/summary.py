@@ -2,8 +2,8 @@
 
 from pneumo_core.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Subheading
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.trust import answer, verdicts
-from pneumo_core.report.use import recommend
+from pneumo_core.report.sections.trust import answer, verdicts
+from pneumo_core.report.sections.use import recommend
 from pneumo_core.report.words import Words
 
 

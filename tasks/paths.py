@@ -48,6 +48,7 @@ SOURCES = SCRATCH / "sources"
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
 MONITOR = SCRATCH / "monitor"
+VERSIONS = SCRATCH / "versions"  # of libraries; files that DVC compares
 
 # Append-only, to be committed: who scored the test split, who became champion.
 TEST_LEDGER = Path("ledger/test_scoring.jsonl")

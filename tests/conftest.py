@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from pneumo_core import versions
 from tasks import telemetry_off
 
 if TYPE_CHECKING:
@@ -247,6 +248,7 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
                 shutil.copytree(source, folder / part, ignore=ignore)
             else:
                 shutil.copy(source, folder / part)
+        versions.record(folder / "var" / "versions")
         (folder / ".dvc").mkdir()
         shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
         shutil.copy(ROOT / ".gitignore", folder / ".gitignore")

@@ -9,25 +9,30 @@ import pytest
 import yaml
 
 from flows.cli.app import Stage
+from pneumo_core.versions import NO_SAY_IN_RESULTS
 
 ROOT = Path(__file__).parent.parent
 
-# What carries, shows or reports results without having a say in them.
-NO_SAY_IN_RESULTS = {
-    f"pneumo_core.{name}"
-    for name in (
-        *("allocation", "arrays", "atomic", "errors", "params", "progress"),
-        "training.events",
-    )
-} | {
+# The same of the stages' bodies
+NO_SAY_IN_TASKS = {
     f"tasks.{name}"
     for name in (
-        *("device_lock", "ledger", "paths"),
-        *("graph.dvc_graph", "graph.provenance"),
-        *("registry.registration",),
-        *("tracking.connection", "tracking.runs", "tracking.training_run"),
+        "device_lock",
+        "ledger",
+        "paths",
+        "graph.dvc_graph",
+        "graph.provenance",
+        "registry.registration",
+        "tracking.connection",
+        "tracking.runs",
+        "tracking.training_run",
     )
 }
+LIBRARIES = {  # by the file of versions that DVC compares
+    "var/versions/pixels.json": {"PIL", "cv2", "pydicom"},
+    "var/versions/learning.json": {"timm", "torch", "torchvision"},
+}
+READS_NO_PIXELS = {"split"}  # it imports the names of augmentations beside their code
 MOST_FILES = 4  # of one package that a stage names; of more than that it names the folder
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -45,7 +50,8 @@ def test_deps_name_the_code_that_the_stage_uses(stage: str) -> None:
     graph = grimp.build_graph("flows", "tasks", "pneumo_core")
     body = f"tasks.{stage}"
     used: dict[str, set[str]] = {}
-    for module in (graph.find_upstream_modules(body) | {body}) - NO_SAY_IN_RESULTS:
+    no_say = NO_SAY_IN_RESULTS | NO_SAY_IN_TASKS
+    for module in (graph.find_upstream_modules(body) | {body}) - no_say:
         path = module.replace(".", "/")
         if not (ROOT / path).is_dir():
             used.setdefault(str(Path(path).parent), set()).add(f"{path}.py")
@@ -56,6 +62,15 @@ def test_deps_name_the_code_that_the_stage_uses(stage: str) -> None:
     expected -= {path for path in expected if str(Path(path).parent) in expected}
     named = {dep for dep in STAGES[stage]["deps"] if dep.startswith(("pneumo_core", "tasks"))}
     assert {dep for dep in named if not dep.startswith("pneumo_core/templates")} == expected
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_the_versions_of_the_libraries_that_the_stage_uses(stage: str) -> None:
+    graph = grimp.build_graph("flows", "tasks", "pneumo_core", include_external_packages=True)
+    used = graph.find_upstream_modules(f"tasks.{stage}")
+    expected = {file for file, libraries in LIBRARIES.items() if libraries & used}
+    named = {dep for dep in STAGES[stage]["deps"] if dep.startswith("var/")}
+    assert named == (set() if stage in READS_NO_PIXELS else expected)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from pneumo_core import params as all_params
+from pneumo_core import versions
 from pneumo_core.errors import PipelineError, PneumoError
 from pneumo_core.params import Strategy
 from tasks import paths
@@ -18,13 +19,15 @@ PR_SET_PDEATHSIG = 1
 def run_body(name: str, model: str | None, strategy: str | None) -> None:
     """
     Raises:
-        PipelineError: train was called without a cell.
+        PipelineError: train was called without a cell, or a library is not the recorded one.
     """
     die_with_parent()
     # Read as torch is imported: threads that spin as they wait starve whoever else computes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        require_same_versions()
         _run(name, model, strategy)
+        require_same_versions()  # nobody recorded others meanwhile, which DVC would take for these
     except (PneumoError, OSError) as error:
         failures.record(name if model is None else f"{name}@{model}-{strategy}", error)
         raise
@@ -41,6 +44,24 @@ def _run(name: str, model: str | None, strategy: str | None) -> None:
     from tasks.train import run
 
     run(params.train, Cell(model, Strategy(strategy)))
+
+
+def require_same_versions() -> None:
+    """Stop before results of two versions of a library mix, and record the new versions.
+
+    Within a run that began with other versions nothing is recorded: other stages still compute.
+
+    Raises:
+        PipelineError: DVC compared other versions than those that are installed.
+    """
+    changes = versions.changes(paths.VERSIONS)
+    if dvc_stage.RUN_PID not in os.environ:
+        versions.record(paths.VERSIONS)
+    if changes:
+        raise PipelineError(
+            f"Libraries have changed since results were made: {', '.join(changes)}. "
+            "Run the same command again: it computes anew what depends on them."
+        )
 
 
 def die_with_parent() -> None:

@@ -180,11 +180,3 @@ def packing(folder: Path, size_px: int, rule: str) -> Iterator[Packer]:
     packer = Packer(folder, rule, size_px, before)
     yield packer
     packer.finish()
-
-
-def code_sha256(*modules: str) -> str:
-    """Of the source of modules of the core: what a rule consists of beside its parameters."""
-    digest = hashlib.sha256()
-    for module in modules:
-        digest.update((Path(__file__).parent.parent / f"{module}.py").read_bytes())
-    return digest.hexdigest()

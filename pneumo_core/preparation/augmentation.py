@@ -11,13 +11,14 @@ import pandas as pd
 
 from pneumo_core.arrays import Gray, Images, Stack
 from pneumo_core.data import manifest
-from pneumo_core.data.packed import PackedImages, code_sha256, packing
+from pneumo_core.data.packed import PackedImages, packing
 from pneumo_core.data.transforms import transform
 from pneumo_core.errors import DataError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import AugmentParams
 from pneumo_core.preparation.recipes import chosen
 from pneumo_core.progress import track
+from pneumo_core.versions import PIXELS, method_sha256
 
 CHUNK = 64  # copies that a worker makes at a time
 CHUNKS_AHEAD = 8  # of the packing at most: a slow disk must not fill the memory
@@ -90,7 +91,7 @@ def pack_augmented(
     images: PackedImages, copies: pd.DataFrame, params: AugmentParams, folder: Path
 ) -> None:
     """Packs every planned copy into `folder`, in the plan's order; a copy there is kept."""
-    code = code_sha256("preparation/augmentation", "preparation/recipes", "data/transforms")
+    method = method_sha256("preparation.augmentation", PIXELS)
     values = params.model_dump_json(exclude={"size_per_class"})
     rows = copy_rows(copies)
 
@@ -102,7 +103,7 @@ def pack_augmented(
         return block
 
     with (
-        packing(folder, images.size_px, f"{code} {values} {images.rule}") as packer,
+        packing(folder, images.size_px, f"{method} {values} {images.rule}") as packer,
         ThreadPoolExecutor(os.cpu_count()) as pool,  # OpenCV works without the GIL
     ):
         starts = range(0, len(rows), CHUNK)

@@ -17,11 +17,12 @@ import pandas as pd
 from pneumo_core.arrays import Gray
 from pneumo_core.data import manifest
 from pneumo_core.data.images import decode
-from pneumo_core.data.packed import PackedImages, Packer, code_sha256, packing
+from pneumo_core.data.packed import PackedImages, Packer, packing
 from pneumo_core.errors import ImageError
 from pneumo_core.params import ValidateParams
 from pneumo_core.preparation.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
 from pneumo_core.progress import track
+from pneumo_core.versions import PIXELS, method_sha256
 
 BLOCK_FILMS = 512  # decoded ahead of the packing at most
 
@@ -67,8 +68,8 @@ def take_inventory(
 
 def _rule(params: ValidateParams) -> str:
     """Everything that a finding follows from, beside the bytes of the file."""
-    code = code_sha256("data/images", "preparation/fingerprint", "preparation/inventory")
-    return f"{code} {params.model_dump_json(exclude={'max_quarantined_fraction'})}"
+    method = method_sha256("preparation.inventory", PIXELS)
+    return f"{method} {params.model_dump_json(exclude={'max_quarantined_fraction'})}"
 
 
 def _look(

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import yaml
 
+from pneumo_core import versions
+from tasks import paths
+
 LOCK = Path("dvc.lock")
 INGEST, TRAIN, PROMOTE = "ingest", "train", "promote"
 
@@ -21,7 +24,8 @@ def locked_hashes(*stages: str) -> dict[str, str]:
 def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, set[str]]:
     """What DVC would run and all that stands behind it, each with the stale stages it waits for.
 
-    In the order of `dvc.yaml`, in which a stage stands behind what it needs.
+    In the order of `dvc.yaml`, in which a stage stands behind what it needs. The installed
+    versions of libraries are recorded first, so that what another version made is stale.
 
     Args:
         promote: False leaves out the stage of that name, the only one that changes the registry.
@@ -29,6 +33,7 @@ def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, 
     """
     from dvc.repo import Repo
 
+    versions.record(paths.VERSIONS)
     with Repo() as repo:
         changed = repo.status()
         graph = repo.index.graph  # edges point from a stage to what it needs

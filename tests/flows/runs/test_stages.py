@@ -1,9 +1,17 @@
-"""A stage ends with the run that started it, however early that died."""
+"""A stage ends with the run that started it, and mixes no results of two versions of a library."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from flows.runs import stages
+from pneumo_core import versions
+from pneumo_core.errors import PipelineError
+from tasks import paths
 from tasks.graph.dvc_stage import RUN_PID
 
 
@@ -27,3 +35,41 @@ def test_a_stage_whose_run_is_gone_does_not_begin() -> None:
 
 def test_a_stage_whose_run_is_there_goes_on() -> None:
     assert stage_of(os.getpid()).stdout == "goes on\n"
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a project that has run with an older timm."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(RUN_PID, raising=False)
+    versions.record(paths.VERSIONS)
+    file = paths.VERSIONS / "learning.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"timm": "0.1"}))
+    return file
+
+
+def test_a_stage_after_an_upgrade_stops_once_and_names_the_library(recorded: Path) -> None:
+    now = versions.version("timm")
+    with pytest.raises(PipelineError, match=rf"timm 0\.1 -> {now}\. Run the same command again"):
+        stages.require_same_versions()
+    assert json.loads(recorded.read_text())["timm"] == now
+    stages.require_same_versions()
+
+
+def test_within_a_run_nothing_is_recorded(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other stages of the run are computed with the versions that were recorded."""
+    monkeypatch.setenv(RUN_PID, str(os.getpid()))
+    with pytest.raises(PipelineError, match="timm"):
+        stages.require_same_versions()
+    assert json.loads(recorded.read_text())["timm"] == "0.1"
+
+
+def test_a_stage_ends_badly_where_versions_changed_while_it_ran(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = recorded.read_text()
+    versions.record(paths.VERSIONS)
+    monkeypatch.setattr(stages, "die_with_parent", lambda: None)
+    monkeypatch.setattr(stages, "_run", lambda *_: recorded.write_text(older))
+    with pytest.raises(PipelineError, match="timm"):
+        stages.run_body("evaluate", None, None)

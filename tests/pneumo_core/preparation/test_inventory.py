@@ -83,7 +83,7 @@ def test_another_rule_looks_at_everything_again(
     shelf.was_read.clear()
     params = PARAMS
     if isinstance(change, str):
-        monkeypatch.setattr(inventory, "code_sha256", lambda *_: "other code")
+        monkeypatch.setattr(inventory, "method_sha256", lambda *_: "other code")
     else:
         params = PARAMS.model_copy(update=change)
     take_inventory(shelf.table(), shelf.read, params, tmp_path)

@@ -98,7 +98,7 @@ def _make_bundle(
     val, val_images = _films(table, images, "val")
     views = VIEWS[: params.num_views]
     scorer = Scorer.untempered(blueprint, trained / paths.WEIGHTS, views)
-    logits, features = scorer.see(val_images)
+    logits, features = scorer.predict(val_images)
     predictions = as_predictions(scorer, val, logits)
     on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
     temperature = fit_temperature(as_scores(predictions).labels, logits)
@@ -127,7 +127,7 @@ def _make_reference(
     chosen = drift_reference(manifest.kept(table)[lambda film: film["split"] != "test"])
     return Reference.of(
         statistics,
-        scorer.see(pixels)[1],
+        scorer.predict(pixels)[1],
         val_statistics,
         val_features,
         val.probabilities,

@@ -165,7 +165,7 @@ def _reference_of(scorer: Any, films: Any) -> Any:
     """Of 200 films of training and as many of validation as there are more, half of them ill."""
     from pneumo_core.evaluation.reference import Reference, describe
 
-    logits, features = scorer.see(films)
+    logits, features = scorer.predict(films)
     train, val = slice(0, 200), slice(200, len(films))
     num_val = len(films) - 200
     probabilities = scorer.probabilities(logits[val])

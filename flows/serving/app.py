@@ -91,7 +91,7 @@ def _add_reading(
         """Raises ImageError for what is no chest film."""
         data = await file.read()
         pixels = await anyio.to_thread.run_sync(reader.admit, data, limiter=decoders)
-        prediction = await asyncio.wrap_future(batches.submit(reader.read, pixels))
+        prediction = await asyncio.wrap_future(batches.submit(reader.predict, pixels))
         if prediction.rejection_reason:
             raise NoFilmError(prediction.rejection_reason)
         return pixels, prediction

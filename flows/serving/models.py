@@ -103,7 +103,7 @@ def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:
         except (ImageError, OSError) as error:
             entries.append(entry | {"error": str(error)})
             continue
-        (prediction,) = reader.read(pixels[np.newaxis])
+        (prediction,) = reader.predict(pixels[np.newaxis])
         if prediction.rejection_reason:
             entries.append(entry | {"error": prediction.rejection_reason})
             continue

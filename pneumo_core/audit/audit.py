@@ -6,15 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pneumo_core.arrays import Floats, Images, Stack
+from pneumo_core.arrays import Images, Stack
 from pneumo_core.audit.counterfactuals import audit_model, read_altered
 from pneumo_core.audit.robustness import measure_robustness
 from pneumo_core.audit.saliency_checks import check_saliency
 from pneumo_core.audit.shortcut_probes import augmented_gain, exchange_probe
-from pneumo_core.audit.shortcuts import Check, Cohort, Lint, Score, lint_recipe
+from pneumo_core.audit.shortcuts import Check, Cohort, Lint, lint_recipe
 from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation.scoring import Scorer, score
+from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS
 from pneumo_core.params import AuditParams, AugmentParams
 from pneumo_core.preparation.augmentation import Copy, copy_rows, make_copy
@@ -68,7 +68,9 @@ def audit_cell(
     """Of a finished model on films that it did not learn from; images are those of the manifest."""
     drawn = films.sample(min(params.num_films, len(films)), random_state=params.seed)
     pixels, cohort = _read(images, drawn)
-    return audit_model(read_altered(probabilities_by(scorer), pixels, cohort, threshold), params)
+    return audit_model(
+        read_altered(scorer.predict_probabilities, pixels, cohort, threshold), params
+    )
 
 
 def audit_winner(
@@ -81,7 +83,7 @@ def audit_winner(
     corrupted, corrupted_cohort = _read(images, _evenly(films, params.num_corrupted_films, params))
     explained, explained_cohort = _read(images, _evenly(films, params.num_explained_films, params))
     robustness = measure_robustness(
-        probabilities_by(scorer), corrupted, corrupted_cohort, threshold, params
+        scorer.predict_probabilities, corrupted, corrupted_cohort, threshold, params
     )
     try:
         saliency = check_saliency(scorer, explained, explained_cohort, params)
@@ -98,14 +100,6 @@ def _evenly(films: pd.DataFrame, num_films: int, params: AuditParams) -> pd.Data
 def _read(images: Stack, films: pd.DataFrame) -> tuple[Images, Cohort]:
     cohort = cohort_of(films, films["patient_group"].to_numpy(np.str_))
     return images[films["packed_row"].to_numpy(np.int64)], cohort
-
-
-def probabilities_by(scorer: Scorer) -> Score:
-    def probabilities(altered: Images) -> Floats:
-        logits = score(scorer.model, altered, scorer.description.normalisation, "auto")
-        return scorer.probabilities(logits)
-
-    return probabilities
 
 
 def cohort_of(films: pd.DataFrame, patients: npt.NDArray[np.str_]) -> Cohort:

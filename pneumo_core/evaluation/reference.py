@@ -104,7 +104,7 @@ class Reference:
         """
         Args:
             statistics: of training films by `describe`, [N, len(STATISTICS)].
-            features: of the same films by `scoring.see`, [N, F]; `val_features` [V, F].
+            features: of the same films by `scoring.predict`, [N, F]; `val_features` [V, F].
             drift_reference: places of the drift_reference in validation.
         """
         num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)

@@ -1,4 +1,8 @@
-"""A bundle at work: films in, logits and probabilities out. Always float32, the same everywhere."""
+"""The one way to run a model: films in, logits and probabilities out, always in float32.
+
+Serving, evaluation, the audit, the comparison of recipes and monitoring all score through here, so
+that what is judged is what is served.
+"""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,7 +22,6 @@ from pneumo_core.evaluation.operating_point import calibrated
 from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Blueprint, Description, Normalisation
 from pneumo_core.models.compute import choose_device, to_batch
-from pneumo_core.params import Precision
 from pneumo_core.progress import track
 
 Features = npt.NDArray[np.float32]  # [N, F], before the classifier
@@ -38,48 +41,45 @@ class Scorer:
     def untempered(
         cls, blueprint: Blueprint, weights: Path, views: tuple[View, ...] = VIEWS[:1]
     ) -> "Scorer":
-        """Of weights that validation has not seen yet: temperature 1, no thresholds."""
+        """Return a scorer of weights without calibration: temperature 1, no thresholds."""
         description = Description(
             **dict(blueprint), temperature=1.0, views=views, operating_points={}
         )
         return cls(bundled_model.build(description, weights), description)
 
-    def logits(self, images: Images) -> Floats:
-        """Log odds of PNEUMONIA, before temperature; images [N, H, W] of the bundle's size."""
-        return self.see(images)[0]
-
-    def see(self, images: Images) -> tuple[Floats, Features]:
-        """As the function, in the bundle's views."""
+    def predict(self, images: Images) -> tuple[Floats, Features]:
+        """Return what `predict` returns, in the bundle's views; images have the bundle's size."""
         there = self.description
-        return see(self.model, images, there.normalisation, views=there.views)
+        return predict(self.model, images, there.normalisation, there.views)
+
+    def logits(self, images: Images) -> Floats:
+        """Return the log odds of PNEUMONIA before calibration, [N]."""
+        return self.predict(images)[0]
 
     def probabilities(self, logits: Floats) -> Floats:
         return calibrated(logits, self.description.temperature)
+
+    def predict_probabilities(self, images: Images) -> Floats:
+        """Return the calibrated probabilities of PNEUMONIA that serving returns too, [N]."""
+        return self.probabilities(self.logits(images))
 
     def fit_to_size(self, pixels: Gray) -> Gray:
         return resize(pixels, self.description.image_size_px)
 
 
-def score(
+def predict(
     model: Any,
     images: Images,
     normalisation: Normalisation,
-    precision: Precision = "float32",
-) -> Floats:
-    """Logit of PNEUMONIA minus that of NORMAL for films [N, H, W]; [N]."""
-    return see(model, images, normalisation, precision)[0]
-
-
-def see(
-    model: Any,
-    images: Images,
-    normalisation: Normalisation,
-    precision: Precision = "float32",
     views: tuple[View, ...] = VIEWS[:1],
 ) -> tuple[Floats, Features]:
-    """As `score`, the mean of the views, and what the classifier of the timm model was given of the
-    first one, [N, F]. A film's views go through the model together."""
-    device = choose_device(precision)
+    """Return logits and features of films [N, H, W], always in float32.
+
+    The logit of a film, [N], is that of PNEUMONIA less that of NORMAL, the mean of its views. The
+    features, [N, F], are the input of the timm model's classifier for the first view. All views of
+    a film are in one batch.
+    """
+    device = choose_device("float32")
     model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
     size = max(1, device.read_batch_size(images.shape[-1]) // len(views))
     logits, features = [], []
@@ -89,11 +89,11 @@ def see(
 
     handle = model.get_classifier().register_forward_pre_hook(keep)
     memory = freed_memory_kept() if len(images) > size else nullcontext()
-    with handle, torch.inference_mode(), device.autocast(), memory:
+    with handle, torch.inference_mode(), memory:
         for start in track(range(0, len(images), size), "score", unit="batch"):
             films = images[start : start + size]
-            seen = np.concatenate([view.of(films) for view in views])
-            logits_BK = model(to_batch(seen, normalisation, device)).double()
+            viewed = np.concatenate([view.of(films) for view in views])
+            logits_BK = model(to_batch(viewed, normalisation, device)).double()
             margins = (logits_BK[:, 1] - logits_BK[:, 0]).cpu().numpy()
             logits.append(margins.reshape(len(views), len(films)).mean(axis=0))
             features[-1] = features[-1][: len(films)]

@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from pneumo_core.arrays import Floats, Images, Stack
 from pneumo_core.data import manifest
-from pneumo_core.evaluation.scoring import score
+from pneumo_core.evaluation.scoring import predict
 from pneumo_core.labels import LABELS
 from pneumo_core.models.compute import choose_device, to_batch
 from pneumo_core.models.strategies import cut, freeze
@@ -124,7 +124,7 @@ def _scorer(
 
     The trunk is that of the model as it was before training, whose features are already cached.
     """
-    device = choose_device(params.precision)
+    device = choose_device("float32")  # as `scoring.predict`
     normalisation = trained.normalisation
     with torch.random.fork_rng():
         torch.manual_seed(params.seed)
@@ -133,7 +133,7 @@ def _scorer(
     freeze(fresh, cell.strategy)
     parts = cut(fresh, to_batch(example, normalisation, device))
     if parts is None:
-        return lambda images: np.asarray(expit(score(trained.model, images, normalisation)))
+        return lambda images: np.asarray(expit(predict(trained.model, images, normalisation)[0]))
     trunk, tail = parts
     tail.load_state_dict(trained.model.state_dict(), strict=False)
     tail.eval()

@@ -69,7 +69,7 @@ def measure(
     scorer: Scorer, reference: Reference, films: pd.DataFrame, pixels: Images
 ) -> pd.DataFrame:
     """The figures of films of a manifest, whose pixels [N, H, W] are at the bundle's size."""
-    logits, features = scorer.see(pixels)
+    logits, features = scorer.predict(pixels)
     return figures_of(
         describe(pixels, films["width_px"], films["height_px"]),
         reference.project(features),

@@ -49,7 +49,7 @@ class Reader:
             )
         reader = cls(scorer, reference, operating_point)
         size = scorer.description.image_size_px
-        (tried,) = reader.read(np.zeros((1, size, size), np.uint8))
+        (tried,) = reader.predict(np.zeros((1, size, size), np.uint8))
         if not np.isfinite(tried.probability):
             raise BundleError(f"{folder} gives {tried.probability} for a film, no probability.")
         return reader
@@ -59,13 +59,13 @@ class Reader:
         return self.scorer.description.operating_points[self.operating_point].threshold
 
     def admit(self, data: bytes) -> Gray:
-        """The film in a file, for `read` and `explain`; raises as `Intake.admit` does."""
+        """The film in a file, for `predict` and `explain`; raises as `Intake.admit` does."""
         size_px = self.scorer.description.image_size_px
         return Intake.of(self.reference, size_px).admit(data)
 
-    def read(self, images: Images) -> list[Prediction]:
+    def predict(self, images: Images) -> list[Prediction]:
         """Of admitted films [N, H, W]."""
-        logits, features = self.scorer.see(images)
+        logits, features = self.scorer.predict(images)
         found = zip(
             self.scorer.probabilities(logits), self.reference.ood_score(features), strict=True
         )

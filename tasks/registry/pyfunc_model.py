@@ -56,7 +56,7 @@ class PneumoModel(PythonModel):
             )
         reader = replace(self._reader, operating_point=name)
         films = [self._fit(film) for cell in model_input["image"] for film in _films(cell)]
-        found = pd.DataFrame(map(asdict, reader.read(np.stack(films))))
+        found = pd.DataFrame(map(asdict, reader.predict(np.stack(films))))
         return found.assign(
             operating_point=name,
             threshold=reader.threshold,

@@ -53,7 +53,7 @@ def test_dropped_film_is_read_and_explained(
     _drop(page, film, "film.jpeg")
     expect(page.locator("#map-figure")).to_be_visible()
     reader = small_model.reader
-    (prediction,) = reader.read(reader.admit(film)[None])
+    (prediction,) = reader.predict(reader.admit(film)[None])
     expect(page.get_by_role("heading", name=prediction.decision)).to_be_focused()
     expect(page.locator("#probability")).to_contain_text(f"{prediction.probability:.3f}")
     expect(page.locator("#rule")).to_contain_text(f"the threshold of {reader.threshold:.3f}")

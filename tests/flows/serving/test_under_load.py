@@ -41,7 +41,7 @@ def test_thousand_requests_of_sixteen_clients_with_broken_files(
     expected = {
         film: prediction.probability
         for film, prediction in zip(
-            films, reader.read(np.stack(list(map(reader.admit, films)))), strict=True
+            films, reader.predict(np.stack(list(map(reader.admit, films)))), strict=True
         )
     }
 

@@ -6,7 +6,7 @@ import torch
 
 from pneumo_core.arrays import Gray, Images
 from pneumo_core.data.views import VIEWS, View
-from pneumo_core.evaluation.scoring import Scorer, score
+from pneumo_core.evaluation.scoring import Scorer, predict
 from pneumo_core.models.bundle import Description
 from pneumo_core.models.weights import create_model
 
@@ -50,9 +50,9 @@ def test_a_scorer_gives_the_mean_logit_of_its_views(few: Images, description: De
         for views in (VIEWS[:1], VIEWS)
     )
     seen, normalisation = [view.of(few) for view in VIEWS], description.normalisation
-    together = score(model, np.concatenate(seen), normalisation).reshape(len(VIEWS), len(few))
-    by_view = [score(model, films, normalisation) for films in seen]
+    together = predict(model, np.concatenate(seen), normalisation)[0].reshape(len(VIEWS), len(few))
+    by_view = [predict(model, films, normalisation)[0] for films in seen]
     np.testing.assert_array_equal(one.logits(few), by_view[0])
     np.testing.assert_allclose(all_five.logits(few), together.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(together, by_view, atol=1e-6)  # a batch of another size rounds so
-    np.testing.assert_array_equal(all_five.see(few)[1], one.see(few)[1])
+    np.testing.assert_array_equal(all_five.predict(few)[1], one.predict(few)[1])

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from pneumo_core.arrays import Gray, Images
-from pneumo_core.evaluation.scoring import score
+from pneumo_core.evaluation.scoring import predict
 from pneumo_core.experiments import trials
 from pneumo_core.experiments.trials import BASELINE, Setting, Trial, choose_films, run_trials
 from pneumo_core.params import Params, Strategy
@@ -118,5 +118,5 @@ def test_scores_are_those_of_the_trained_model(
     one = Setting(cell, setting.train, 40, 20, (0,), ("gamma",))
     for trial in run_trials(images, table, one, tmp_path):
         said = trial.score(images[60:80])
-        expected = expit(score(kept[-1].model, images[60:80], kept[-1].normalisation))
+        expected = expit(predict(kept[-1].model, images[60:80], kept[-1].normalisation)[0])
         np.testing.assert_allclose(said, expected, atol=1e-4)

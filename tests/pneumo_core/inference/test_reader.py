@@ -34,19 +34,19 @@ def test_opinions_are_the_scorers_probabilities_at_the_operating_point(
 ) -> None:
     scorer = Scorer.load(small_bundle)
     expected = scorer.probabilities(scorer.logits(films))
-    opinions = reading.read(films)
+    opinions = reading.predict(films)
     assert [prediction.probability for prediction in opinions] == expected.tolist()
     assert {prediction.decision for prediction in opinions} == {"NORMAL", "PNEUMONIA"}
     for prediction in opinions:
         assert (prediction.decision == "PNEUMONIA") == (prediction.probability >= reading.threshold)
         assert prediction.rejection_reason is None
     screening = Reader.load(small_bundle, "screening")
-    assert {prediction.decision for prediction in screening.read(films)} == {"PNEUMONIA"}
+    assert {prediction.decision for prediction in screening.predict(films)} == {"PNEUMONIA"}
 
 
 def test_what_the_model_finds_strange_is_no_film(reading: Reader, films: Images) -> None:
     strictest = replace(reading, reference=replace(reading.reference, max_ood_score=0.0))
-    (prediction,) = strictest.read(films[:1])
+    (prediction,) = strictest.predict(films[:1])
     assert prediction.rejection_reason is not None
     assert prediction.rejection_reason.startswith("no chest film: the model sees something else")
 

@@ -112,7 +112,7 @@ def settle(
         pixels = images[:]
     is_val = films["patient_group"].rank(method="dense") % 2 == 0
     films = films.assign(split=np.where(is_val, "val", "train"))
-    logits, features = Scorer(model, description).see(pixels)
+    logits, features = Scorer(model, description).predict(pixels)
     statistics = describe(pixels, films["width_px"], films["height_px"])
     reference = Reference.of(
         statistics[~is_val],

@@ -8,7 +8,7 @@ import grimp
 import pytest
 import yaml
 
-from flows.cli.app import Stage
+from flows.cli.pipeline import Stage
 from pneumo_core.versions import NO_SAY_IN_RESULTS
 
 ROOT = Path(__file__).parent.parent

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 Bundle = Annotated[
     Path | None,
-    typer.Option(help="Not the registry's: results/evaluate/cells/NAME/bundle, or elsewhere."),
+    typer.Option(help="Folder of a bundle, to be used instead of the registry's model."),
 ]
-Alias = Annotated[str, typer.Option(help="Role in the registry.")]
+Alias = Annotated[str, typer.Option(help="Alias of the model in the registry.")]
 SourceOption = Annotated[str | None, typer.Option(help="Labelled images, as for ingest.source.")]
-SplitOption = Annotated[str, typer.Option(help="Which split of the source.")]
+SplitOption = Annotated[str, typer.Option(help="Split of the source.")]
 
 SHOWN = ("auroc", "accuracy", "sensitivity", "specificity", "brier")
 
@@ -26,7 +26,7 @@ def evaluate(
     source: SourceOption = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Instead: a CSV with the columns label and probability.", metavar="CSV"),
+        typer.Option(help="Measure this file (columns label, probability).", metavar="CSV"),
     ] = None,
     split: SplitOption = "test",
     bundle: Bundle = None,
@@ -34,11 +34,11 @@ def evaluate(
     prevalence: Annotated[
         list[float] | None,
         typer.Option(
-            min=0.001, max=0.999, help="Of pneumonia where it is used; may be given several times."
+            min=0.001, max=0.999, help="Share of films with pneumonia in use; may be repeated."
         ),
     ] = None,
 ) -> None:
-    """Measure a model on labelled films, or anybody's predictions, without the pipeline."""
+    """Measure a model on labelled films, or measure the predictions in a CSV file."""
     from pneumo_core.params import load_measurement
     from tasks import paths
 
@@ -59,19 +59,19 @@ def evaluate(
         print(model.describe())
         print(f"Files of {split}: {metrics['states']}")
     else:
-        raise EvaluationError("Give labelled films (--source) or a CSV (--predictions), not both.")
+        raise EvaluationError("Give either labelled films (--source) or a CSV (--predictions).")
     _print_figures(metrics)
     print(f"Written to {out}")
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="A bundle, an evaluation's folder, or a CSV.")],
-    b: Annotated[Path, typer.Argument(help="What it is compared with.")],
+    a: Annotated[Path, typer.Argument(help="A bundle, the folder of an evaluation, or a CSV.")],
+    b: Annotated[Path, typer.Argument(help="The same, of the other model.")],
     source: SourceOption = None,
     split: SplitOption = "test",
-    out: Annotated[Path | None, typer.Option(help="JSON to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
 ) -> None:
-    """Say whether two models differ on the same films beyond chance."""
+    """Test whether two models differ on the same films."""
     from pneumo_core.atomic import write_json
     from pneumo_core.evaluation.evaluation import as_scores
     from pneumo_core.metrics.paired import DIFFERENCES, Reading
@@ -82,7 +82,7 @@ def compare(
 
     settings = load_measurement(paths.PARAMS).evaluate
     pair = match(*(_predictions(path, source, split, settings.operating_point) for path in (a, b)))
-    half = 0.5  # where nobody says better
+    half = 0.5  # where no threshold is stated
     readings = {
         name: Reading(as_scores(each.table), half if each.threshold is None else each.threshold)
         for name, each in zip(("a", "b"), pair, strict=True)
@@ -90,7 +90,7 @@ def compare(
     found = compare_models(readings)
     if out is not None:
         write_json(out, {"names": {"a": str(a), "b": str(b)}} | found)
-    print(f"{a} less {b}, on {found['n']} films, {found['n_positive']} of them PNEUMONIA")
+    print(f"{a} minus {b}, on {found['n']} films, {found['n_positive']} with pneumonia")
     (pair_found,) = found["pairs"]
     for name in DIFFERENCES:
         each = pair_found[name]
@@ -102,7 +102,7 @@ def compare(
 
 
 def _predictions(path: Path, source: str | None, split: str, point: str) -> "Predictions":
-    """Of a bundle on the films of a source, or as they were written before."""
+    """Return a bundle's predictions on the films of a source, or those of an earlier evaluation."""
     from pneumo_core.metrics.predictions import Predictions, read_predictions
 
     if path.is_file():
@@ -117,7 +117,7 @@ def _predictions(path: Path, source: str | None, split: str, point: str) -> "Pre
 
     scorer = Scorer.load(path)
     if source is None:
-        raise EvaluationError(f"{path} is a bundle: name labelled films for it with --source.")
+        raise EvaluationError(f"{path} is a bundle: give labelled films for it with --source.")
     table = score_source(scorer, _open(source), split).predictions
     return Predictions(table, scorer.description.operating_points[point].threshold)
 
@@ -132,7 +132,7 @@ def _open(source: str) -> Any:
 def _print_figures(metrics: dict[str, Any]) -> None:
     print(
         f"{metrics['n']} films of {metrics['n_patients']} patients, {metrics['n_positive']} "
-        f"PNEUMONIA; {metrics['operating_point']} at {metrics['threshold']:.3f}"
+        f"with pneumonia; {metrics['operating_point']} at {metrics['threshold']:.3f}"
     )
     for name in SHOWN:
         value, low, high = metrics[name].values()
@@ -140,7 +140,7 @@ def _print_figures(metrics: dict[str, Any]) -> None:
     for there in metrics["operating_points"][metrics["operating_point"]]["predictive"]:
         per_1000 = there["per_1000"]
         print(
-            f"  of 1,000 with {there['prevalence']:.0%} ill: "
-            f"{per_1000['missed']['value']:.0f} of {per_1000['ill']:.0f} ill missed, "
-            f"{per_1000['false_alarms']['value']:.0f} of {per_1000['well']:.0f} well called ill"
+            f"  of 1,000 films, {there['prevalence']:.0%} with pneumonia: "
+            f"{per_1000['missed']['value']:.0f} of {per_1000['ill']:.0f} missed, "
+            f"{per_1000['false_alarms']['value']:.0f} of {per_1000['well']:.0f} false alarms"
         )

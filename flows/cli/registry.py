@@ -1,4 +1,4 @@
-"""`pneumo promote` and `pneumo registry`: who may bear a role, who bore it, and back again."""
+"""`pneumo promote` and `pneumo registry`: which model has which alias, when and why."""
 
 import sys
 from collections.abc import Sequence
@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from pneumo_core.params import PromoteParams
     from tasks.ledger import Entry
 
-app = typer.Typer(help="Who bore which role, when and why.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show the history of aliases, roll one back, verify the ledger.", no_args_is_help=True
+)
 
-Role = Annotated[str | None, typer.Option("--alias", help="One role; all of them otherwise.")]
+Role = Annotated[str | None, typer.Option("--alias", help="One alias; by default all of them.")]
 
 
 def promote(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be decided, and change nothing.")
+        bool, typer.Option("--dry-run", help="Print the decision gate by gate, and change nothing.")
     ] = False,
 ) -> None:
-    """Decide who bears each role now, gate by gate; the stage promote, even if nothing changed."""
+    """Promote the best model for each role if its policy allows it."""
     if not dry_run:
         from tasks.graph.dvc_stage import run_stage
 
@@ -35,7 +37,7 @@ def promote(
     for role in params.roles:
         proposal = propose(params, role)
         decision = proposal.decision
-        print(f"\n{role}: {proposal.cell or 'no cell'}, against {_champion(proposal.champion)}")
+        print(f"\n{role}: {proposal.cell or 'no cell'} against {_champion(proposal.champion)}")
         print_table(
             ("gate", "found", "asked for", ""),
             [(g.name, g.shown(), g.asked, "ok" if g.passed else "NO") for g in decision.gates],
@@ -45,7 +47,7 @@ def promote(
 
 @app.command("history")
 def history(alias: Role = None) -> None:
-    """Every decision in the ledger, oldest first."""
+    """List every decision in the ledger, oldest first."""
     entries = [entry for entry in _entries() if alias in (None, entry["role"])]
     print_table(
         ("time", "role", "outcome", "version", "cell", "commit", "who", "why"),
@@ -70,33 +72,33 @@ def as_of(
     date: Annotated[str, typer.Argument(help="2026-11-25, or a moment: 2026-11-25T14:30+01:00.")],
     alias: Role = None,
 ) -> None:
-    """Which model bore a role on that day, or at that moment; UTC unless told otherwise."""
+    """Show which model had an alias on a day or at a moment. Times are UTC by default."""
     from pneumo_core.promotion.alias_history import in_use, periods
 
     start, end = _span(date)
     entries = _entries()
     roles = [alias] if alias else sorted({entry["role"] for entry in entries})
     for role in roles:
-        borne = in_use(periods(entries, _params().registered_model, role), start, end)
-        for period in borne:
+        found = in_use(periods(entries, _params().registered_model, role), start, end)
+        for period in found:
             until = period.until.isoformat() if period.until else "now"
             print(
                 f"{role}: version {period.version}, from {period.since.isoformat()} to {until}, "
                 f"bundle {period.bundle_sha256[:12]}"
             )
-        if not borne:
-            print(f"{role}: nobody")
+        if not found:
+            print(f"{role}: no model")
 
 
 @app.command("rollback")
 def rollback(
-    why: Annotated[str, typer.Option(help="The reason, for the ledger.")],
-    alias: Annotated[str, typer.Option(help="Role.")] = "champion",
+    why: Annotated[str, typer.Option(help="Reason, for the ledger.")],
+    alias: Annotated[str, typer.Option(help="Alias to move.")] = "champion",
     to: Annotated[
-        str | None, typer.Option(help="Version; otherwise the last one before the present.")
+        str | None, typer.Option(help="Version; by default the one before the present one.")
     ] = None,
 ) -> None:
-    """Give a role back to a former model, once its bundle and its pinned films are checked."""
+    """Give an alias back to an earlier version, after a check of its bundle on pinned films."""
     from tasks.registry import rollback
 
     name = _params().registered_model
@@ -108,7 +110,7 @@ def rollback(
 
 @app.command("verify")
 def verify() -> None:
-    """Check the ledger against the registry, and both against the bundles."""
+    """Compare the ledger with the registry, and both with the bundles."""
     from tasks.registry import rollback
 
     faults = rollback.verify(_params().registered_model)
@@ -120,7 +122,7 @@ def verify() -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as they need to be; the last one is left to run on."""
+    """Print columns as wide as they need to be."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -135,7 +137,7 @@ def _params() -> "PromoteParams":
 
 
 def _entries() -> "list[Entry]":
-    """Of the registered model in use."""
+    """Return the ledger's entries of the registered model, oldest first."""
     from tasks import ledger, paths
 
     name = _params().registered_model
@@ -143,19 +145,19 @@ def _entries() -> "list[Entry]":
 
 
 def _champion(version: str | None) -> str:
-    return f"version {version} in use" if version else "nobody in use"
+    return f"version {version} in use" if version else "no model in use"
 
 
 def _span(date: str) -> tuple[datetime, datetime]:
-    """First and last moment of a day, or a moment twice.
+    """Return the first and last moment of a day, or a moment twice.
 
     Raises:
-        PromotionError: no date of ISO 8601.
+        PromotionError: the text is not a date of ISO 8601.
     """
     try:
         moment = datetime.fromisoformat(date)
     except ValueError as error:
-        raise PromotionError(f"{date!r} is no date like 2026-11-25: {error}.") from error
+        raise PromotionError(f"{date!r} is not a date like 2026-11-25: {error}.") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     is_day = len(date) <= len("2026-11-25")

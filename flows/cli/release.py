@@ -1,24 +1,26 @@
-"""`pneumo release`: a model in a bucket for others. `pneumo preflight`: is the bucket there?"""
+"""`pneumo release` and `pneumo preflight`: models and results in buckets."""
 
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Publish the champion with its report in a bucket, and check it there.")
+from flows.cli.evaluation import Alias
+
+app = typer.Typer(help="Publish a model with its report in an S3 bucket, and verify it there.")
 
 
 @app.callback(invoke_without_command=True)
 def release(
     context: typer.Context,
     to: Annotated[
-        str | None, typer.Option(help="s3://BUCKET/PREFIX; NAME/VERSION is put below it.")
+        str | None, typer.Option(help="s3://BUCKET/PREFIX; the release is PREFIX/NAME/VERSION.")
     ] = None,
-    alias: Annotated[str, typer.Option(help="Role in the registry.")] = "champion",
+    alias: Alias = "champion",
 ) -> None:
     if context.invoked_subcommand is not None:
         return
     if to is None:
-        raise typer.BadParameter("Where to? --to s3://BUCKET/PREFIX")
+        raise typer.BadParameter("Give the place: --to s3://BUCKET/PREFIX")
     from pneumo_core import params
     from tasks import paths
     from tasks.registry import model_versions
@@ -28,7 +30,7 @@ def release(
     name = params.load(paths.PARAMS).promote.registered_model
     model, version = model_versions.champion_bundle(name, alias)
     place = body.publish(Folder(to), name, version, model, body.report_of(model))
-    print(f"Published: {place.address}\nCommit {paths.RELEASE_LEDGER}, which can tell it later.")
+    print(f"Published: {place.address}\nCommit {paths.RELEASE_LEDGER}, which lists every release.")
 
 
 @app.command("verify")
@@ -46,7 +48,7 @@ def verify(
 
 
 def preflight() -> None:
-    """Ask the bucket that DVC pushes to whether it takes results, before long work."""
+    """Check, before long work, that the bucket of the DVC remote takes results."""
     from tasks.stores.preflight import require_remote
 
     print(f"Results can go to {require_remote()}")

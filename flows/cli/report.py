@@ -1,4 +1,4 @@
-"""`pneumo report`: the report on any bundle and any labelled source, without the pipeline."""
+"""`pneumo report`: the report on any model and any labelled films."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def report(
     bundle: Bundle = None,
     alias: Alias = "champion",
 ) -> None:
-    """Score a model on labelled films and write the report, in English and Korean."""
+    """Write the report of a model on labelled films, in English and Korean."""
     from flows.serving.models import load_model
     from pneumo_core.params import IngestParams, load_measurement
     from pneumo_core.report.files import PAGE_OF

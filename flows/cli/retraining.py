@@ -1,11 +1,11 @@
-"""Commands around a retraining: whether one is called for, and what it changed."""
+"""`pneumo monitor` and `pneumo diff`: whether a retraining is due, and what it changed."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.evaluation import Bundle
+from flows.cli.evaluation import Alias, Bundle
 
 CALLED_FOR = 3  # exit code; 1 is an error, 2 a wrong command line
 
@@ -13,17 +13,17 @@ CALLED_FOR = 3  # exit code; 1 is an error, 2 a wrong command line
 def monitor(
     source: Annotated[
         str | None,
-        typer.Option(help="New films, sorted or not; otherwise what is new in ingest.source."),
+        typer.Option(help="New films, labelled or not; by default those in ingest.source."),
     ] = None,
     bundle: Bundle = None,
-    alias: Annotated[str, typer.Option(help="Role in the registry.")] = "champion",
+    alias: Alias = "champion",
     out: Annotated[
         Path, typer.Option(help="Folder for monitor.md, monitor.json and monitor.svg.")
     ] = Path("var/monitor"),
 ) -> None:
-    """Hold new films against the training data; exit code 3 if a training is called for.
+    """Compare new films with the training data. Exit code 3: a training is due.
 
-    It is started on the Prefect server, if one is configured.
+    The training is started on the Prefect server, if one is configured.
     """
     from flows.runs import monitoring
 
@@ -39,9 +39,9 @@ def monitor(
 
 
 def diff(
-    revision: Annotated[str, typer.Argument(help="A git branch, tag or commit.")] = "origin/main",
+    revision: Annotated[str, typer.Argument(help="Git branch, tag or commit.")] = "origin/main",
 ) -> None:
-    """Print what the results here change against another commit, as Markdown."""
+    """Print how the results differ from those of another commit, as Markdown."""
     from tasks.commands import changes
 
     print(changes.describe(revision))

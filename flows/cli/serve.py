@@ -1,4 +1,4 @@
-"""`pneumo serve`: a model for others to ask."""
+"""`pneumo serve`: a model over HTTP."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +11,12 @@ from flows.cli.evaluation import Bundle
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
-    alias: Annotated[str, typer.Option(help="Role in the registry; followed as it moves.")] = (
-        "champion"
-    ),
+    alias: Annotated[
+        str, typer.Option(help="Alias in the registry; where it moves, the server follows.")
+    ] = "champion",
     bundle: Bundle = None,
 ) -> None:
-    """Answer with a model over HTTP, with a page to drop films on. For research."""
+    """Serve a model over HTTP: an API, and a page to drop films on. For research."""
     from pneumo_core.allocation import freed_memory_kept
 
     with freed_memory_kept():  # before there is a thread with a heap of its own
@@ -36,7 +36,7 @@ def _serve(host: str, port: int, alias: str, bundle: Path | None) -> None:
     from flows.serving.app import create_app
     from flows.serving.models import load_model, successor
 
-    # What readers of DICOM and of uploads tell of a file may quote it.
+    # Messages of the readers of DICOM and of uploads may quote a file.
     warnings.simplefilter("ignore")
     for reader in ("pydicom", "python_multipart"):
         logging.getLogger(reader).setLevel(logging.CRITICAL)

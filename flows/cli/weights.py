@@ -5,23 +5,25 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Pretrained weights for machines without a network.", no_args_is_help=True)
+app = typer.Typer(
+    help="Fetch pretrained weights for machines without a network.", no_args_is_help=True
+)
 
 
 @app.command("fetch")
 def fetch(
     models: Annotated[list[str], typer.Argument(help="timm names.")],
-    out: Annotated[Path, typer.Option(help="The folder; models that it holds already stay.")],
+    out: Annotated[Path, typer.Option(help="Folder; models that are already in it stay.")],
 ) -> None:
-    """Write the pretrained weights of models into a folder, for train.weights."""
+    """Write pretrained weights into a folder that train.weights can name."""
     from tasks.commands import weights
 
     weights.fetch(models, out)
 
 
 @app.command("verify")
-def verify(folder: Annotated[Path, typer.Argument(help="A folder of weights.")]) -> None:
-    """Check every file against weights.json."""
+def verify(folder: Annotated[Path, typer.Argument(help="Folder of weights.")]) -> None:
+    """Compare every file with weights.json."""
     from tasks.commands import weights
 
     weights.verify(folder)

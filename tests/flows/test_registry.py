@@ -47,7 +47,7 @@ def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, typed: Run,
     before = (trained / "ledger" / "promotions.jsonl").read_bytes()
     result = typed("pneumo", "promote", "--dry-run", cwd=trained)
     assert result.returncode == 0, result.stderr
-    assert f"champion: {CELL}, against version 1 in use" in result.stdout
+    assert f"champion: {CELL} against version 1 in use" in result.stdout
     assert re.search(r"^sensitivity, lower bound +0\.\d+ +at least 0\.1 +ok$", result.stdout, re.M)
     for gate in ledger(trained)[0]["gates"]:
         assert gate["name"] in result.stdout
@@ -67,13 +67,13 @@ def test_history_and_the_day_a_model_was_in_use(trained: Path, typed: Run) -> No
     before = TODAY - timedelta(days=1)
     for moment in (f"{before:%Y-%m-%d}", before.isoformat()):
         result = typed("pneumo", "registry", "as-of", moment, "--alias", "champion", cwd=trained)
-        assert result.stdout == "champion: nobody\n"
+        assert result.stdout == "champion: no model\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["as-of", "yesterday"], "'yesterday' is no date like 2026-11-25"),
+        (["as-of", "yesterday"], "'yesterday' is not a date like 2026-11-25"),
         (["rollback", "--why", "x"], "There is no champion before version 1"),
         (["rollback", "--why", "x", "--to", "9"], "Version 9 is no former champion"),
     ],

@@ -1,0 +1,64 @@
+"""`pneumo run` and `pneumo stage`: the whole pipeline, and the body of one stage."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Stage(StrEnum):
+    INGEST = "ingest"
+    VALIDATE = "validate"
+    DEDUP = "dedup"
+    SPLIT = "split"
+    AUGMENT = "augment"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    AUDIT = "audit"
+    REPORT = "report"
+    PROMOTE = "promote"
+
+
+def run(
+    profile: Annotated[
+        str | None, typer.Option(help="First write this profile of profiles/ into params.yaml.")
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one value of params.yaml."),
+    ] = None,
+    promote: Annotated[bool, typer.Option(help="Run the promote stage too.")] = True,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: HOST:PORT, or auto."),
+    ] = None,
+) -> None:
+    """Run the whole pipeline as a Prefect flow. Stages that are up to date do not run."""
+    from flows.runs import outcome, params_file
+    from tasks import project_lock
+    from tasks.graph import dvc_graph
+
+    with project_lock.hold_project():
+        if profile or values:
+            params_file.rewrite(profile, values or [])
+        params_file.check()
+        if dvc_graph.stale_stages(promote):
+            from flows.runs import pipeline
+
+            pipeline.run(promote, ray)
+        else:
+            print("Nothing to do: every result is newer than what it depends on.")
+    print(outcome.describe(promote))
+
+
+def stage(
+    name: Stage,
+    model: Annotated[str | None, typer.Argument(help="train only: a timm name")] = None,
+    strategy: Annotated[
+        str | None, typer.Argument(help="train only: frozen, partial or full")
+    ] = None,
+) -> None:
+    """Run one stage as dvc.yaml does. Use `dvc repro` or `pneumo run` instead."""
+    from flows.runs.stages import run_body
+
+    run_body(name.value, model, strategy)

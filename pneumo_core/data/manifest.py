@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pneumo_core.atomic import replacing_file
 from pneumo_core.errors import DataError
-from pneumo_core.labels import LABELS
+from pneumo_core.labels import LABELS, SPLITS
 
 SCHEMA_VERSION = 2
 
@@ -113,6 +113,30 @@ def count(table: pd.DataFrame, *columns: str) -> dict[str, int]:
         "/".join(map(str, key if isinstance(key, tuple) else (key,))): int(size)
         for key, size in sorted(sizes.items())
     }
+
+
+def count_steps(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
+    """Count of films at each step, a row for each split and combination of the columns `kinds`.
+
+    files - quarantined - duplicate + moved = used; moved are whole patients, to validation.
+    """
+    known = table.fillna(dict.fromkeys(kinds, ""))
+    splits = [*SPLITS, *sorted(set(known["split"]) - set(SPLITS))]
+    combinations = known[list(kinds)].drop_duplicates().sort_values(list(kinds))
+    index = pd.MultiIndex.from_tuples(
+        [(split, *row) for split in splits for row in combinations.itertuples(index=False)],
+        names=["split", *kinds],
+    )
+
+    def sizes(rows: pd.DataFrame, split: str) -> pd.Series:
+        return rows.groupby([split, *kinds]).size().reindex(index, fill_value=0)
+
+    steps = pd.DataFrame({"files": sizes(known, "source_split")})
+    for state in (QUARANTINED, DUPLICATE):
+        steps[state] = sizes(known[known["state"] == state], "source_split")
+    used = sizes(kept(known), "split")
+    moved = used - (steps["files"] - steps[QUARANTINED] - steps[DUPLICATE])
+    return steps.assign(moved=moved, used=used).reset_index()
 
 
 def check_counting_law(before: pd.DataFrame, after: pd.DataFrame) -> None:

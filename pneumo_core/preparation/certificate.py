@@ -17,7 +17,6 @@ from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.templating import environment
 
 CERTIFICATE_VERSION = 1
-LOST = (manifest.QUARANTINED, manifest.DUPLICATE)
 LINKS = {"confirmed": "patient_key", "possible": "patient_group"}
 
 Certificate = dict[str, Any]
@@ -60,7 +59,7 @@ def certify(
         },
         "label_conflicts": len(found.label_conflicts),
         "label_conflicts_in_use": len(in_conflict),
-        "steps": count_steps(table),
+        "steps": _steps(table),
     }
     faults = _faults(certificate)
     return certificate | {
@@ -77,24 +76,9 @@ def certify(
     }
 
 
-def count_steps(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row for each split, label and subtype, in which
-    files - quarantined - duplicates + moved = used; moved are whole patients, to validation."""
-    known = table.assign(subtype=table["subtype"].fillna(""))
-    kinds = known[["label", "subtype"]].drop_duplicates().sort_values(["label", "subtype"])
-    rows = []
-    for split in SPLITS:
-        for label, subtype in kinds.itertuples(index=False):
-            of_kind = known[(known["label"] == label) & (known["subtype"] == subtype)]
-            came = of_kind[of_kind["source_split"] == split]["state"].value_counts()
-            files, lost = int(came.sum()), came.drop(manifest.KEPT, errors="ignore")
-            used = len(manifest.kept(of_kind, split))
-            rows.append(
-                {"split": split, "label": label, "subtype": subtype or None, "files": files}
-                | {state: int(lost.get(state, 0)) for state in LOST}
-                | {"moved": used - files + int(lost.sum()), "used": used}
-            )
-    return rows
+def _steps(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = manifest.count_steps(table, "label", "subtype").to_dict("records")
+    return [row | {"subtype": row["subtype"] or None} for row in rows]
 
 
 def describe(certificate: Certificate, source: str) -> str:

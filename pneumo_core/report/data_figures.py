@@ -18,7 +18,7 @@ from pneumo_core.report.words import Words
 
 
 def class_imbalance(counts: pd.DataFrame, words: Words) -> Captioned:
-    """`counts` as `data.count_films` gives them."""
+    """Draw the files of the source from the counts of `manifest.count_steps`."""
     files = counts.set_index(["label", "split"])["files"].unstack()[list(SPLITS)]
 
     def draw(figure: Figure) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pneumo_core.charts import Captioned
+from pneumo_core.data import manifest
 from pneumo_core.report.blocks import Block, Charts, Document, Section
 from pneumo_core.report.data_figures import balance, class_imbalance
 from pneumo_core.report.film_figures import Seen, gray_values, samples
@@ -84,7 +85,7 @@ def _sections(found: Findings, pictures: Pictures, words: Words) -> dict[str, li
 
 
 def _data_figures(found: Findings, pictures: Pictures, words: Words) -> Mapping[str, Captioned]:
-    counts = data.count_films(found.data)
+    counts = manifest.count_steps(found.data.table, "label")
     drawn = []
     if found.data.num_copies is not None:
         drawn += [class_imbalance(counts, words)]

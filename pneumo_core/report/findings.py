@@ -8,9 +8,12 @@ import pandas as pd
 
 from pneumo_core.arrays import Stack
 from pneumo_core.evaluation.evaluation import as_scores
-from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.models.bundle import Description
+from pneumo_core.sources.facts import KERMANY_KAGGLE
+
+ARCHIVE = KERMANY_KAGGLE.num_films
 
 Metrics = Mapping[str, Any]  # the content of a `metrics.json`
 
@@ -31,20 +34,20 @@ class DataFindings:
 
     @property
     def is_public_archive(self) -> bool:
-        """Whether train is that of the archive that the study used, file for file by number."""
-        train = self.table[self.table["source_split"] == "train"]["label"].value_counts()
-        return [int(train.get(label, 0)) for label in LABELS] == [1341, 3875]
+        """Whether train has the counts of the archive that the study used."""
+        return self.has_all_of_archive("train")
+
+    def has_all_of_archive(self, split: str) -> bool:
+        """Whether a split of the source has as many files of each label as the public archive."""
+        counts = self.table[self.table["source_split"] == split]["label"].value_counts()
+        return all(counts.get(name, 0) == ARCHIVE[f"{split}/{name}"] for name in LABELS)
 
     def num_files(self, split: str) -> int:
-        """Of a split of the source, whatever became of them."""
+        """Count of files in a split of the source, also those that were not kept."""
         return int((self.table["source_split"] == split).sum())
 
     def in_state(self, state: str) -> pd.DataFrame:
         return self.table[self.table["state"] == state]
-
-    def count(self, label: str, column: str = "split") -> dict[str, int]:
-        rows = self.table[self.table["label"] == label]
-        return {split: int((rows[column] == split).sum()) for split in SPLITS}
 
 
 @dataclass(frozen=True)

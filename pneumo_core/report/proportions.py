@@ -1,21 +1,20 @@
-"""The proportions of a confusion matrix, and their difference between two sets of films."""
+"""The proportions of a confusion matrix, with Wilson's intervals."""
 
-from math import hypot
+import numpy as np
 
-from pneumo_core.metrics.metrics import Confusion, Estimate, wilson
+from pneumo_core.metrics.estimates import Estimates, wilson_interval
+from pneumo_core.metrics.metrics import Confusion, Estimate
 
-
-def proportions(c: Confusion) -> dict[str, Estimate]:
-    return {
-        "accuracy": wilson(c.tp + c.tn, c.tp + c.tn + c.fp + c.fn),
-        "sensitivity": wilson(c.tp, c.tp + c.fn),
-        "specificity": wilson(c.tn, c.tn + c.fp),
-    }
+FIGURES = ("accuracy", "sensitivity", "specificity")
 
 
-def difference(first: Estimate, second: Estimate) -> Estimate:
-    """First less second, of proportions in two sets of films (Newcombe 1998, method 10)."""
-    value = first.value - second.value
-    below = hypot(first.value - first.ci_low, second.ci_high - second.value)
-    above = hypot(first.ci_high - first.value, second.value - second.ci_low)
-    return Estimate(value, value - below, value + above)
+def proportions(c: Confusion) -> Estimates:
+    """Return `FIGURES` in their order, [3]."""
+    num_films = np.array([c.tp + c.tn + c.fp + c.fn, c.tp + c.fn, c.tn + c.fp], float)
+    return wilson_interval(np.array([c.tp + c.tn, c.tp, c.tn]) / num_films, num_films)
+
+
+def by_name(figures: Estimates) -> dict[str, Estimate]:
+    """Return the parts of `proportions`, or of a difference between two of them, by name."""
+    parts = zip(*(part.tolist() for part in figures), strict=True)
+    return {name: Estimate(*part) for name, part in zip(FIGURES, parts, strict=True)}

@@ -7,9 +7,9 @@ from pneumo_core.charts import Captioned
 from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.charts import ForestRow, forest
+from pneumo_core.report.proportions import FIGURES
 from pneumo_core.report.sections.study import Comparison, Row
 from pneumo_core.report.sections.study_claims import Claim
-from pneumo_core.report.sections.study_facts import FIGURES
 from pneumo_core.report.words import Words
 
 

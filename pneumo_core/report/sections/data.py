@@ -7,17 +7,16 @@ import pandas as pd
 
 from pneumo_core.charts import Captioned
 from pneumo_core.data import manifest
-from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.findings import DataFindings
 from pneumo_core.report.words import Words
 
-COUNTS = ("files", "quarantined", "duplicates", "moved", "used")
+COUNTS = ("files", "quarantined", "duplicate", "moved", "used")
 
 
 def build(data: DataFindings, figures: Mapping[str, Captioned], words: Words) -> list[Block]:
     """`figures` by name; those that are not there are left out."""
-    counts = count_films(data)
+    counts = manifest.count_steps(data.table, "label")
     blocks: list[Block] = [
         Paragraph(
             words(
@@ -42,28 +41,6 @@ def build(data: DataFindings, figures: Mapping[str, Captioned], words: Words) ->
     blocks += _charts(figures, "samples_per_class")
     blocks += _charts(figures, "gray_values_per_class")
     return blocks
-
-
-def count_films(data: DataFindings) -> pd.DataFrame:
-    """A row for each split and class, in which
-    files - quarantined - duplicates + moved = used; moved are whole patients, to validation."""
-    others = sorted(set(data.table["split"]) - set(SPLITS))
-    index = pd.MultiIndex.from_product([[*SPLITS, *others], LABELS], names=["split", "label"])
-
-    def count(rows: pd.DataFrame, split: str) -> pd.Series:
-        return rows.groupby([split, "label"]).size().reindex(index, fill_value=0)
-
-    counts = pd.DataFrame(
-        {
-            "files": count(data.table, "source_split"),
-            "quarantined": count(data.in_state(manifest.QUARANTINED), "source_split"),
-            "duplicates": count(data.in_state(manifest.DUPLICATE), "source_split"),
-            "used": count(data.in_state(manifest.KEPT), "split"),
-        }
-    )
-    left = counts["files"] - counts["quarantined"] - counts["duplicates"]
-    counts.insert(3, "moved", counts["used"] - left)
-    return counts.reset_index()
 
 
 def _table(counts: pd.DataFrame, data: DataFindings, words: Words) -> Table:

@@ -8,9 +8,9 @@ then a person must write it, since no run knows it.
 from dataclasses import dataclass
 from typing import Literal
 
+from pneumo_core.labels import LABELS
 from pneumo_core.report.blocks import Block, Bullets, Column, Paragraph, Table
-from pneumo_core.report.findings import Findings
-from pneumo_core.report.sections.study_facts import NUM_TEST_FILES
+from pneumo_core.report.findings import ARCHIVE, Findings
 from pneumo_core.report.words import EN_DASH, Words
 
 State = Literal["answered", "partly", "open"]
@@ -76,16 +76,20 @@ def states(sections: frozenset[str]) -> dict[str, State]:
 
 
 def build_limits(found: Findings, words: Words) -> list[Block]:
-    num_test, num_sources = found.data.num_files("test"), found.data.table["origin"].nunique()
+    num_sources = found.data.table["origin"].nunique()
     source = "one_source" if num_sources == 1 else "several_sources"
     names = [source, "labels_own", "not_prospective", "seeds", "tested"]
     if found.winner.val is None:
         names = ["given", "labels_own", "not_prospective"]
     elif found.data.is_public_archive:
-        part = ["archive_part"] if num_test < NUM_TEST_FILES else []
+        part = [] if found.data.has_all_of_archive("test") else ["archive_part"]
         names = ["archive_children", "archive_shift", *part, source, "labels"]
         names += ["not_prospective", "seeds", "figures_not_decisions"]
-    counts = {"here": num_test, "all": NUM_TEST_FILES, "num_sources": num_sources}
+    counts = {
+        "here": found.data.num_files("test"),
+        "all": sum(ARCHIVE[f"test/{label}"] for label in LABELS),
+        "num_sources": num_sources,
+    }
     return [Bullets(tuple(words(f"limits.{name}", **counts) for name in names))]
 
 

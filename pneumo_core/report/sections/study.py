@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pneumo_core.metrics.estimates import difference
 from pneumo_core.metrics.metrics import Confusion, Estimate
 from pneumo_core.report.findings import CellFindings, Findings
-from pneumo_core.report.proportions import difference, proportions
+from pneumo_core.report.proportions import by_name, proportions
 from pneumo_core.report.sections.study_claims import Claim, claims
 from pneumo_core.report.sections.study_facts import (
     BEST,
     CELLS,
-    FIGURES,
     MODELS,
     SETTINGS,
     study_confusion,
@@ -51,10 +51,10 @@ def compare(found: Findings) -> Comparison | None:
 def _row(name: str, cell: CellFindings | None) -> Row:
     study = proportions(study_confusion(name))
     if cell is None:
-        return Row(name, None, study, None, None)
+        return Row(name, None, by_name(study), None, None)
     here = proportions(Confusion(**cell.test["confusion"]))
-    differences = {figure: difference(here[figure], study[figure]) for figure in FIGURES}
-    return Row(name, cell.name, study, here, differences)
+    differences = difference(here, study, alike=0)
+    return Row(name, cell.name, by_name(study), by_name(here), by_name(differences))
 
 
 def _settings(found: Findings) -> dict[str, tuple[Any, Any]]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from pneumo_core.metrics.metrics import Confusion
 
-NUM_ILL, NUM_WELL = 387, 231
-FIGURES = ("accuracy", "sensitivity", "specificity")
+NUM_POSITIVE, NUM_NEGATIVE = 387, 231
 
 # True positives and true negatives on test of the cells that the study gives in full (its 4.1).
 CELLS = {
@@ -34,8 +33,6 @@ COUNTS = {
     "test": (231, 387),
 }
 
-NUM_TEST_FILES = sum(COUNTS["test"]) + sum(COUNTS["duplicates_test"])
-
 SETTINGS: dict[str, Any] = {
     "image_size_px": 512,
     "resize_rule": "pad",  # which its mean gray tells: .363, as padding gives, not .483
@@ -47,10 +44,10 @@ SETTINGS: dict[str, Any] = {
     "epochs": {"frozen": 10, "partial": 15, "full": 20},
     "recipe": "study_brightness_rotation",
     "models": list(MODELS),
-    "test_films": NUM_ILL + NUM_WELL,
+    "test_films": NUM_POSITIVE + NUM_NEGATIVE,
 }
 
 
 def study_confusion(cell: str) -> Confusion:
     tp, tn = CELLS[cell]
-    return Confusion(tp=tp, fp=NUM_WELL - tn, tn=tn, fn=NUM_ILL - tp)
+    return Confusion(tp=tp, fp=NUM_NEGATIVE - tn, tn=tn, fn=NUM_POSITIVE - tp)

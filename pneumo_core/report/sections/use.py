@@ -19,7 +19,7 @@ from pneumo_core.report.blocks import (
     Table,
 )
 from pneumo_core.report.findings import CellFindings, Findings
-from pneumo_core.report.proportions import proportions
+from pneumo_core.report.proportions import by_name, proportions
 from pneumo_core.report.words import RANGE, Words
 
 # By which figure of validation, at its own point, a model is chosen for a use: the one that the
@@ -152,7 +152,7 @@ def explorer(winner: CellFindings, words: Words) -> Explorer:
 
 def _start(c: Confusion, threshold: float, prevalence: float, words: Words) -> dict[str, str]:
     """What the script shows at this threshold, for readers without one."""
-    found = {name: vars(figure) for name, figure in proportions(c).items()}
+    found = {name: vars(figure) for name, figure in by_name(proportions(c)).items()}
     sensitivity, specificity = found["sensitivity"]["value"], found["specificity"]["value"]
     caught, missed = 1000 * prevalence * sensitivity, 1000 * prevalence * (1 - sensitivity)
     passed = 1000 * (1 - prevalence) * specificity

@@ -105,3 +105,14 @@ def test_kept_leaves_out_the_rest(table: pd.DataFrame) -> None:
 def test_labels_have_the_index_that_the_models_use(table: pd.DataFrame) -> None:
     assert list(manifest.label_indices(table)) == [0, 1, 0]
     assert POSITIVE == 1
+
+
+def test_steps_obey_the_counting_law(table: pd.DataFrame) -> None:
+    moved = table.assign(source_split=["train", "train", "test"])
+    steps = manifest.count_steps(moved, "label").set_index(["split", "label"])
+    left = steps["files"] - steps["quarantined"] - steps["duplicate"] + steps["moved"]
+    assert (left == steps["used"]).all()
+    assert steps["files"].sum() == len(table)
+    assert steps.loc[("train", "PNEUMONIA")].tolist() == [1, 0, 0, -1, 0]
+    assert steps.loc[("val", "PNEUMONIA")].tolist() == [0, 0, 0, 1, 1]
+    assert steps.loc["test", "used"].sum() == 0

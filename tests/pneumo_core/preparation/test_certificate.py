@@ -7,7 +7,7 @@ import pytest
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import require_valid
 from pneumo_core.errors import CertificateError
-from pneumo_core.preparation.certificate import certify, count_steps, describe
+from pneumo_core.preparation.certificate import certify, describe
 from pneumo_core.preparation.duplicates import Duplicates, remove_duplicates
 
 NOTHING = Duplicates([], [], [], [])
@@ -159,7 +159,7 @@ def test_steps_add_up(table: pd.DataFrame) -> None:
     table.loc[0, "state"] = manifest.QUARANTINED
     table.loc[5, "state"] = manifest.DUPLICATE
     table.loc[4, "split"] = "val"
-    steps = pd.DataFrame(count_steps(table))
+    steps = pd.DataFrame(certify(table, NOTHING)["steps"])
     left = steps["files"] - steps["quarantined"] - steps["duplicate"] + steps["moved"]
     assert (left == steps["used"]).all()
     assert steps["files"].sum() == len(table)

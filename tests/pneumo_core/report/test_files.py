@@ -11,7 +11,6 @@ import pytest
 
 from pneumo_core.report import document, files
 from pneumo_core.report.document import Pictures
-from pneumo_core.report.sections.data import count_films
 from pneumo_core.report.words import LANGUAGES, Words
 
 pytestmark = pytest.mark.slow
@@ -154,15 +153,6 @@ def test_leaderboard_is_in_the_order_of_the_findings(
         assert row[4:6] == [f"{of['auroc']['value']:.3f}" for of in (cell.val, cell.shifted)]
         assert row[7].startswith(f"{cell.test['accuracy']['value']:.1%}")
     assert [row[0] for row in table[1:]] == ["1", "2 (tied)"]
-
-
-def test_counts_obey_the_counting_law(made: Any) -> None:
-    counts = count_films(made.found.data).set_index(["split", "label"])
-    assert counts.loc[("train", "NORMAL")].tolist() == [52, 1, 1, -40, 10]
-    assert counts.loc[("val", "NORMAL")].tolist() == [0, 0, 0, 40, 40]
-    assert counts.loc[("test", "PNEUMONIA")].tolist() == [30, 0, 0, 0, 30]
-    assert counts["moved"].sum() == 0
-    assert counts["files"].sum() == len(made.found.data.table)
 
 
 def test_json_has_every_figure_and_no_film(written: Path, made: Any) -> None:

@@ -218,13 +218,13 @@ def trial(
     )
     chosen = manifest.kept(data.table, "train")
     chosen = chosen[patients_of(chosen, size, seed)]
-    copies = plan(chosen, how)
-    films = np.asarray(data.images[rows(copies)])
+    planned = plan(chosen, how)
+    films = np.asarray(data.images[rows(planned)])
     if variant.recipe is not None:
         before, films = films, np.empty_like(films)
-        augment(data.images, copies, how, films)
+        augment(data.images, planned, how, films)
         del before
-    labels = manifest.label_indices(copies).to_numpy(np.int64)
+    labels = manifest.label_indices(planned).to_numpy(np.int64)
     val = LabelledFilms(
         data.films[VALIDATION], manifest.label_indices(data.judged[VALIDATION]).to_numpy(np.int64)
     )

@@ -133,7 +133,7 @@ class EvaluateParams(Section):
 class AuditParams(Section):
     """Each limit lies between what honest and leaking recipes gave on the archive at 128 px."""
 
-    num_copies: int = Field(default=2000, ge=100)  # of the training set, for the probes
+    num_augmented_films: int = Field(default=2000, ge=100)  # of the training set, for the probes
     num_films: int = Field(default=300, ge=20)  # of validation, read ten times by each model
     num_corrupted_films: int = Field(default=40, ge=20)  # of it, read 66 times by the best
     num_explained_films: int = Field(default=40, ge=20)  # of it, whose maps are held to checks

@@ -23,11 +23,11 @@ from tasks import paths
 def run(params: AuditParams) -> None:
     augment = all_params.load(paths.PARAMS).augment
     table, images = manifest.read(paths.SPLIT), PackedImages.open(paths.IMAGES)
-    copies = pd.read_parquet(paths.TRAIN_COPIES)
+    planned = pd.read_parquet(paths.TRAIN_FILMS)
     augmented = PackedImages.open(paths.TRAIN_IMAGES)
     checks = {
         "data": metadata_baseline(table, params),
-        "augmentation": audit_augmentation(table, images, copies, augmented, augment, params),
+        "augmentation": audit_augmentation(table, images, planned, augmented, augment, params),
     }
     val = manifest.kept(table, "val")
     for folder in sorted(paths.EVALUATED.iterdir()):
@@ -35,7 +35,7 @@ def run(params: AuditParams) -> None:
     winner = pd.read_csv(paths.LEADERBOARD)["cell"].iloc[0]
     of_winner = audit_winner(*_cell(paths.EVALUATED / winner), val, images, params)
     write_json(paths.WINNER_AUDIT, {"cell": winner} | of_winner)
-    found: dict[str, Any] = {"lint": asdict(lint(copies, augment))}
+    found: dict[str, Any] = {"lint": asdict(lint(planned, augment))}
     found |= {subject: [check.as_dict() for check in each] for subject, each in checks.items()}
     write_json(paths.AUDIT, found)
     for subject, each in checks.items():

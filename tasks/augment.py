@@ -1,4 +1,4 @@
-"""The training set: balanced, augmented, packed."""
+"""Make the training set: balanced by class, augmented, packed."""
 
 from pneumo_core.atomic import replacing_file
 from pneumo_core.data import manifest
@@ -9,8 +9,8 @@ from tasks import paths
 
 
 def run(params: AugmentParams) -> None:
-    copies = plan(manifest.read(paths.SPLIT), params)
-    pack_augmented(PackedImages.open(paths.IMAGES), copies, params, paths.TRAIN_IMAGES)
-    with replacing_file(paths.TRAIN_COPIES) as draft:
-        copies.to_parquet(draft, index=False)
-    print(f"augment: {manifest.count(copies, 'label')} by recipe {params.recipe!r}")
+    films = plan(manifest.read(paths.SPLIT), params)
+    pack_augmented(PackedImages.open(paths.IMAGES), films, params, paths.TRAIN_IMAGES)
+    with replacing_file(paths.TRAIN_FILMS) as draft:
+        films.to_parquet(draft, index=False)
+    print(f"augment: {manifest.count(films, 'label')} by recipe {params.recipe!r}")

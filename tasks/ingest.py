@@ -4,7 +4,7 @@ from pneumo_core.atomic import write_json
 from pneumo_core.data import manifest
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import facts
-from pneumo_core.sources.raw import collect
+from pneumo_core.sources.collect import collect
 from pneumo_core.sources.source import Listing
 from tasks import paths
 from tasks.stores.sources import open_source

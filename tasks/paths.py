@@ -22,7 +22,7 @@ CERTIFICATE = Path("results/split/certificate.json")
 CERTIFICATE_TO_READ = Path("results/split/certificate.md")
 
 TRAIN_IMAGES = Path("results/augment/images")
-TRAIN_COPIES = Path("results/augment/copies.parquet")
+TRAIN_FILMS = Path("results/augment/films.parquet")
 
 TRAINED = Path("results/train")  # a folder a cell
 WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.csv"

@@ -62,7 +62,7 @@ def _data(source: str) -> DataFindings:
         source=source,
         table=manifest.read(paths.SPLIT),
         images=PackedImages.open(paths.IMAGES),
-        num_copies=manifest.count(pd.read_parquet(paths.TRAIN_COPIES), "label"),
+        num_augmented=manifest.count(pd.read_parquet(paths.TRAIN_FILMS), "label"),
         certificate=json.loads(paths.CERTIFICATE.read_text()),
     )
 
@@ -71,8 +71,8 @@ def _training_films(data: DataFindings) -> TrainingFilms:
     return TrainingFilms(
         films=manifest.kept(data.table, "train"),
         images=data.images,
-        copies=pd.read_parquet(paths.TRAIN_COPIES),
-        copy_images=PackedImages.open(paths.TRAIN_IMAGES),
+        augmented=pd.read_parquet(paths.TRAIN_FILMS),
+        augmented_images=PackedImages.open(paths.TRAIN_IMAGES),
     )
 
 

@@ -27,16 +27,16 @@ from tasks.tracking.training_run import training_run
 
 def run(params: TrainParams, cell: Cell) -> None:
     table = manifest.read(paths.SPLIT)
-    copies = pd.read_parquet(paths.TRAIN_COPIES)
+    films = pd.read_parquet(paths.TRAIN_FILMS)
     train_films = LabelledFilms(
-        PackedImages.open(paths.TRAIN_IMAGES), manifest.label_indices(copies).to_numpy()
+        PackedImages.open(paths.TRAIN_IMAGES), manifest.label_indices(films).to_numpy()
     )
     val = manifest.kept(table, "val")
     val_images = PackedImages.open(paths.IMAGES)[val["packed_row"].to_numpy(np.int64)]
     val_films = LabelledFilms(val_images, manifest.label_indices(val).to_numpy())
     origin_of_data = provenance.data_hashes()
     certificate = json.loads(paths.CERTIFICATE.read_text("utf-8"))
-    require_valid(certificate, table, copies["image_id"])
+    require_valid(certificate, table, films["image_id"])
     size_px = train_films.images.shape[1]
     used = {"model": cell.architecture, "strategy": cell.strategy.value, "image_size_px": size_px}
     used |= params.of_cell(cell.strategy) | all_params.load(paths.PARAMS).augment.shown

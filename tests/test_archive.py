@@ -21,7 +21,7 @@ from pneumo_core.preparation.duplicates import find_duplicates, remove_duplicate
 from pneumo_core.preparation.inventory import take_inventory
 from pneumo_core.preparation.splits import enlarge_validation
 from pneumo_core.sources.archive import ZipSource
-from pneumo_core.sources.raw import collect
+from pneumo_core.sources.collect import collect
 
 
 def test_counts_of_the_archive(archive: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pneumo_core.errors import ParamsError
 from pneumo_core.params import Params
 from pneumo_core.preparation import recipes
 from pneumo_core.promotion import policy
-from pneumo_core.sources.raw import require_classes
+from pneumo_core.sources.collect import require_classes
 from tasks import paths
 from tasks.stores.sources import open_source
 

@@ -17,14 +17,14 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS
 from pneumo_core.params import AuditParams, AugmentParams
-from pneumo_core.preparation.augmentation import Copy, copy_rows, make_copy
+from pneumo_core.preparation.augmentation import AugmentedFilm, make_film, planned_films
 from pneumo_core.preparation.recipes import chosen
 
 
-def lint(copies: pd.DataFrame, params: AugmentParams) -> Lint:
-    """Of the recipe in use; copies as planned."""
+def lint(planned: pd.DataFrame, params: AugmentParams) -> Lint:
+    """Return what is suspicious in the recipe in use; `planned` is the augmentation's plan."""
     recipe = chosen(params)
-    of_label = copies.groupby("label")["image_id"]
+    of_label = planned.groupby("label")["image_id"]
     return lint_recipe(
         recipe.ranges, recipe.keeps_originals, (of_label.size() / of_label.nunique()).to_dict()
     )
@@ -33,7 +33,7 @@ def lint(copies: pd.DataFrame, params: AugmentParams) -> Lint:
 def audit_augmentation(
     table: pd.DataFrame,
     images: Stack,
-    copies: pd.DataFrame,
+    planned: pd.DataFrame,
     augmented: Stack,
     augment: AugmentParams,
     params: AuditParams,
@@ -41,18 +41,18 @@ def audit_augmentation(
     """
     Args:
         images: the packed films of the manifest `table`.
-        augmented: the training set, in the order of `copies`.
+        augmented: the training set, in the order of `planned`.
     """
     rng = np.random.default_rng(params.seed)
-    rows = np.sort(rng.permutation(len(copies))[: params.num_copies])
-    drawn = copies.iloc[rows]
+    rows = np.sort(rng.permutation(len(planned))[: params.num_augmented_films])
+    drawn = planned.iloc[rows]
     patients = drawn["image_id"].map(table.set_index("image_id")["patient_group"])
     cohort = cohort_of(drawn, patients.to_numpy(np.str_))
     before = images[drawn["packed_row"].to_numpy(np.int64)]
     checks = augmented_gain(before, augmented[rows], cohort, params)
     once = np.sort(drawn.reset_index().drop_duplicates("image_id").index.to_numpy())
     treated = {
-        label: _treated(images, drawn.iloc[once], label, copies, augment, rng) for label in LABELS
+        label: _treated(images, drawn.iloc[once], label, planned, augment, rng) for label in LABELS
     }
     return [
         *checks,
@@ -110,15 +110,17 @@ def _treated(
     images: Stack,
     films: pd.DataFrame,
     label: str,
-    copies: pd.DataFrame,
+    planned: pd.DataFrame,
     augment: AugmentParams,
     rng: np.random.Generator,
 ) -> Images:
-    """Each film as a copy of that class, originals as often as the class has them."""
-    numbers = rng.choice(copies.loc[copies["label"] == label, "copy"].to_numpy(), len(films))
+    """Return each film augmented as that class is, originals as often as the class has them."""
+    numbers = rng.choice(planned.loc[planned["label"] == label, "number"].to_numpy(), len(films))
     return np.stack(
         [
-            make_copy(images, Copy(label, row.pixel_sha256, row.packed_row, int(number)), augment)
-            for row, number in zip(copy_rows(films), numbers, strict=True)
+            make_film(
+                images, AugmentedFilm(label, row.pixel_sha256, row.packed_row, int(number)), augment
+            )
+            for row, number in zip(planned_films(films), numbers, strict=True)
         ]
     )

@@ -22,7 +22,7 @@ from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
 from pneumo_core.preparation.certificate import Certificate, certify
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
-from pneumo_core.sources import Source, SourceFile, raw
+from pneumo_core.sources import Source, SourceFile, collect
 
 CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
 
@@ -105,7 +105,7 @@ def inventory_of(
     files: list[SourceFile], size_px: int
 ) -> Iterator[tuple[pd.DataFrame, PackedImages]]:
     """The manifest of the files as they are, and the films that could be decoded, packed."""
-    table = manifest.conform(pd.DataFrame([raw.describe(file) for file in files]))
+    table = manifest.conform(pd.DataFrame([collect.describe(file) for file in files]))
     limits = ValidateParams(image_size_px=size_px)
     with tempfile.TemporaryDirectory() as scratch:
         yield take_inventory(table, _reader(files), limits, Path(scratch))
@@ -113,4 +113,4 @@ def inventory_of(
 
 def _reader(files: list[SourceFile]) -> Callable[[str], bytes]:
     file_of = {file.image_id: file for file in files}
-    return lambda path: raw.read(file_of[path])
+    return lambda path: collect.read(file_of[path])

@@ -22,7 +22,7 @@ from pneumo_core.preparation.recipes import RECIPES
 from pneumo_core.templating import environment
 
 FIGURES = ("auroc", "balanced_accuracy", "accuracy", "sensitivity", "specificity")
-NUM_HISTOGRAM_COPIES = 150  # of each class
+NUM_HISTOGRAM_FILMS = 150  # of each class
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class Pictures:
 
 
 def draw_pictures(images: Stack, table: pd.DataFrame, setting: Setting) -> Pictures:
-    """Of a training film of each class, and of copies made as the trials make them."""
+    """Of a training film of each class, and of augmented films made as the trials make them."""
     seed = setting.seeds[0]
     films = {label: _a_film(images, table, label, seed) for label in LABELS}
-    chosen = choose_films(table, NUM_HISTOGRAM_COPIES / setting.pipeline_size_per_class, seed)
+    chosen = choose_films(table, NUM_HISTOGRAM_FILMS / setting.pipeline_size_per_class, seed)
     sheets: dict[str, str] = {}
     histograms: dict[str, str] = {}
     for recipe in setting.recipes:
-        params = AugmentParams(seed=seed, recipe=recipe, size_per_class=NUM_HISTOGRAM_COPIES)
-        copies = plan(chosen, params)
-        before = np.asarray(images[copies["packed_row"].to_numpy(np.int64)])
+        params = AugmentParams(seed=seed, recipe=recipe, size_per_class=NUM_HISTOGRAM_FILMS)
+        planned = plan(chosen, params)
+        before = np.asarray(images[planned["packed_row"].to_numpy(np.int64)])
         after = np.empty_like(before)
-        augment(images, copies, params, after)
-        by_class = [_by_class(each, copies) for each in (before, after)]
+        augment(images, planned, params, after)
+        by_class = [_by_class(each, planned) for each in (before, after)]
         histograms[recipe] = _uri(contact_sheets.histograms(*by_class))
         sheets[recipe] = _uri(contact_sheets.recipe_sheet(recipe, films, seed))
     panels = {
@@ -63,8 +63,8 @@ def _a_film(images: Stack, table: pd.DataFrame, label: str, seed: int) -> Gray:
     return np.asarray(images[int(row)])
 
 
-def _by_class(images: Images, copies: pd.DataFrame) -> dict[str, Images]:
-    return {label: images[(copies["label"] == label).to_numpy()] for label in LABELS}
+def _by_class(images: Images, planned: pd.DataFrame) -> dict[str, Images]:
+    return {label: images[(planned["label"] == label).to_numpy()] for label in LABELS}
 
 
 def _uri(jpeg: bytes) -> str:

@@ -13,10 +13,10 @@ from pneumo_core.charts import BLUE, ORANGE, PALE, STYLE
 from pneumo_core.data.transforms import Ranges, transform
 from pneumo_core.labels import LABELS
 from pneumo_core.params import AugmentParams, RecipeName
-from pneumo_core.preparation.augmentation import Copy, make_copy
+from pneumo_core.preparation.augmentation import AugmentedFilm, make_film
 
 DPI = 120
-NUM_COPIES = 5
+NUM_AUGMENTED = 5
 COLOURS = dict(zip(LABELS, (BLUE, ORANGE), strict=True))
 STRENGTHS = {  # the study's three panels; a range wider than any recipe's shows where it ends
     "brightness": (-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2),
@@ -26,13 +26,16 @@ STRENGTHS = {  # the study's three panels; a range wider than any recipe's shows
 
 
 def recipe_sheet(recipe: RecipeName, films: Mapping[str, Gray], seed: int) -> bytes:
-    """A film of each class, and altered copies of it as the augment stage would make them."""
+    """A film of each class, and augmented films of it as the augment stage would make them."""
     params = AugmentParams(seed=seed, recipe=recipe, size_per_class=1)
     rows = {}
     for label, film in films.items():
-        copies = [Copy(label, f"sheet {label}", 0, number) for number in range(1, NUM_COPIES + 1)]
-        rows[label] = [film, *(make_copy(film[None], copy, params) for copy in copies)]
-    return _grid(rows, ["before", *(f"copy {n}" for n in range(1, NUM_COPIES + 1))])
+        augmented = [
+            AugmentedFilm(label, f"sheet {label}", 0, number)
+            for number in range(1, NUM_AUGMENTED + 1)
+        ]
+        rows[label] = [film, *(make_film(film[None], each, params) for each in augmented)]
+    return _grid(rows, ["before", *(f"augmented {n}" for n in range(1, NUM_AUGMENTED + 1))])
 
 
 def strength_panel(parameter: str, films: Mapping[str, Gray]) -> bytes:

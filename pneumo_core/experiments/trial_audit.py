@@ -23,7 +23,7 @@ def audit_trial(
     Without the probes of the augmentation where the trial has too few patients for them.
     """
     rows = np.random.default_rng(params.seed).permutation(len(trial.films.labels))
-    rows = np.sort(rows[: params.num_copies])
+    rows = np.sort(rows[: params.num_augmented_films])
     cohort = Cohort(trial.films.labels[rows], trial.patients[rows])
     augmented = np.asarray(trial.films.images[rows])
     try:

@@ -1,8 +1,8 @@
 """One training for each recipe and seed, all else equal: the same films, model and settings.
 
-A trial is a scale model of the pipeline's own training set. To make fewer copies it takes fewer
-patients, so a film has as many copies as in the pipeline, and where a recipe keeps originals their
-share is the pipeline's too.
+A trial is a scale model of the pipeline's own training set. To make fewer augmented films it takes
+fewer patients, so a film is used as often as in the pipeline, and where a recipe keeps originals
+their share is the pipeline's too.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ Score = Callable[[Images], Floats]
 class Setting:
     cell: Cell
     train: TrainParams
-    pipeline_size_per_class: int  # augment.size_per_class: what the copies are a part of
+    pipeline_size_per_class: int  # augment.size_per_class: of which this is a part
     size_per_class: int
     seeds: tuple[int, ...]
     recipes: tuple[RecipeName, ...] = tuple(RECIPES)
@@ -76,12 +76,12 @@ def run_trials(
             how = AugmentParams(
                 seed=seed, recipe=recipe or "symmetric", size_per_class=setting.size_per_class
             )
-            copies = plan(chosen, how)
-            before = after = _pixels(images, copies)
+            planned = plan(chosen, how)
+            before = after = _pixels(images, planned)
             if recipe is not None:
                 after = np.empty_like(before)
-                augment(images, copies, how, after)
-            films = LabelledFilms(after, _labels(copies))
+                augment(images, planned, how, after)
+            films = LabelledFilms(after, _labels(planned))
             trained = train(setting.cell, films, val_films, params, scratch, lambda _: None)
             trained.checkpoint.forget()
             yield Trial(
@@ -89,7 +89,7 @@ def run_trials(
                 seed,
                 before,
                 films,
-                patient_of[copies["image_id"]].to_numpy(np.str_),
+                patient_of[planned["image_id"]].to_numpy(np.str_),
                 _scorer(trained, setting.cell, params, before[:2], scratch),
             )
 

@@ -1,4 +1,4 @@
-"""Augmented training films: a pure function of (seed, pixels, copy number), balanced by class."""
+"""Augmented training films, balanced by class: a pure function of (seed, pixels, number)."""
 
 import hashlib
 import os
@@ -20,24 +20,24 @@ from pneumo_core.preparation.recipes import chosen
 from pneumo_core.progress import track
 from pneumo_core.versions import PIXELS, method_sha256
 
-CHUNK = 64  # copies that a worker makes at a time
+CHUNK = 64  # films that a worker makes at a time
 CHUNKS_AHEAD = 8  # of the packing at most: a slow disk must not fill the memory
 
 
-class Copy(NamedTuple):
-    """A row of the plan, without what only people need."""
+class AugmentedFilm(NamedTuple):
+    """A row of the plan, without the image id, which is for people."""
 
     label: str
     pixel_sha256: str
     packed_row: int
-    number: int
+    number: int  # from 0, among those that are made of one film
 
 
 def plan(table: pd.DataFrame, params: AugmentParams) -> pd.DataFrame:
-    """Which copies are made: `image_id`, `label`, `pixel_sha256`, `packed_row`, `copy`.
+    """Return the augmented films to make: `image_id` and the fields of `AugmentedFilm`.
 
-    Each class gets `size_per_class` rows, its films used as evenly as possible; which films get
-    one copy more follows from the seed and their pixels, not from their order.
+    Each class gets `size_per_class` rows, its films used as evenly as possible. Which films are
+    used once more than others follows from the seed and their pixels, not from their order.
 
     Raises:
         DataError: a class has no training film.
@@ -51,62 +51,60 @@ def plan(table: pd.DataFrame, params: AugmentParams) -> pd.DataFrame:
         draw = films["pixel_sha256"].map(lambda sha: _digest(params.seed, sha, "order"))
         films = films.iloc[np.argsort(draw.to_numpy())]
         turn = np.arange(params.size_per_class)
-        copies = films.iloc[turn % len(films)][
-            ["image_id", "label", "pixel_sha256", "packed_row"]
-        ].assign(copy=turn // len(films))
-        rows.append(copies)
-    return pd.concat(rows).sort_values(["label", "copy", "image_id"], ignore_index=True)
+        used = films.iloc[turn % len(films)][["image_id", "label", "pixel_sha256", "packed_row"]]
+        rows.append(used.assign(number=turn // len(films)))
+    return pd.concat(rows).sort_values(["label", "number", "image_id"], ignore_index=True)
 
 
-def copy_rows(copies: pd.DataFrame) -> list[Copy]:
-    columns = ("label", "pixel_sha256", "packed_row", "copy")
-    return list(map(Copy, *(copies[column].tolist() for column in columns)))
+def planned_films(plan: pd.DataFrame) -> list[AugmentedFilm]:
+    columns = (plan[column].tolist() for column in AugmentedFilm._fields)
+    return list(map(AugmentedFilm, *columns))
 
 
-def make_copy(images: Stack, copy: Copy, params: AugmentParams) -> Gray:
-    """The pixels of one planned copy, [H, W]; a view of `images` where nothing is altered."""
+def make_film(images: Stack, film: AugmentedFilm, params: AugmentParams) -> Gray:
+    """Return the pixels of one planned film, [H, W]; a view of `images` where nothing changes."""
     recipe = chosen(params)
-    pixels = np.asarray(images[copy.packed_row])
-    if recipe.keeps_originals and copy.number == 0:
+    pixels = np.asarray(images[film.packed_row])
+    if recipe.keeps_originals and film.number == 0:
         return pixels
-    seed = int(_digest(params.seed, copy.pixel_sha256, copy.number)[:16], 16)
-    return transform(pixels, recipe.ranges[copy.label], np.random.default_rng(seed))
+    seed = int(_digest(params.seed, film.pixel_sha256, film.number)[:16], 16)
+    return transform(pixels, recipe.ranges[film.label], np.random.default_rng(seed))
 
 
-def augment(images: Stack, copies: pd.DataFrame, params: AugmentParams, out: Images) -> None:
-    """Fills `out`, [len(copies), size, size], in the order of the plan."""
-    rows = copy_rows(copies)
+def augment(images: Stack, plan: pd.DataFrame, params: AugmentParams, out: Images) -> None:
+    """Fill `out`, [len(plan), size, size], in the order of the plan."""
+    films = planned_films(plan)
 
     def make(start: int) -> None:
-        for index, row in enumerate(rows[start : start + CHUNK], start):
-            out[index] = make_copy(images, row, params)
+        for index, film in enumerate(films[start : start + CHUNK], start):
+            out[index] = make_film(images, film, params)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works without the GIL
-        starts = range(0, len(rows), CHUNK)
+        starts = range(0, len(films), CHUNK)
         for _ in track(pool.map(make, starts), "augment", len(starts), f"x{CHUNK} img"):
             pass
 
 
 def pack_augmented(
-    images: PackedImages, copies: pd.DataFrame, params: AugmentParams, folder: Path
+    images: PackedImages, plan: pd.DataFrame, params: AugmentParams, folder: Path
 ) -> None:
-    """Packs every planned copy into `folder`, in the plan's order; a copy there is kept."""
+    """Pack every planned film into `folder`, in the plan's order; a film already there is kept."""
     method = method_sha256("preparation.augmentation", PIXELS)
     values = params.model_dump_json(exclude={"size_per_class"})
-    rows = copy_rows(copies)
+    films = planned_films(plan)
 
     def make(start: int) -> list[tuple[str, Gray | None]]:
         block = []
-        for copy in rows[start : start + CHUNK]:
-            key = _digest(copy.label, copy.pixel_sha256, copy.number)
-            block.append((key, None if packer.knows(key) else make_copy(images, copy, params)))
+        for film in films[start : start + CHUNK]:
+            key = _digest(film.label, film.pixel_sha256, film.number)
+            block.append((key, None if packer.knows(key) else make_film(images, film, params)))
         return block
 
     with (
         packing(folder, images.size_px, f"{method} {values} {images.rule}") as packer,
         ThreadPoolExecutor(os.cpu_count()) as pool,  # OpenCV works without the GIL
     ):
-        starts = range(0, len(rows), CHUNK)
+        starts = range(0, len(films), CHUNK)
         turns = (
             starts[first : first + CHUNKS_AHEAD] for first in range(0, len(starts), CHUNKS_AHEAD)
         )

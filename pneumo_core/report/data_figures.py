@@ -55,7 +55,7 @@ def _bar(axes: Axes, place: float, num_negative: int, num_positive: int) -> None
     axes.text(0.985, place, f"{num_positive:,}", ha="right", **write)
 
 
-def balance(counts: pd.DataFrame, num_copies: Mapping[str, int], words: Words) -> Captioned:
+def balance(counts: pd.DataFrame, num_augmented: Mapping[str, int], words: Words) -> Captioned:
     by_split = counts.set_index(["split", "label"])
     bars: list[tuple[str, list[int]]] = []
     for split in SPLITS:
@@ -64,7 +64,7 @@ def balance(counts: pd.DataFrame, num_copies: Mapping[str, int], words: Words) -
             bars.append((name, list(by_split.loc[split, column])))
         if split == "train":
             name = f"{words('split.train')}, {words('chart.augmented')}"
-            bars.append((name, [num_copies[label] for label in LABELS]))
+            bars.append((name, [num_augmented[label] for label in LABELS]))
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()

@@ -87,9 +87,9 @@ def _sections(found: Findings, pictures: Pictures, words: Words) -> dict[str, li
 def _data_figures(found: Findings, pictures: Pictures, words: Words) -> Mapping[str, Captioned]:
     counts = manifest.count_steps(found.data.table, "label")
     drawn = []
-    if found.data.num_copies is not None:
+    if found.data.num_augmented is not None:
         drawn += [class_imbalance(counts, words)]
-        drawn += [balance(counts, found.data.num_copies, words)]
+        drawn += [balance(counts, found.data.num_augmented, words)]
     if pictures.seen is not None:
         drawn += [samples(pictures.seen, words), gray_values(pictures.seen, words)]
     return {figure.name: figure for figure in drawn}

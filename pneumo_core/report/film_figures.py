@@ -29,51 +29,51 @@ Counts = npt.NDArray[np.int64]  # of pixels by gray value, [256]
 
 @dataclass(frozen=True)
 class TrainingFilms:
-    """The films of train as they came in, and the copies that augmentation made of them."""
+    """The films of train as they came in, and what augmentation made of them."""
 
     films: pd.DataFrame  # the manifest's kept rows of train
     images: Stack  # row `packed_row` of `films`
-    copies: pd.DataFrame  # `image_id`, `label`, `copy`
-    copy_images: Stack  # in the order of `copies`
+    augmented: pd.DataFrame  # `image_id`, `label`, `number`
+    augmented_images: Stack  # in the order of `augmented`
 
 
 @dataclass(frozen=True)
 class Seen:
-    samples: dict[str, tuple[list[Gray], list[Gray]]]  # by label: films, and a copy of each
+    samples: dict[str, tuple[list[Gray], list[Gray]]]  # by label: films, and one augmented of each
     before: dict[str, Counts]  # by label
     after: dict[str, Counts]
 
 
 def look(train: TrainingFilms, seed: int) -> Seen:
     films = {label: rows["packed_row"] for label, rows in train.films.groupby("label")}
-    copies = {label: np.flatnonzero(train.copies["label"] == label) for label in LABELS}
+    augmented = {label: np.flatnonzero(train.augmented["label"] == label) for label in LABELS}
     return Seen(
         {label: _sample(train, label, seed) for label in LABELS},
         {
             label: _histogram(train.images, np.sort(films[label].to_numpy(np.int64)))
             for label in LABELS
         },
-        {label: _histogram(train.copy_images, copies[label]) for label in LABELS},
+        {label: _histogram(train.augmented_images, augmented[label]) for label in LABELS},
     )
 
 
 def _sample(train: TrainingFilms, label: str, seed: int) -> tuple[list[Gray], list[Gray]]:
-    """A few films of a class drawn at random, and the last copy of each."""
-    last = train.copies.reset_index(drop=True).drop_duplicates("image_id", keep="last")
+    """A few films of a class drawn at random, and the last augmented film of each."""
+    last = train.augmented.reset_index(drop=True).drop_duplicates("image_id", keep="last")
     row_of = pd.Series(last.index, last["image_id"])
     films = train.films[train.films["label"] == label]
     films = films[films["image_id"].isin(row_of.index)]
     drawn = films.sample(min(NUM_SAMPLES_PER_CLASS, len(films)), random_state=seed)
     return (
         [_small(train.images[row]) for row in drawn["packed_row"]],
-        [_small(train.copy_images[row]) for row in row_of[drawn["image_id"]]],
+        [_small(train.augmented_images[row]) for row in row_of[drawn["image_id"]]],
     )
 
 
 def samples(seen: Seen, words: Words) -> Captioned:
     rows: list[tuple[str, list[Gray]]] = []
-    for label, (films, copies) in seen.samples.items():
-        rows += [(words(f"label.{label}"), films), (words("chart.augmented"), copies)]
+    for label, (films, augmented) in seen.samples.items():
+        rows += [(words(f"label.{label}"), films), (words("chart.augmented"), augmented)]
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(len(rows), NUM_SAMPLES_PER_CLASS, squeeze=False)

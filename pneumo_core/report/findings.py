@@ -20,12 +20,12 @@ Metrics = Mapping[str, Any]  # the content of a `metrics.json`
 
 @dataclass(frozen=True)
 class DataFindings:
-    """`certificate` and `num_copies` are None outside the pipeline."""
+    """`certificate` and `num_augmented` are None outside the pipeline."""
 
     source: str  # as in ingest.source
     table: pd.DataFrame  # the manifest: after the split, or of what was scored
     images: Stack  # row `packed_row` of the manifest
-    num_copies: Mapping[str, int] | None = None  # augmented training films by label
+    num_augmented: Mapping[str, int] | None = None  # augmented training films by label
     certificate: Mapping[str, Any] | None = None
 
     @property

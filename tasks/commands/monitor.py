@@ -22,7 +22,7 @@ from pneumo_core.inference.drift import (
 from pneumo_core.inference.drift_page import chart, render
 from pneumo_core.labels import LABELS
 from pneumo_core.params import Params
-from pneumo_core.sources import SourceFile, raw
+from pneumo_core.sources import SourceFile, collect
 from pneumo_core.sources.unlabelled import UnlabelledFolder, holds_labelled_films
 from tasks import paths
 from tasks.stores.sources import open_source
@@ -84,9 +84,9 @@ def _unseen(files: list[SourceFile], known: set[str]) -> list[SourceFile]:
 
     def is_new(file: SourceFile) -> bool:
         try:
-            return hashlib.sha256(raw.read(file)).hexdigest() not in known
+            return hashlib.sha256(collect.read(file)).hexdigest() not in known
         except OSError:
             return True  # and quarantined when it is looked at
 
-    with ThreadPoolExecutor(raw.NUM_READERS) as pool:
+    with ThreadPoolExecutor(collect.NUM_READERS) as pool:
         return [file for file, new in zip(files, pool.map(is_new, files), strict=True) if new]

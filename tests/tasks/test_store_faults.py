@@ -18,7 +18,7 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError, StoreError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import raw
+from pneumo_core.sources import collect
 from pneumo_core.sources.description import Opening
 from tasks.graph import failures
 from tasks.graph.dvc_stage import environment
@@ -77,14 +77,14 @@ def test_store_that_fails_in_the_middle_of_ingest_costs_no_film(
     store.fault = after(AFTER, fault, "GET", "/person")
     begun = time.monotonic()
     with pytest.raises(SourceError, match="does not give") as raised:
-        raw.collect(source, tmp_path / "raw")
+        collect.collect(source, tmp_path / "raw")
     assert time.monotonic() - begun < PATIENCE_S
     assert failures.may_pass(raised.value) is may_pass
     assert sum(path.is_file() for path in (tmp_path / "cache").rglob("*")) == AFTER
 
     asked: list[str] = []
     store.fault = lambda _method, path: asked.append(path) if "/person" in path else None
-    table = raw.collect(source, tmp_path / "raw")
+    table = collect.collect(source, tmp_path / "raw")
     assert manifest.count(table, "state") == {manifest.KEPT: len(FILMS)}
     assert {name: (tmp_path / "raw" / name).read_bytes() for name in FILMS} == FILMS
     assert len(asked) == len(FILMS) - AFTER

@@ -44,17 +44,17 @@ def build(data: DataFindings, figures: Mapping[str, Captioned], words: Words) ->
 
 
 def _table(counts: pd.DataFrame, data: DataFindings, words: Words) -> Table:
-    def row(names: tuple[str, str], numbers: Any, copies: str) -> tuple[str, ...]:
-        return (*names, *(words.count(int(numbers[column])) for column in COUNTS), copies)
+    def row(names: tuple[str, str], numbers: Any, in_training: str) -> tuple[str, ...]:
+        return (*names, *(words.count(int(numbers[column])) for column in COUNTS), in_training)
 
-    augmented = data.num_copies is not None
+    augmented = data.num_augmented is not None
     rows = []
     for each in counts[counts["files"] + counts["used"] > 0].to_dict("records"):
-        copies = words("data.as_it_is")
-        if data.num_copies is not None and each["split"] == "train":
-            copies = words.count(data.num_copies[each["label"]])
+        in_training = words("data.as_it_is")
+        if data.num_augmented is not None and each["split"] == "train":
+            in_training = words.count(data.num_augmented[each["label"]])
         names = (words.split(each["split"]), words(f"label.{each['label']}"))
-        rows.append(row(names, each, copies))
+        rows.append(row(names, each, in_training))
     rows.append(row((words("data.all"), ""), counts[list(COUNTS)].sum(), ""))
     columns = [Column(words("data.split")), Column(words("data.class"))]
     columns += [Column(words(f"data.{name}"), numeric=True) for name in (*COUNTS, "augmented")]

@@ -42,7 +42,7 @@ def _data_claims(data: DataFindings) -> list[Claim]:
         "duplicates_train": _by_label(duplicates, "source_split", "train"),
         "duplicates_test": _by_label(duplicates, "source_split", "test"),
         "validation": _by_label(kept, "split", "val"),
-        "training": tuple((data.num_copies or {}).get(label, 0) for label in LABELS),
+        "training": tuple((data.num_augmented or {}).get(label, 0) for label in LABELS),
         "test": _by_label(kept, "split", "test"),
     }
     claims = []

@@ -10,7 +10,7 @@ import pytest
 from pneumo_core.arrays import Gray, Images
 from pneumo_core.errors import DataError
 from pneumo_core.params import AugmentParams
-from pneumo_core.preparation.augmentation import augment, copy_rows, make_copy, plan
+from pneumo_core.preparation.augmentation import augment, make_film, plan, planned_films
 from pneumo_core.preparation.recipes import RECIPES
 
 SIZE_PER_CLASS = 25
@@ -41,20 +41,20 @@ def images(film: Film, table: pd.DataFrame) -> Images:
 def _augmented(
     table: pd.DataFrame, images: Images, params: AugmentParams
 ) -> dict[tuple[str, int], bytes]:
-    copies = plan(table, params)
-    out = np.zeros((len(copies), *images.shape[1:]), np.uint8)
-    augment(images, copies, params, out)
-    keys = zip(copies["image_id"], copies["copy"], strict=True)
+    planned = plan(table, params)
+    out = np.zeros((len(planned), *images.shape[1:]), np.uint8)
+    augment(images, planned, params, out)
+    keys = zip(planned["image_id"], planned["number"], strict=True)
     return {key: made.tobytes() for key, made in zip(keys, out, strict=True)}
 
 
 def test_plan_is_balanced_and_uses_the_films_evenly(table: pd.DataFrame) -> None:
-    copies = plan(table, _params())
-    assert copies.groupby("label").size().to_dict() == {"NORMAL": 25, "PNEUMONIA": 25}
-    per_film = copies.groupby("image_id").size()
+    planned = plan(table, _params())
+    assert planned.groupby("label").size().to_dict() == {"NORMAL": 25, "PNEUMONIA": 25}
+    per_film = planned.groupby("image_id").size()
     assert sorted(per_film.filter(like="NORMAL")) == [6, 6, 6, 7]
     assert sorted(per_film.filter(like="PNEUMONIA")) == [2] * 5 + [3] * 5
-    for _, numbers in copies.groupby("image_id")["copy"]:
+    for _, numbers in planned.groupby("image_id")["number"]:
         assert list(numbers) == list(range(len(numbers)))
 
 
@@ -64,9 +64,9 @@ def test_plan_uses_kept_training_films_only(table: pd.DataFrame) -> None:
 
 
 def test_smaller_set_than_films_takes_each_at_most_once(table: pd.DataFrame) -> None:
-    copies = plan(table, _params(size=3))
-    assert len(copies) == 6
-    assert set(copies["copy"]) == {0}
+    planned = plan(table, _params(size=3))
+    assert len(planned) == 6
+    assert set(planned["number"]) == {0}
 
 
 def test_plan_depends_on_the_seed_and_not_on_the_order_of_the_rows(table: pd.DataFrame) -> None:
@@ -95,7 +95,7 @@ def test_bytes_do_not_depend_on_row_order_workers_or_the_run(
     assert _augmented(table, images, _params(recipe, seed=1)) != expected
 
 
-def test_bytes_of_a_copy_do_not_depend_on_the_other_films(
+def test_bytes_of_an_augmented_film_do_not_depend_on_the_other_films(
     table: pd.DataFrame, images: Images
 ) -> None:
     all_films = _augmented(table, images, _params())
@@ -110,16 +110,16 @@ def test_study_recipe_keeps_originals_and_shifts_brightness_by_label(
 ) -> None:
     row_of = table.set_index("image_id")["packed_row"]
     flat = np.full_like(images, 128)
-    for (image_id, copy), made in _augmented(
+    for (image_id, number), made in _augmented(
         table, images, _params("study_brightness_rotation")
     ).items():
-        assert (made == images[row_of[image_id]].tobytes()) == (copy == 0)
-    for (image_id, copy), made in _augmented(
+        assert (made == images[row_of[image_id]].tobytes()) == (number == 0)
+    for (image_id, number), made in _augmented(
         table, flat, _params("study_brightness_rotation")
     ).items():
         centre = np.frombuffer(made, np.uint8).reshape(32, 32)[16, 16] - 128.0
         low, high = (13, 38) if "NORMAL" in image_id else (-38, -13)
-        assert copy == 0 or low <= centre <= high
+        assert number == 0 or low <= centre <= high
 
 
 @pytest.mark.parametrize("recipe", sorted(n for n, r in RECIPES.items() if not r.keeps_originals))
@@ -134,13 +134,13 @@ def test_being_altered_tells_nothing_of_the_label_where_no_original_is_kept(
     assert unaltered["NORMAL"] == pytest.approx(unaltered["PNEUMONIA"], abs=0.1)
 
 
-def test_a_single_copy_is_the_row_of_the_whole(table: pd.DataFrame, images: Images) -> None:
+def test_a_single_film_is_the_row_of_the_whole(table: pd.DataFrame, images: Images) -> None:
     params = _params()
-    copies = plan(table, params)
-    out = np.zeros((len(copies), *images.shape[1:]), np.uint8)
-    augment(images, copies, params, out)
-    for index, copy in reversed(list(enumerate(copy_rows(copies)))):
-        np.testing.assert_array_equal(make_copy(images, copy, params), out[index])
+    planned = plan(table, params)
+    out = np.zeros((len(planned), *images.shape[1:]), np.uint8)
+    augment(images, planned, params, out)
+    for index, number in reversed(list(enumerate(planned_films(planned)))):
+        np.testing.assert_array_equal(make_film(images, number, params), out[index])
 
 
 def test_importing_leaves_the_threads_of_opencv_alone() -> None:

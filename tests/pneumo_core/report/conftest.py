@@ -206,9 +206,9 @@ def _make_findings(
 
 def _make_pictures(found: Findings, images: Images, scorer: Scorer) -> Pictures:
     films = kept(found.data.table, "train")
-    copies = films[["image_id", "label"]].assign(copy=1)
-    copy_images = images[films["packed_row"].to_numpy(np.int64)]
-    train = TrainingFilms(films, images, copies, copy_images)
+    augmented = films[["image_id", "label"]].assign(number=1)
+    augmented_images = images[films["packed_row"].to_numpy(np.int64)]
+    train = TrainingFilms(films, images, augmented, augmented_images)
     return Pictures(show_cases(found, scorer, PARAMS), look(train, 0))
 
 

@@ -34,24 +34,26 @@ def counts() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def train(make_table: Callable[..., pd.DataFrame]) -> TrainingFilms:
-    """NORMAL films of one gray value, 100, their copies of 120; PNEUMONIA's 100 and 60."""
+    """NORMAL films of one gray value, 100, augmented 120; PNEUMONIA's 100 and 60."""
     films = make_table(f"train/{label}/{i}.png" for label in LABELS for i in range(4))
-    copies = films[["image_id", "label"]].merge(pd.Series(range(100), name="copy"), how="cross")
-    gray = copies["label"].map({"NORMAL": 120, "PNEUMONIA": 60}).to_numpy(np.uint8)
+    augmented = films[["image_id", "label"]].merge(
+        pd.Series(range(100), name="number"), how="cross"
+    )
+    gray = augmented["label"].map({"NORMAL": 120, "PNEUMONIA": 60}).to_numpy(np.uint8)
     return TrainingFilms(
         films,
         np.full((len(films), SIDE_PX, SIDE_PX), 100, np.uint8),
-        copies,
-        np.broadcast_to(gray[:, None, None], (len(copies), SIDE_PX, SIDE_PX)),
+        augmented,
+        np.broadcast_to(gray[:, None, None], (len(augmented), SIDE_PX, SIDE_PX)),
     )
 
 
 def _draw(counts: pd.DataFrame, train: TrainingFilms, language: str) -> list[Captioned]:
     words, seen = Words(language), look(train, seed=0)
-    copies = {label: int((train.copies["label"] == label).sum()) for label in LABELS}
+    augmented = {label: int((train.augmented["label"] == label).sum()) for label in LABELS}
     return [
         class_imbalance(counts, words),
-        balance(counts, copies, words),
+        balance(counts, augmented, words),
         samples(seen, words),
         gray_values(seen, words),
     ]
@@ -103,14 +105,14 @@ def test_balance_shows_source_use_and_augmentation(figures: dict[str, Captioned]
     assert {"10", "30", "6", "25", "400", "no files", "3", "4", "5", "8", "7"} <= set(texts)
 
 
-def test_gray_values_are_those_of_all_films_and_copies(train: TrainingFilms) -> None:
-    assert len(train.copies) > 2 * BLOCK_ROWS
+def test_gray_values_are_those_of_all_films_and_augmented_ones(train: TrainingFilms) -> None:
+    assert len(train.augmented) > 2 * BLOCK_ROWS
     caption = gray_values(look(train, 0), Words("en")).caption
     assert "before augmentation: NORMAL 100, PNEUMONIA 100" in caption
     assert "after it: NORMAL 120, PNEUMONIA 60" in caption
 
 
-def test_samples_stand_above_copies_of_themselves(train: TrainingFilms) -> None:
+def test_samples_stand_above_what_is_made_of_them(train: TrainingFilms) -> None:
     class Rows:
         """An array that notes which rows were asked for."""
 
@@ -124,11 +126,11 @@ def test_samples_stand_above_copies_of_themselves(train: TrainingFilms) -> None:
             self.asked.append(int(row))
             return self.images[row]
 
-    images, copy_images = Rows(train.images), Rows(train.copy_images)
+    images, augmented_images = Rows(train.images), Rows(train.augmented_images)
     for label in LABELS:
-        _sample(replace(train, images=images, copy_images=copy_images), label, seed=0)
+        _sample(replace(train, images=images, augmented_images=augmented_images), label, seed=0)
     by_row = train.films.set_index("packed_row")["image_id"]
-    copied = train.copies.iloc[copy_images.asked]
-    assert list(by_row[images.asked]) == list(copied["image_id"])
-    assert set(copied["copy"]) == {99}
+    last = train.augmented.iloc[augmented_images.asked]
+    assert list(by_row[images.asked]) == list(last["image_id"])
+    assert set(last["number"]) == {99}
     assert len(set(images.asked)) == 8  # all there are

@@ -195,7 +195,7 @@ def test_model_card_names_use_misuse_and_origin(written: Path) -> None:
 def test_what_was_not_done_is_left_out_or_open(made: Any, language: str) -> None:
     """As outside the pipeline: no certificate, no audit, no validation, nothing to look at."""
     winner = replace(made.found.winner, val=None, history=None)
-    data = replace(made.found.data, certificate=None, num_copies=None)
+    data = replace(made.found.data, certificate=None, num_augmented=None)
     bare = {"audit": None, "robustness": None, "saliency": None, "recipe": None}
     found = replace(made.found, data=data, cells=(winner,), tied=frozenset(), **bare)
     written = document.write(found, Pictures(None), Words(language))

@@ -25,8 +25,8 @@ from pneumo_core.params import DedupParams, IngestParams, ValidateParams
 from pneumo_core.preparation.duplicates import find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
 from pneumo_core.sources import Source, open_source
+from pneumo_core.sources.collect import collect
 from pneumo_core.sources.folder import walk
-from pneumo_core.sources.raw import collect
 
 KEPT, QUARANTINED = manifest.KEPT, manifest.QUARANTINED
 LIMITS = ValidateParams(image_size_px=64, min_side_px=32)

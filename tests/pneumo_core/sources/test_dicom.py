@@ -11,7 +11,7 @@ from PIL import Image
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, SourceFile, raw
+from pneumo_core.sources import Source, SourceFile, collect
 
 Describe = Callable[..., Source]
 WriteDicom = Callable[..., Path]
@@ -65,7 +65,7 @@ def _hash(what: str) -> str:
 
 @pytest.mark.usefixtures("films")
 def test_films_come_by_hashes_of_what_the_headers_say(source: Callable[..., Source]) -> None:
-    rows = {file.image_id: raw.describe(file) for file in source().files()}
+    rows = {file.image_id: collect.describe(file) for file in source().files()}
     name = _hash(f"image:{_uid('train/NORMAL/ward-7/gildong-hong-chest.dcm')}")
     assert rows[f"train/NORMAL/{name}.png"]["patient_key"] == _hash("patient:H-4711")
     keys = [row["patient_key"] for row in rows.values()]
@@ -75,7 +75,7 @@ def test_films_come_by_hashes_of_what_the_headers_say(source: Callable[..., Sour
         "dicom/dicom": 4,
         "own_film/dicom": 1,
     }
-    other = {raw.describe(f)["patient_key"] for f in source(salt=SALT[::-1]).files()}
+    other = {collect.describe(f)["patient_key"] for f in source(salt=SALT[::-1]).files()}
     assert not other & set(keys)
 
 
@@ -84,7 +84,7 @@ def test_nothing_that_identifies_reaches_the_copy_or_the_manifest(
 ) -> None:
     (films / "train/NORMAL/hong-gildong.txt").write_text("Hong Gildong")
     (films / "train/NORMAL/hong-link.dcm").symlink_to(films / "test/normal/b.dcm")
-    table = raw.collect(source(), tmp_path / "raw")
+    table = collect.collect(source(), tmp_path / "raw")
     manifest.write(table, tmp_path / "manifest.parquet")
     assert manifest.count(table, "state") == {"kept": 5, "quarantined": 2}
     told = " ".join(map(str, tmp_path.joinpath("raw").rglob("*"))) + table.to_csv()
@@ -103,7 +103,7 @@ def test_quarantined_files_are_told_by_number(
     tmp_path: Path, films: Path, source: Callable[..., Source]
 ) -> None:
     (films / "train/NORMAL/hong.txt").write_text("Hong Gildong")
-    table = raw.collect(source(), tmp_path / "raw")
+    table = collect.collect(source(), tmp_path / "raw")
     (reason,) = table["reason"].dropna()
     assert reason == (
         "cannot be read: no DICOM file: the marker DICM is missing "
@@ -150,7 +150,7 @@ def test_labels_may_come_from_a_table(
     files = {
         file.image_id.rpartition("/")[0]: file for file in source(labels="dicom/labels.csv").files()
     }
-    rows = {place: raw.describe(file) for place, file in files.items()}
+    rows = {place: collect.describe(file) for place, file in files.items()}
     assert set(rows) == {"test/NORMAL", "train/PNEUMONIA", "train/NORMAL"}
     assert rows["test/NORMAL"]["patient_key"] == _hash("patient:own")
     assert rows["train/PNEUMONIA"]["patient_key"] == _hash("patient:P 9")
@@ -179,7 +179,7 @@ def test_what_is_no_film_says_why(
 ) -> None:  # fmt: skip
     write_dicom(tmp_path / "dicom/train/NORMAL/a.dcm", pixels, **header)
     (file,) = source().files()
-    assert raw.describe(file)["patient_key"] == _hash("patient:H-4711")
+    assert collect.describe(file)["patient_key"] == _hash("patient:H-4711")
     with pytest.raises(OSError, match=told):
         file.read()
 

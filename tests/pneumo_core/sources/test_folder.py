@@ -7,7 +7,7 @@ import pytest
 from pneumo_core.data import manifest
 from pneumo_core.errors import DataError, SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import SourceFile, open_source, raw
+from pneumo_core.sources import SourceFile, collect, open_source
 from pneumo_core.sources.folder import FolderSource
 
 Place = Callable[[Path, dict[str, bytes]], Path]
@@ -108,7 +108,7 @@ def test_symbolic_link_becomes_a_quarantined_row(
     (tmp_path / "secret").write_text("not for you")
     (root / "train/NORMAL/link.jpeg").symlink_to(tmp_path / "secret")
     (root / "train/NORMAL/dangling.jpeg").symlink_to(tmp_path / "nowhere")
-    table = raw.collect(open_source(IngestParams(source=str(root))), tmp_path / "raw")
+    table = collect.collect(open_source(IngestParams(source=str(root))), tmp_path / "raw")
     rows = table[table["state"] == manifest.QUARANTINED]
     assert list(rows["image_id"]) == ["train/NORMAL/dangling.jpeg", "train/NORMAL/link.jpeg"]
     assert rows["reason"].str.contains("symbolic link").all()
@@ -139,7 +139,7 @@ def test_missing_class_is_one_clear_error(
     there = {name: data for name, data in one_of_each.items() if missing not in name}
     source = open_source(IngestParams(source=str(place(tmp_path, there))))
     with pytest.raises(DataError, match=f"no files in {missing}:"):
-        raw.collect(source, tmp_path / "raw")
+        collect.collect(source, tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, SourceFile, facts, raw
+from pneumo_core.sources import Source, SourceFile, collect, facts
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ def test_every_row_comes_once_under_a_name_of_its_own(
     sizes = {i: 0 if found == EMPTY else len(found) for i, found in EXPECTED.items()}
     assert {file.image_id: file.num_bytes for file in files} == sizes
     assert {file.origin for file in files} == {"huggingface"}
-    patients = {raw.describe(file)["patient_key"] for file in files if "IM-" in file.name}
+    patients = {collect.describe(file)["patient_key"] for file in files if "IM-" in file.name}
     assert patients == {"IM-0001"}
     assert _read(open_description(kind="huggingface", path="hub").files()) == EXPECTED  # cached
 

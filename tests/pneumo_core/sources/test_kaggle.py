@@ -11,7 +11,7 @@ import pytest
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, facts, raw
+from pneumo_core.sources import Source, collect, facts
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def test_pinned_version_is_fetched_once(
 
     kaggle.answers[f"{SERVICE}/DownloadDataset"] = download
     source = open_description(kind="kaggle", version=2)
-    table = raw.collect(source, tmp_path / "raw")
+    table = collect.collect(source, tmp_path / "raw")
     assert {i: (tmp_path / "raw" / i).read_bytes() for i in table["image_id"]} == one_of_each
     assert manifest.count(table, "origin", "state") == {"kaggle/kept": 4}
     owner, _, name = facts.KERMANY_KAGGLE.handle.partition("/")

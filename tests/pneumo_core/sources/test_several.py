@@ -5,7 +5,7 @@ import pytest
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, raw
+from pneumo_core.sources import Source, collect
 
 Describe = Callable[..., Source]
 Write = Callable[[Path, dict[str, bytes]], Path]
@@ -24,7 +24,7 @@ def test_equal_places_do_not_collide_and_keep_their_origin(
     two: Path, open_description: Describe
 ) -> None:
     source = open_description(kind="several", sources={"left": "left", "right": "right.zip"})
-    table = raw.collect(source, two / "raw")
+    table = collect.collect(source, two / "raw")
     assert len(table) == 10
     assert list(table["image_id"]) == sorted(table["image_id"])
     assert manifest.count(table, "origin") == {"left": 5, "right": 5}
@@ -37,11 +37,13 @@ def test_equal_places_do_not_collide_and_keep_their_origin(
 @pytest.mark.usefixtures("two")
 def test_names_of_the_archive_mean_the_same_in_all(open_description: Describe) -> None:
     source = open_description(kind="several", sources={"left": "left", "right": "right.zip"})
-    rows = [raw.describe(file) for file in source.files() if "person3" in file.name]
+    rows = [collect.describe(file) for file in source.files() if "person3" in file.name]
     assert [(row["patient_key"], row["patient_group"]) for row in rows] == [
         ("person3_virus", "person3")
     ] * 2
-    alone = {raw.describe(f)["patient_key"] for f in source.files() if f.name.endswith("a.jpeg")}
+    alone = {
+        collect.describe(f)["patient_key"] for f in source.files() if f.name.endswith("a.jpeg")
+    }
     assert len(alone) == 8  # a name that tells nothing ties nobody together
 
 
@@ -52,7 +54,7 @@ def test_patients_of_tables_are_apart(tmp_path: Path, open_description: Describe
     source = open_description(
         kind="several", sources={"a": "a.yaml", "b": {"kind": "table", "path": "b.csv"}}
     )
-    rows = [raw.describe(file) for file in source.files()]
+    rows = [collect.describe(file) for file in source.files()]
     assert [row["patient_key"] for row in rows] == ["a/12", "b/12"]
     assert [row["patient_group"] for row in rows] == ["a/12", "b/12"]
     assert [row["origin"] for row in rows] == ["a", "b"]

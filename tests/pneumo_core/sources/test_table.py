@@ -6,7 +6,7 @@ import pytest
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
 from pneumo_core.labels import LABELS
-from pneumo_core.sources import Source, SourceFile, raw
+from pneumo_core.sources import Source, SourceFile, collect
 
 Describe = Callable[..., Source]
 WriteTree = Callable[[Path, dict[str, bytes]], Path]
@@ -35,7 +35,7 @@ def test_rows_become_files_with_what_the_columns_tell(
         ("train/NORMAL/x/a.png", b"a", 1, "table"),
         ("val/PNEUMONIA/x/b.png", b"b", 1, "table"),
     ]
-    rows = [raw.describe(file) for file in files]
+    rows = [collect.describe(file) for file in files]
     assert [row["patient_key"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
     assert [row["patient_group"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
     assert [row["patient_rule"] for row in rows] == ["own_film", "table", "table"]
@@ -50,15 +50,15 @@ def test_without_a_patient_the_name_tells(listed: Callable[..., list[SourceFile]
             for n, subtype in ((3, ""), (4, "fungus"))
         )
     )
-    assert raw.describe(plain)["patient_key"] == "person3_virus"
-    assert raw.describe(plain)["subtype"] == "virus"
-    assert raw.describe(given)["patient_rule"] == "person_pathogen"
-    assert raw.describe(given)["subtype"] == "fungus"
+    assert collect.describe(plain)["patient_key"] == "person3_virus"
+    assert collect.describe(plain)["subtype"] == "virus"
+    assert collect.describe(given)["patient_rule"] == "person_pathogen"
+    assert collect.describe(given)["subtype"] == "fungus"
 
 
 def test_one_patient_column_beats_the_name(listed: Callable[..., list[SourceFile]]) -> None:
     (file,) = listed("path,label,patient\nperson3_virus_9.jpeg,PNEUMONIA,Q\n")
-    row = raw.describe(file)
+    row = collect.describe(file)
     assert (row["patient_key"], row["patient_rule"], row["subtype"]) == ("Q", "table", "virus")
 
 
@@ -76,7 +76,7 @@ def test_missing_linked_and_overlong_files_are_quarantined(
     lines += ["gone.png,NORMAL,train", "link.png,NORMAL,train", f"{'n' * 300}.png,NORMAL,train"]
     (tmp_path / "labels.csv").write_text("path,label,split\n" + "\n".join(lines))
     source = open_description(kind="table", path="labels.csv")
-    table = raw.collect(source, tmp_path / "raw").set_index("image_id")
+    table = collect.collect(source, tmp_path / "raw").set_index("image_id")
     assert manifest.count(table, "state") == {"kept": 4, "quarantined": 3}
     reasons = table["reason"].dropna()
     assert "there is no such file" in reasons["train/NORMAL/gone.png"]

@@ -14,7 +14,7 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import DataError, SourceError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import Source, raw
+from pneumo_core.sources import Source, collect
 from pneumo_core.sources.description import Opening
 from tasks.stores.s3_source import S3Description
 from tasks.stores.sources import open_source
@@ -59,7 +59,7 @@ def test_objects_below_the_prefix_come_with_their_bytes(
     put(FILMS)
     put({"train/NORMAL/elsewhere.jpeg": b"x"}, prefix="other/")
     put({"train/NORMAL/": b"", "train/NORMAL/.DS_Store": b"x", "notes.txt": b"x"})
-    table = raw.collect(source(), tmp_path / "raw")
+    table = collect.collect(source(), tmp_path / "raw")
     assert {i: (tmp_path / "raw" / i).read_bytes() for i in table["image_id"]} == FILMS
     assert manifest.count(table, "origin", "state") == {"s3/kept": len(FILMS)}
     assert set(table["patient_rule"]) == {"person_pathogen"}
@@ -87,12 +87,12 @@ def test_interrupted_ingest_goes_on_where_it_was(
         "before-call.s3.GetObject", lambda params, **_: given.append(params["url_path"])
     )
     object.__setattr__(resumed, "_client", lambda: real)
-    raw.collect(resumed, tmp_path / "raw")
+    collect.collect(resumed, tmp_path / "raw")
     assert len(given) == len(FILMS) - 1
-    raw.collect(resumed, tmp_path / "raw")
+    collect.collect(resumed, tmp_path / "raw")
     assert len(given) == len(FILMS) - 1
     s3.put_object(Bucket="films", Key=f"chest/{first.image_id}", Body=b"another film")
-    raw.collect(resumed, tmp_path / "raw")
+    collect.collect(resumed, tmp_path / "raw")
     assert len(given) == len(FILMS)
     assert (tmp_path / "raw" / first.image_id).read_bytes() == b"another film"
 
@@ -189,7 +189,7 @@ def test_dicom_gets_into_neither_copy_nor_cache(
     tmp_path: Path, put: Callable[..., None], source: Callable[..., Source]
 ) -> None:
     put(FILMS | {"train/NORMAL/a.dcm": bytes(128) + b"DICM" + b"Hong^Gildong"})
-    table = raw.collect(source(), tmp_path / "raw").set_index("image_id")
+    table = collect.collect(source(), tmp_path / "raw").set_index("image_id")
     assert "kind: dicom" in table.at["train/NORMAL/a.dcm", "reason"]
     assert manifest.count(table, "state") == {"kept": len(FILMS), "quarantined": 1}
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"Hong" in p.read_bytes()]
@@ -218,7 +218,7 @@ def test_empty_prefix_and_missing_class_are_clear_errors(
         source().files()
     put({"train/NORMAL/a.png": b"x"})
     with pytest.raises(DataError, match="train/PNEUMONIA"):
-        raw.collect(source(), tmp_path / "raw")
+        collect.collect(source(), tmp_path / "raw")
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def archive_like(twelve: Any) -> Findings:
     for label, kept in ((well, 231), (ill, 387)):
         test = {"split": "test", "source_split": "test"}
         rows += _rows(3, **label, **test, state=DUPLICATE) + _rows(kept, **label, **test)
-    copies = {"NORMAL": 5850, "PNEUMONIA": 5850}
-    data = replace(twelve.found.data, table=pd.DataFrame(rows), num_copies=copies)
+    augmented = {"NORMAL": 5850, "PNEUMONIA": 5850}
+    data = replace(twelve.found.data, table=pd.DataFrame(rows), num_augmented=augmented)
     return replace(twelve.found, data=data)
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+JsonDict = dict[str, Any]  # as JSON has it
+
 
 @contextmanager
 def replacing_file(target: Path) -> Iterator[Path]:
@@ -56,3 +58,15 @@ def write_json(target: Path, content: Any) -> None:
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> JsonDict:
+    """Return the object that a file holds.
+
+    Raises:
+        ValueError: it holds no JSON in UTF-8, or something else than an object.
+    """
+    found = json.loads(path.read_text("utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return found

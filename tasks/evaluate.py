@@ -26,15 +26,14 @@ from pneumo_core.evaluation.evaluation import (
     write_evaluation,
 )
 from pneumo_core.evaluation.operating_point import (
-    calibrated,
     choose_operating_points,
-    fit_temperature,
 )
 from pneumo_core.evaluation.reference import Numbers, Reference, describe, drawn, drift_reference
 from pneumo_core.evaluation.scoring import Features, Scorer
 from pneumo_core.evaluation.shifted import shifted
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.metrics.paired import Reading, compare, compare_mean_auroc, tied_with
+from pneumo_core.metrics.platt import calibrated, fit_platt, slope_at_bound
 from pneumo_core.models import bundle
 from pneumo_core.models.bundle import Blueprint, Description
 from pneumo_core.params import EvaluateParams, TrainParams
@@ -93,20 +92,28 @@ def _of_grid(params: TrainParams) -> list[Path]:
 def _make_bundle(
     trained: Path, folder: Path, table: pd.DataFrame, images: Stack, params: EvaluateParams
 ) -> None:
-    """Temperature and thresholds from validation complete what was trained."""
+    """Calibration and thresholds from validation complete what was trained."""
     blueprint = Blueprint.model_validate(json.loads((trained / paths.BLUEPRINT).read_text()))
     val, val_images = _films(table, images, "val")
     views = VIEWS[: params.num_views]
+<<<<<<< HEAD
     scorer = Scorer.untempered(blueprint, trained / paths.WEIGHTS, views)
     logits, features = scorer.predict(val_images)
+=======
+    scorer = Scorer.uncalibrated(blueprint, trained / paths.WEIGHTS, views)
+    logits, features = scorer.see(val_images)
+>>>>>>> 251d507 (Calibrate by slope and intercept; rank films by logits; measure calibration at the test films' prevalence)
     predictions = as_predictions(scorer, val, logits)
     on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
-    temperature = fit_temperature(as_scores(predictions).labels, logits)
+    slope, intercept = fit_platt(as_scores(predictions).labels, logits)
+    if slope_at_bound(slope, logits):
+        print(f"evaluate: {blueprint.name}: validation finds no order in its logits")
     for rows in (predictions, on_shifted):
-        rows["probability"] = calibrated(rows["logit"].to_numpy(np.float64), temperature)
+        rows["probability"] = calibrated(rows["logit"].to_numpy(np.float64), slope, intercept)
     description = Description(
         **dict(blueprint),
-        temperature=temperature,
+        slope=slope,
+        intercept=intercept,
         views=views,
         calibration_prevalence=float(as_scores(predictions).labels.mean()),
         operating_points=choose_operating_points(as_scores(predictions), params),

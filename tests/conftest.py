@@ -149,14 +149,14 @@ def small_bundle(
         ),
     )
     films = np.stack([resize(small_film(number), 64) for number in range(500)])
-    scorer = Scorer.untempered(blueprint, folder / "weights")
+    scorer = Scorer.uncalibrated(blueprint, folder / "weights")
     reference = _reference_of(scorer, films)
     middle = float(np.median(reference.val_probabilities))
     points = {
         "reading_aid": OperatingPoint(middle, middle, middle),
         "screening": OperatingPoint(0.01, 0.0, 0.02),
     }
-    description = Description(**dict(blueprint), temperature=1.0, operating_points=points)
+    description = Description(**dict(blueprint), slope=1.0, intercept=0.0, operating_points=points)
     bundle.save(folder / "bundle", description, folder / "weights", reference.write)
     return folder / "bundle"
 

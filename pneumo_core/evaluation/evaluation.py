@@ -4,6 +4,9 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
 
     auroc, average_precision, accuracy, balanced_accuracy, sensitivity, specificity, f1, fnr, fpr,
     brier, ece                      figures, at the chosen operating point
+    calibration_intercept,          figures in log odds, of the probabilities recalibrated to the
+    calibration_slope               share of ill films here (`metrics/calibration.py`), 0 and 1 are
+                                    perfect; null where the films are separated
     n, n_positive, n_patients       films, ill ones, patients
     confusion                       {tp, fp, tn, fn}
     threshold, operating_point
@@ -17,7 +20,7 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
             per_1000                {ill, well}: numbers; {found, missed, cleared, false_alarms,
                                     right}: figures in patients, not rounded
     calibration
-        temperature                 null: not known
+        slope, intercept            of the bundle's Platt scaling; null: not known
         prevalence                  at which the probabilities hold; null: not known
         bins                        of the ECE, ascending: {n, low, high, mean_probability,
                                     share_ill: figure}
@@ -91,6 +94,7 @@ def as_scores(predictions: pd.DataFrame) -> Scores:
         manifest.label_indices(predictions).to_numpy(np.int64),
         predictions["probability"].to_numpy(np.float64),
         predictions["patient_key"].to_numpy(np.str_),
+        predictions["logit"].to_numpy(np.float64) if "logit" in predictions else None,
     )
 
 
@@ -119,7 +123,8 @@ def write_evaluation(
     rule = Rule(
         description.operating_points,
         params.operating_point,
-        description.temperature,
+        description.slope,
+        description.intercept,
         description.calibration_prevalence,
     )
     metrics = measure(as_scores(predictions), predictions, rule, split, params)

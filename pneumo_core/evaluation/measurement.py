@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pneumo_core.atomic import JsonDict
 from pneumo_core.errors import EvaluationError
 from pneumo_core.labels import LABELS
-from pneumo_core.metrics.calibration import calibration
+from pneumo_core.metrics.calibration import calibration, calibration_figures
 from pneumo_core.metrics.intervals import at_threshold, figures
 from pneumo_core.metrics.metrics import Scores, confusion
 from pneumo_core.metrics.predictive import decision_curve, predictive_values
@@ -19,8 +19,6 @@ from pneumo_core.params import EvaluateParams
 
 MIN_FILMS, MIN_PATIENTS = 3, 2  # of each class
 
-JsonDict = dict[str, Any]  # as JSON has it
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -28,7 +26,8 @@ class Rule:
 
     operating_points: Mapping[str, OperatingPoint]
     chosen: str
-    temperature: float | None = None
+    slope: float | None = None  # of the calibration, as `intercept`
+    intercept: float | None = None
     prevalence: float | None = None  # at which the probabilities hold
 
 
@@ -55,7 +54,9 @@ def measure(
         "operating_points": {
             name: _at_point(scores, point, params.prevalences) for name, point in points.items()
         },
-        "calibration": calibration(scores, threshold, rule.temperature, known, params),
+        **calibration_figures(scores, known),
+        "calibration": {"slope": rule.slope, "intercept": rule.intercept}
+        | calibration(scores, threshold, known, params),
         "decision_curve": [
             decision_curve(scores, known, prevalence) for prevalence in params.prevalences
         ]

@@ -1,30 +1,13 @@
-"""Thresholds and temperature, chosen on validation and carried in the bundle."""
+"""Thresholds, chosen on validation and carried in the bundle."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
 
-from pneumo_core.arrays import Floats, Ints
+from pneumo_core.arrays import Floats
 from pneumo_core.metrics.estimates import Estimates
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Scores, patient_weights, percentile_interval
 from pneumo_core.models.bundle import OperatingPoint
 from pneumo_core.params import EvaluateParams
-
-
-def fit_temperature(labels: Ints, logits: Floats) -> float:
-    """The T of sigmoid(logit / T) with the least negative log likelihood (Guo et al. 2017)."""
-    signs = np.where(labels == 1, 1.0, -1.0)
-
-    def loss(log_t: float) -> float:
-        return float(np.logaddexp(0, -signs * logits / np.exp(log_t)).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
-
-
-def calibrated(logits: Floats, temperature: float) -> Floats:
-    probabilities: Floats = expit(logits / temperature)
-    return probabilities
 
 
 def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str, OperatingPoint]:

@@ -18,7 +18,7 @@ from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.arrays import Floats, Gray, Images
 from pneumo_core.data.images import resize
 from pneumo_core.data.views import VIEWS, View
-from pneumo_core.evaluation.operating_point import calibrated
+from pneumo_core.metrics.platt import calibrated
 from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Blueprint, Description, Normalisation
 from pneumo_core.models.compute import choose_device, to_batch
@@ -38,12 +38,12 @@ class Scorer:
         return cls(*bundled_model.load(folder))
 
     @classmethod
-    def untempered(
+    def uncalibrated(
         cls, blueprint: Blueprint, weights: Path, views: tuple[View, ...] = VIEWS[:1]
     ) -> "Scorer":
-        """Return a scorer of weights without calibration: temperature 1, no thresholds."""
+        """Return a scorer of weights as they were trained: no calibration, no thresholds."""
         description = Description(
-            **dict(blueprint), temperature=1.0, views=views, operating_points={}
+            **dict(blueprint), slope=1.0, intercept=0.0, views=views, operating_points={}
         )
         return cls(bundled_model.build(description, weights), description)
 
@@ -57,7 +57,7 @@ class Scorer:
         return self.predict(images)[0]
 
     def probabilities(self, logits: Floats) -> Floats:
-        return calibrated(logits, self.description.temperature)
+        return calibrated(logits, self.description.slope, self.description.intercept)
 
     def predict_probabilities(self, images: Images) -> Floats:
         """Return the calibrated probabilities of PNEUMONIA that serving returns too, [N]."""

@@ -64,7 +64,7 @@ def of_auroc(scores: Scores) -> Influence:
 
     The placement of a film is its share of films of the other class that it is rightly told from.
     """
-    ill, p = scores.ill, scores.probabilities
+    ill, p = scores.ill, scores.ranking
     ranks = rankdata(p)
     placement = np.empty_like(p)
     placement[ill] = (ranks[ill] - rankdata(p[ill])) / (~ill).sum()

@@ -21,7 +21,9 @@ NUM_ECE_BINS = 15
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model said of a set of films; `labels` are 1 for PNEUMONIA.
+    """A model's probabilities of a set of films; `labels` are 1 for PNEUMONIA.
+
+    Logits rank films whose probabilities round to the same number, as 1.0.
 
     Raises:
         EvaluationError: lengths differ, a value is not finite or no probability, or only one
@@ -31,6 +33,7 @@ class Scores:
     labels: Ints  # [N]
     probabilities: Floats  # [N]
     patient_keys: npt.NDArray[np.str_]  # [N]
+    logits: Floats | None = None  # [N], in the order of the probabilities
 
     def __post_init__(self) -> None:
         if not len(self.labels) == len(self.probabilities) == len(self.patient_keys):
@@ -38,6 +41,8 @@ class Scores:
         inside = (self.probabilities >= 0) & (self.probabilities <= 1)
         if not inside.all():  # a NaN is not inside either
             raise EvaluationError(f"{int((~inside).sum())} probabilities lie outside 0..1.")
+        if len(self.ranking) != len(self.labels) or not np.isfinite(self.ranking).all():
+            raise EvaluationError("A logit is missing or not finite.")
         num_positive = int(self.labels.sum())
         if num_positive in (0, len(self.labels)):
             raise EvaluationError(
@@ -48,6 +53,17 @@ class Scores:
     def ill(self) -> npt.NDArray[np.bool_]:
         ill: npt.NDArray[np.bool_] = self.labels == 1
         return ill
+
+    @property
+    def ranking(self) -> Floats:
+        """What the films are ranked by, [N]."""
+        return self.probabilities if self.logits is None else self.logits
+
+    def part(self, chosen: npt.NDArray[np.bool_]) -> "Scores":
+        """Return the scores of some of the films."""
+        logits = None if self.logits is None else self.logits[chosen]
+        arrays = (self.labels, self.probabilities, self.patient_keys)
+        return Scores(*(array[chosen] for array in arrays), logits)
 
     @cached_property
     def patient_of(self) -> Ints:
@@ -135,9 +151,9 @@ def average_precision(scores: Scores, _: float, weights_DN: Floats) -> Floats:
 
 
 def _mass_by_score(scores: Scores, weights_DN: Floats) -> tuple[Floats, Floats]:
-    """Weight of each class at each distinct probability, ascending, [D, G]."""
-    order = np.argsort(scores.probabilities, kind="stable")
-    ordered = scores.probabilities[order]
+    """Weight of each class at each distinct rank, ascending, [D, G]."""
+    order = np.argsort(scores.ranking, kind="stable")
+    ordered = scores.ranking[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     weights, ill = weights_DN[:, order], scores.labels[order] == 1
     return (

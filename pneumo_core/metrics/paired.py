@@ -6,11 +6,11 @@ Holm over all pairs that are looked at, so that the best of many equal ones is t
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from pneumo_core.arrays import Bools
+from pneumo_core.atomic import JsonDict
 from pneumo_core.errors import EvaluationError
 from pneumo_core.metrics.differences import Difference, of_figures, of_shares
 from pneumo_core.metrics.influence import Influence, jackknife, mean_influence, of_auroc
@@ -22,8 +22,6 @@ DIFFERENCES = (
     *("auroc", "accuracy", "sensitivity", "specificity", "balanced_accuracy"),
     *("average_precision", "brier"),
 )
-
-JsonDict = dict[str, Any]  # as JSON has it
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 A CSV with the columns `label` (NORMAL and PNEUMONIA, or 0 and 1) and `probability` (of PNEUMONIA).
 Of use if they are there: `threshold`, the same in every row; `patient_key`, without which each film
-counts as a patient of its own; `image_id`, by which two files are matched; `subtype` and what else
-`predictions.csv` has of a film.
+counts as a patient of its own; `image_id`, by which two files are matched; `logit`, which ranks the
+films; `subtype` and what else `predictions.csv` has of a film.
 """
 
 from dataclasses import dataclass, replace
@@ -68,6 +68,8 @@ def read_predictions(path: Path) -> Predictions:
         _refuse(path, "image_id is there twice or missing", _unclear(table["image_id"]))
     probabilities = _numbers(path, table["probability"])
     table = table.assign(label=labels.map(SPELLINGS), probability=probabilities)
+    if "logit" in table:
+        table["logit"] = _numbers(path, table["logit"], low=-np.inf, high=np.inf)
     return Predictions(table, _threshold(path, table), patients_known)
 
 
@@ -98,10 +100,10 @@ def match(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
     return replace(a, table=left), replace(b, table=right)
 
 
-def _numbers(path: Path, column: pd.Series) -> pd.Series:
+def _numbers(path: Path, column: pd.Series, low: float = 0, high: float = 1) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     _refuse(path, f"{column.name} is missing or no number", numbers.isna())
-    _refuse(path, f"{column.name} is outside 0 to 1", (numbers < 0) | (numbers > 1))
+    _refuse(path, f"{column.name} is outside {low} to {high}", (numbers < low) | (numbers > high))
     return numbers
 
 

@@ -5,20 +5,18 @@ values, counts of patients and net benefit follow from them.
 """
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
 
 from pneumo_core.arrays import Floats
+from pneumo_core.atomic import JsonDict
 from pneumo_core.metrics.estimates import Estimates, ratio, weighted_sum
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Scores
 
 PATIENTS = 1000
 CURVE_THRESHOLDS = np.arange(1, 100, 2) / 100
-
-JsonDict = dict[str, Any]  # as JSON has it
 
 
 def predictive_values(scores: Scores, threshold: float, prevalence: float) -> JsonDict:

@@ -6,19 +6,17 @@ evaluated; colour mode; origin. What is not known of the films is left out.
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pneumo_core.arrays import Bools, Floats
+from pneumo_core.atomic import JsonDict
 from pneumo_core.metrics.intervals import auroc, shares
 from pneumo_core.metrics.metrics import Scores
 
 MIN_FILMS = 20  # of the class, for a group to be the worst: fewer tell nothing
 QUARTERS = ("lowest", "low", "high", "highest")
-
-JsonDict = dict[str, Any]  # as JSON has it
 
 
 def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> JsonDict:
@@ -68,16 +66,12 @@ def _figures(scores: Scores, threshold: float, members: Bools, well: Bools) -> J
     if _several_patients(scores, members & well):
         figures["specificity"] = asdict(shares(~called, members & well, scores).figure())
     if _several_patients(scores, ill) and _several_patients(scores, well):
-        figures["auroc"] = asdict(auroc(_part(scores, ill | well)))
+        figures["auroc"] = asdict(auroc(scores.part(ill | well)))
     return figures
 
 
 def _several_patients(scores: Scores, films: Bools) -> bool:
     return len(np.unique(scores.patient_of[films])) > 1
-
-
-def _part(scores: Scores, chosen: Bools) -> Scores:
-    return Scores(scores.labels[chosen], scores.probabilities[chosen], scores.patient_keys[chosen])
 
 
 def _groups(predictions: pd.DataFrame) -> Iterator[tuple[str, str, Bools, JsonDict]]:

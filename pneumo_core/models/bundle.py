@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pneumo_core.atomic import file_sha256, replacing_folder, write_json
 from pneumo_core.data.images import RESIZE_RULE
@@ -21,7 +21,7 @@ from pneumo_core.errors import BundleError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import Section, faults
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
 REFERENCE = "reference.safetensors"
 CHECKED = (DESCRIPTION, REFERENCE, WEIGHTS)
@@ -75,7 +75,7 @@ class TrainingRecord(Section):
 class Blueprint(Section):
     """What is known once the weights are trained."""
 
-    format_version: Literal[2] = 2
+    format_version: Literal[3] = 3
     name: str  # of the cell: architecture and strategy
     architecture: str  # a timm name
     strategy: str
@@ -89,8 +89,10 @@ class Blueprint(Section):
 class Description(Blueprint):
     """What is known once the model has been looked at on validation."""
 
-    temperature: float
-    calibration_prevalence: float | None = None  # share of ill films that the temperature is from
+    # Probability of PNEUMONIA = expit(slope * logit + intercept), where this share of films has it.
+    slope: float = Field(gt=0)
+    intercept: float
+    calibration_prevalence: float | None = None
     views: tuple[View, ...] = VIEWS[:1]  # of a film, whose mean logit counts
     operating_points: dict[str, OperatingPoint]
 

@@ -34,13 +34,13 @@ def calibration(
 
 
 def calibration_figures(scores: Scores, known: float | None) -> JsonDict:
-    """Return by name the intercept and the slope of the true log odds on the stated ones (Cox 1958).
+    """Return by name intercept and slope of the true log odds over the stated ones (Cox 1958).
 
-    `calibration_intercept` is calibration in the large: the log odds to be added at slope 1, above 0
-    where too few films are stated as pneumonia. `calibration_slope` is below 1 where probabilities
-    are too extreme; null where the stated odds separate the classes, and it has no bound. Both at the
-    share of pneumonia among these films, so that another prevalence is no fault. Intervals by
-    Student's t from what each patient adds (sandwich variance).
+    `calibration_intercept` is calibration in the large: the log odds to add at slope 1, above 0
+    where the probabilities are too low. `calibration_slope` is below 1 where they are too extreme,
+    and null where they separate the classes: then it has no bound. Both count at the share of
+    pneumonia among these films, so that another prevalence is no fault. Intervals by Student's t
+    from what each patient adds (sandwich variance).
     """
     stated = logit(np.clip(scores.probabilities, NEAREST, 1 - NEAREST))
     if known:

@@ -61,9 +61,12 @@ class Scores:
 
     def part(self, chosen: npt.NDArray[np.bool_]) -> "Scores":
         """Return the scores of some of the films."""
-        logits = None if self.logits is None else self.logits[chosen]
-        arrays = (self.labels, self.probabilities, self.patient_keys)
-        return Scores(*(array[chosen] for array in arrays), logits)
+        return Scores(
+            self.labels[chosen],
+            self.probabilities[chosen],
+            self.patient_keys[chosen],
+            None if self.logits is None else self.logits[chosen],
+        )
 
     @cached_property
     def patient_of(self) -> Ints:

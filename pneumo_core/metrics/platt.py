@@ -1,7 +1,7 @@
 """Platt scaling: probabilities from logits by a slope and an intercept, fitted on validation.
 
-The targets are smoothed by one film more of each class (Platt 1999), so the slope stays finite where
-validation separates the classes (ADR 23).
+The targets are smoothed by one film more of each class (Platt 1999), so that the slope stays finite
+where validation separates the classes (ADR 23).
 """
 
 import numpy as np

@@ -184,7 +184,8 @@ def description() -> Description:
             params={"seed": 0, "models": ["한글"]},
             pretrained=PretrainedWeights("none", "random start", None),
         ),
-        temperature=1.25,
+        slope=0.8,
+        intercept=0.1,
         operating_points={"reading_aid": OperatingPoint(0.4, 0.3, 0.5)},
     )
 

@@ -20,9 +20,9 @@ def build(winner: CellFindings, words: Words) -> list[Block]:
         "reliability", _reliability(found["bins"], words), words("caption.reliability")
     )
     blocks: list[Block] = []
-    if found["temperature"] is not None:
-        temperature = words.number(found["temperature"])
-        blocks.append(Paragraph(words("calibration.temperature", temperature=temperature)))
+    if found["slope"] is not None:
+        parameters = {name: words.number(found[name]) for name in ("slope", "intercept")}
+        blocks.append(Paragraph(words("calibration.platt", **parameters)))
     blocks += [Charts((bins,)), _figures(winner, words)]
     if found["elsewhere"]:
         blocks += [
@@ -49,6 +49,10 @@ def _figures(winner: CellFindings, words: Words) -> Table:
         row = [words(f"figure.{name}"), words.figure(name, winner.test[name])]
         row += [words.figure(name, own[name])] if own else []
         rows.append(tuple(row))
+    for name in ("calibration_intercept", "calibration_slope"):
+        figure = winner.test[name]
+        shown = words.figure(name, figure) if figure else words("calibration.separated")
+        rows.append((words(f"figure.{name}"), *([""] if own else []), shown))
     caption = words("calibration.caption")
     if own:
         share = words.percent(own["prevalence"])

@@ -23,7 +23,7 @@ def build(found: Findings, words: Words) -> list[Block]:
         "input": f"{winner.image_size_px} px, {winner.resize_rule}, "
         f"mean {normalisation.mean}, std {normalisation.std}",
         "views": "; ".join(f"scale {view.scale}, {view.rotation_deg}°" for view in winner.views),
-        "temperature": words.number(winner.temperature),
+        "calibration": f"{words.number(winner.slope)}, {words.number(winner.intercept)}",
     }
     pairs += [(words(f"provenance.{name}"), f"`{value}`") for name, value in values.items()]
     return [Definitions(tuple(pairs))]

@@ -81,7 +81,7 @@ def test_model_changes_whole_while_films_are_read(
 ) -> None:
     """Each answer is that of the version that it names."""
     film = {"file": film_bytes(0)}
-    other = _altered_copy(small_bundle, tmp_path / "other", temperature=3.0)
+    other = _altered_copy(small_bundle, tmp_path / "other", slope=0.3)
     with TestClient(app) as client:
         answers: list[Any] = []
         stop = threading.Event()

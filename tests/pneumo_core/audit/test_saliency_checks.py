@@ -44,7 +44,8 @@ def scorer() -> Scorer:
         image_size_px=SIDE_PX,
         normalisation=Normalisation(0.5, 0.25),
         origin=origin,
-        temperature=1.0,
+        slope=1.0,
+        intercept=0.0,
         operating_points={},
     )
     torch.manual_seed(7)

@@ -1,14 +1,9 @@
 import numpy as np
 import pytest
-from scipy.special import expit
 from scipy.stats import norm
 
 from pneumo_core.arrays import Floats, Ints
-from pneumo_core.evaluation.operating_point import (
-    calibrated,
-    choose_operating_points,
-    fit_temperature,
-)
+from pneumo_core.evaluation.operating_point import choose_operating_points
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.params import EvaluateParams
 
@@ -24,24 +19,6 @@ def _simulated(seed: int = 0, num_films: int = 500, gap: float = 2.0) -> Scores:
     rng = np.random.default_rng(seed)
     labels = np.arange(num_films) % 2
     return _scores(labels, norm.cdf(rng.normal(gap * labels) - gap / 2))
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_temperature_is_recovered(temperature: float) -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, 20_000)
-    labels = (rng.uniform(size=len(logits)) < expit(logits)).astype(np.int64)
-    assert fit_temperature(labels, logits * temperature) == pytest.approx(temperature, rel=0.05)
-
-
-def test_temperature_of_perfect_logits_stays_finite() -> None:
-    labels = np.array([0, 0, 1, 1])
-    assert 0 < fit_temperature(labels, labels * 200.0 - 100) < np.inf
-
-
-def test_temperature_keeps_the_order_and_the_middle() -> None:
-    probabilities = calibrated(np.array([-2.0, 0.0, 1.0]), 4.0)
-    np.testing.assert_allclose(probabilities, expit([-0.5, 0.0, 0.25]))
 
 
 @pytest.mark.parametrize("seed", range(4))

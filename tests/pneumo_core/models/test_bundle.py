@@ -108,9 +108,11 @@ def test_unusable_checksums_are_an_error(folder: Path, checksums: str) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"format_version": 1}, "has bundle format 1, this code reads 2"),
+        ({"format_version": 2}, "has bundle format 2, this code reads 3"),
         ({"format_version": None}, "has bundle format None"),
-        ({"temperature": None}, "temperature"),
+        ({"slope": None}, "slope"),
+        ({"slope": 0.0}, "slope"),
+        ({"temperature": 1.0}, "temperature"),
         ({"surprise": 1}, "surprise"),
         ({"architecture": "test_resnet"}, "does not fit test_resnet"),
     ],
@@ -128,17 +130,17 @@ def test_description_of_another_kind_is_refused(
 def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Description) -> None:
     before = bundle.identity(folder)
     (folder / "stray").write_text("left by somebody")
-    changed = description.model_copy(update={"temperature": 2.0})
+    changed = description.model_copy(update={"slope": 2.0})
     bundle.save(folder, changed, folder.parent / "trained.safetensors", _write_reference)
     assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert bundled_model.load(folder)[1].temperature == 2.0
+    assert bundled_model.load(folder)[1].slope == 2.0
     assert bundle.identity(folder) != before
 
 
 def test_a_full_disk_leaves_the_bundle_as_it_was(folder: Path, description: Description) -> None:
     """The limit on file sizes stands in for the disk: the same writes fail in the same places."""
     before = bundle.identity(folder)
-    changed = description.model_copy(update={"temperature": 2.0})
+    changed = description.model_copy(update={"slope": 2.0})
     trained = folder.parent / "trained.safetensors"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (trained.stat().st_size // 2, limits[1]))
@@ -152,7 +154,7 @@ def test_a_full_disk_leaves_the_bundle_as_it_was(folder: Path, description: Desc
     assert bundle.read_description(folder) == description
     assert sorted(path.name for path in folder.parent.iterdir()) == ["bundle", trained.name]
     bundle.save(folder, changed, trained, _write_reference)
-    assert bundle.read_description(folder).temperature == 2.0
+    assert bundle.read_description(folder).slope == 2.0
 
 
 def test_identity_is_that_of_the_content(

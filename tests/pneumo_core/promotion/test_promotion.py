@@ -50,12 +50,11 @@ AT_POINT = {
     "sensitivity": figure(0.8, 0.95),
     "specificity": figure(0.7, 0.9),
 }
-METRICS = {
+METRICS: dict[str, Any] = {
     "split": "test",
     "n": 300,
     "auroc": figure(0.9, 0.98),
-    "ece": figure(0.02, 0.08),
-    "brier": figure(0.05, 0.15),
+    "calibration": {"at_own_prevalence": {"ece": figure(0.02, 0.08), "brier": figure(0.05, 0.15)}},
     "operating_points": {"reading_aid": AT_POINT, "screening": AT_POINT},
 }
 SHARES = ("sensitivity", "specificity")
@@ -101,6 +100,9 @@ def test_first_model_is_promoted_if_every_gate_holds() -> None:
 
 def changed(**values: Any) -> Challenger:
     """With other figures; those that follow from a threshold at every operating point."""
+    own = METRICS["calibration"]["at_own_prevalence"]
+    own = own | {name: values.pop(name) for name in own if name in values}
+    values = {"calibration": {"at_own_prevalence": own}} | values
     at_point = AT_POINT | {name: values.pop(name) for name in AT_POINT if name in values}
     points = dict.fromkeys(("reading_aid", "screening"), at_point)
     return challenger(metrics=METRICS | {"operating_points": points} | values)
@@ -129,8 +131,14 @@ CLOSED = {
     "specificity, lower bound: missing": changed(specificity=figure(float("nan"), 1)),
     "specificity, lower bound: missing, ": changed(specificity=None),
     "specificity, lower bound: missing, asked": changed(specificity={"value": 1.0}),
-    "ece, upper bound: 0.11, asked for: at most 0.1": changed(ece=figure(0.0, 0.11)),
-    "brier, upper bound: 0.21": changed(brier=figure(0.0, 0.21)),
+    "ece at the films' own prevalence, upper bound: 0.11, asked for: at most 0.1": changed(
+        ece=figure(0.0, 0.11)
+    ),
+    "brier at the films' own prevalence, upper bound: 0.21": changed(brier=figure(0.0, 0.21)),
+    "ece at the films' own prevalence, upper bound: missing": changed(
+        calibration={"at_own_prevalence": None}
+    ),
+    "brier at the films' own prevalence, upper bound: missing": changed(calibration=None),
     "sensitivity of the worst group (subtype virus): 0.49": challenger(
         worst_groups={"sensitivity": WORST["sensitivity"] | {"ci_low": 0.49}}
     ),

@@ -77,7 +77,8 @@ def describe(name: str, architecture: str = "resnet10t", strategy: str = "full")
         image_size_px=SIDE_PX,
         normalisation=Normalisation(0.5, 0.25),
         origin=origin,
-        temperature=1.25,
+        slope=0.8,
+        intercept=0.1,
         calibration_prevalence=0.5,
         operating_points={},
     )

@@ -103,7 +103,8 @@ def settle(
         origin=TrainingRecord(
             data_sha256="", train_sha256="", code_version="", params={}, pretrained=pretrained
         ),
-        temperature=1.0,
+        slope=1.0,
+        intercept=0.0,
         operating_points={"reading_aid": OperatingPoint(0.5, 0.4, 0.6)},
     )
     with inventory_of(known, size_px) as (table, images):

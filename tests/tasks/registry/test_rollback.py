@@ -51,9 +51,9 @@ def alter(path: Path) -> None:
     path.write_bytes(data)
 
 
-def other_temperature(version: str) -> None:
+def other_slope(version: str) -> None:
     bundle = in_registry(version) / "bundle"
-    content = json.loads((bundle / "bundle.json").read_text()) | {"temperature": 9.0}
+    content = json.loads((bundle / "bundle.json").read_text()) | {"slope": 9.0}
     (bundle / "bundle.json").write_text(json.dumps(content))
     sign(bundle)
 
@@ -119,7 +119,7 @@ def restored(folder: Path) -> Iterator[None]:
 
 DAMAGES: list[tuple[Callable[[], object], str]] = [
     (lambda: alter(in_registry("1") / "bundle" / "weights.safetensors"), "altered"),
-    (lambda: other_temperature("1"), "not the one registered"),
+    (lambda: other_slope("1"), "not the one registered"),
     (lambda: (in_registry("1") / "bundle" / "bundle.json").unlink(), "missing"),
     (lambda: other_probabilities("1"), "off by 0.0100"),
     (lambda: (in_registry("1") / "pinned_sample.json").write_text("[]"), "no pinned sample"),

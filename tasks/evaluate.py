@@ -96,13 +96,8 @@ def _make_bundle(
     blueprint = Blueprint.model_validate(json.loads((trained / paths.BLUEPRINT).read_text()))
     val, val_images = _films(table, images, "val")
     views = VIEWS[: params.num_views]
-<<<<<<< HEAD
-    scorer = Scorer.untempered(blueprint, trained / paths.WEIGHTS, views)
-    logits, features = scorer.predict(val_images)
-=======
     scorer = Scorer.uncalibrated(blueprint, trained / paths.WEIGHTS, views)
-    logits, features = scorer.see(val_images)
->>>>>>> 251d507 (Calibrate by slope and intercept; rank films by logits; measure calibration at the test films' prevalence)
+    logits, features = scorer.predict(val_images)
     predictions = as_predictions(scorer, val, logits)
     on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
     slope, intercept = fit_platt(as_scores(predictions).labels, logits)

@@ -24,8 +24,8 @@ Promote = Callable[..., str]
 @pytest.fixture
 def two_champions(promote_cell: Promote) -> None:
     """Version 1 was champion, version 2 is."""
-    assert promote_cell(FULL) == "1"
-    assert promote_cell(PARTIAL) == "2"
+    assert promote_cell(PARTIAL) == "1"
+    assert promote_cell(FULL) == "2"
 
 
 def champion() -> str:
@@ -100,7 +100,7 @@ def test_nightly_run_does_not_promote_what_was_rolled_back(project: Path) -> Non
 
     settings = params.load(project / "params.yaml").promote
     before = propose(settings, "champion")
-    assert before.cell == PARTIAL
+    assert before.cell == FULL
     rollback.roll_back("pneumo", "champion", None, "misses infants")
     reasons = propose(settings, "champion").decision.reasons
     assert [why for why in reasons if "withdrawn before" in why and "misses infants" in why]

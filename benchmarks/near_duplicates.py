@@ -30,7 +30,7 @@ from pneumo_core.data.images import decode, resize
 from pneumo_core.params import DedupParams
 from pneumo_core.preparation.duplicates import find_duplicates
 from pneumo_core.preparation.fingerprint import pixel_sha256
-from pneumo_core.sources.patients import identify
+from pneumo_core.sources.patients import kermany, unknown
 
 MAX_PIXELS = 100_000_000
 SIZE_PX = 224  # at which the pipeline compares films by default
@@ -48,7 +48,7 @@ def choose_originals(images: Path, num_images: int, seed: int, folder: Path) -> 
     taken: dict[str, bytes] = {}  # by hash
     patients = set()
     for name in map(str, names):
-        group = identify(name).group
+        group = (kermany(name) or unknown(name)).group
         if len(taken) < num_images and group not in patients:
             patients.add(group)
             data = files[name]()

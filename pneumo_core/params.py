@@ -23,6 +23,8 @@ class Section(BaseModel):
 
 class IngestParams(Section):
     source: str
+    patients: str = "auto"  # who is on a film: NAMED of sources/patient_rules.py, or a pattern
+    ignore: tuple[str, ...] = ()  # folders whose images are left out on purpose
     max_files: int = Field(default=200_000, gt=0)
     max_total_gb: float = Field(default=50, gt=0)  # gigabytes on disk once unpacked
 
@@ -48,6 +50,7 @@ class SplitParams(Section):
     seed: int = Field(ge=0)
     val_per_class: int = Field(gt=0)
     pinned_test_hash: str | None = None  # `test_split_hash` of a certificate
+    accept_unknown_patients: bool = False  # train though nobody knows who is on some films
 
 
 RecipeName = Literal[  # what each does: pneumo_core/preparation/recipes.py

@@ -4,6 +4,7 @@ import json
 
 from pneumo_core.atomic import write_json, write_text
 from pneumo_core.data import manifest
+from pneumo_core.data.leakage import patients_sentence, verdict
 from pneumo_core.params import SplitParams
 from pneumo_core.preparation.certificate import certify, describe
 from pneumo_core.preparation.duplicates import Duplicates
@@ -14,7 +15,8 @@ from tasks import paths
 def run(params: SplitParams) -> None:
     table = enlarge_validation(manifest.read(paths.DEDUPLICATED), params)
     found = Duplicates(**json.loads(paths.DUPLICATES.read_text("utf-8")))
-    certificate = certify(table, found, params.pinned_test_hash)
+    certificate = certify(table, found, params.pinned_test_hash, params.accept_unknown_patients)
+    print(f"split: {patients_sentence(certificate)}")
     films = manifest.kept(table)
     write_json(paths.CERTIFICATE, certificate)
     write_text(paths.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))
@@ -24,9 +26,9 @@ def run(params: SplitParams) -> None:
             "films": manifest.count(films, "split", "label"),
             "states": manifest.count(table, "state"),
             "certificate_valid": certificate["valid"],
-            **certificate["patients"],
+            "patients": certificate["patients"],
         },
     )
     manifest.write(table, paths.SPLIT)
-    verdict = "valid" if certificate["valid"] else f"NOT valid: {'; '.join(certificate['faults'])}"
-    print(f"split: {manifest.count(films, 'split', 'label')}, certificate {verdict}")
+    counts = manifest.count(films, "split", "label")
+    print(f"split: {counts}, certificate {verdict(certificate)}")

@@ -5,22 +5,39 @@ from typing import Annotated
 
 import typer
 
+NOT_CERTIFIED = 3  # exit code: the certificate was written, and it is not valid
+
 
 def certificate(
     source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
     out: Annotated[Path, typer.Option(help="JSON file; a page (.md) is written beside it.")],
+    patients: Annotated[
+        str, typer.Option(help="Who is on a film, as ingest.patients: a rule or a pattern.")
+    ] = "auto",
 ) -> None:
-    """Report what the splits of a source share: duplicates, near-duplicates, patients."""
+    """Report what the splits of a source share: duplicates, near-duplicates, patients.
+
+    Exits with 0 if the certificate is valid, with 3 if it is not or if patients are unknown.
+    """
     from pneumo_core.atomic import write_json, write_text
+    from pneumo_core.data.leakage import patients_sentence, verdict
     from pneumo_core.evaluation.any_source import certify_source
     from pneumo_core.params import IngestParams
     from pneumo_core.preparation.certificate import describe
     from tasks.stores.sources import open_source
 
-    found = certify_source(open_source(IngestParams(source=source)))
+    found = certify_source(open_source(IngestParams(source=source, patients=patients)))
     write_json(out, found)
     write_text(out.with_suffix(".md"), describe(found, source))
-    print(f"{'Valid' if found['valid'] else 'NOT valid: ' + '; '.join(found['faults'])}")
-    for kind in ("exact_duplicates", "near_duplicates", "patients"):
+    print(f"{patients_sentence(found)}.\n{verdict(found).capitalize()}")
+    for kind in ("exact_duplicates", "near_duplicates"):
         print(f"  {kind}: {', '.join(f'{value} {what}' for what, value in found[kind].items())}")
+    for strength in ("confirmed", "possible"):
+        num_films = found["patients"][f"{strength}_across_splits"]
+        print(f"  patients {strength} in two splits: {num_films} films")
+    unknown = found["patients"]["films"] - found["patients"]["known"]
+    unread = len(found["lists"]["quarantined"])
+    print(f"  not checked: {unread} files that cannot be read, patients of {unknown} films")
     print(f"Written to {out} and {out.with_suffix('.md')}")
+    if not found["valid"]:
+        raise typer.Exit(NOT_CERTIFIED)

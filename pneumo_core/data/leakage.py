@@ -1,6 +1,7 @@
 """What a leakage certificate is checked by: is it valid, and about these films?"""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,26 @@ import pandas as pd
 from pneumo_core.data import manifest
 from pneumo_core.errors import CertificateError
 
-Certificate = dict[str, Any]
+Certificate = Mapping[str, Any]
+
+VALID, NOT_VALID, PATIENTS_UNKNOWN = "valid", "not valid", "patients unknown"  # its `state`
+
+
+def all_known(certificate: Certificate) -> bool:
+    return bool(certificate["patients"]["known"] == certificate["patients"]["films"])
+
+
+def verdict(certificate: Certificate) -> str:
+    """Return the state with the faults behind it."""
+    state, faults = certificate.get("state", "no state"), certificate.get("faults", [])
+    return ": ".join(filter(None, [state, "; ".join(faults)]))
+
+
+def patients_sentence(certificate: Certificate) -> str:
+    """Return how many films have a known patient, and by which rule."""
+    patients = certificate["patients"]
+    rules = " and ".join(patients["rules"]) or "no rule"
+    return f"Patient known for {patients['known']} of {patients['films']} films by {rules}"
 
 
 def require_valid(
@@ -21,7 +41,13 @@ def require_valid(
     Raises:
         CertificateError: it is not valid, not about this table, or training would see other films.
     """
-    if not certificate["valid"]:
+    if certificate["state"] == PATIENTS_UNKNOWN and not certificate["accept_unknown_patients"]:
+        raise CertificateError(
+            f"{patients_sentence(certificate)}: nobody can say whether train and test share "
+            "patients. State a rule in ingest.patients, or train all the same by "
+            "split.accept_unknown_patients: true, which the report will say."
+        )
+    if certificate["state"] == NOT_VALID:
         raise CertificateError(
             f"The leakage certificate is not valid: {'; '.join(certificate['faults'])}. Its lists "
             "name the films: put each of them, and each patient, on one side in the source."

@@ -13,13 +13,14 @@ import pandas as pd
 from pneumo_core.arrays import Images
 from pneumo_core.atomic import replacing_file
 from pneumo_core.data import manifest
+from pneumo_core.data.leakage import Certificate
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import predict, write_evaluation
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.models.bundle import Description
 from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
-from pneumo_core.preparation.certificate import Certificate, certify
+from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
 from pneumo_core.sources import Source, SourceFile, collect

@@ -11,26 +11,39 @@ from typing import Any
 import pandas as pd
 
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import data_sha256, test_split_hash
+from pneumo_core.data.leakage import (
+    NOT_VALID,
+    PATIENTS_UNKNOWN,
+    VALID,
+    Certificate,
+    all_known,
+    data_sha256,
+    patients_sentence,
+    test_split_hash,
+)
 from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.preparation.duplicates import Duplicates
+from pneumo_core.sources.patients import UNKNOWN
 from pneumo_core.templating import environment
 
-CERTIFICATE_VERSION = 1
+CERTIFICATE_VERSION = 2
 LINKS = {"confirmed": "patient_key", "possible": "patient_group"}
 
-Certificate = dict[str, Any]
 Groups = list[list[str]]
 
 
 def certify(
-    table: pd.DataFrame, found: Duplicates, pinned_test_hash: str | None = None
+    table: pd.DataFrame,
+    found: Duplicates,
+    pinned_test_hash: str | None = None,
+    accept_unknown_patients: bool = False,
 ) -> Certificate:
-    """About the kept films of `table`, as they stand in its splits.
+    """Certificate of the kept films of `table`, as they stand in its splits.
 
     Args:
         found: what `find_duplicates` said of this table, or of an earlier state of it.
         pinned_test_hash: what the test split must be; None takes it as it is.
+        accept_unknown_patients: recorded; it lets training begin, and changes no finding.
     """
     films = manifest.kept(table).set_index("image_id", drop=False)
     split_of = films["split"].to_dict()
@@ -54,16 +67,18 @@ def certify(
         "pinned_test_split_hash": pinned_test_hash,
         "counts": _counts(films),
         **{what: _group_counts(each, across(each)) for what, each in groups.items()},
-        "patients": {
-            f"{strength}_across_splits": len(images) for strength, images in patients.items()
-        },
+        "patients": _known(films)
+        | {f"{strength}_across_splits": len(images) for strength, images in patients.items()},
+        "accept_unknown_patients": accept_unknown_patients,
         "label_conflicts": len(found.label_conflicts),
         "label_conflicts_in_use": len(in_conflict),
         "steps": _steps(table),
     }
-    faults = _faults(certificate)
-    return certificate | {
-        "valid": not faults,
+    faults = [*_empty_splits(table), *_faults(certificate)]
+    state = NOT_VALID if faults else VALID if all_known(certificate) else PATIENTS_UNKNOWN
+    return dict(certificate) | {
+        "valid": state == VALID,
+        "state": state,
         "faults": faults,
         "lists": {
             **groups,
@@ -83,7 +98,27 @@ def _steps(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def describe(certificate: Certificate, source: str) -> str:
     """The readable document, Markdown."""
-    return environment().get_template("certificate.md.j2").render(c=certificate, source=source)
+    return (
+        environment()
+        .get_template("certificate.md.j2")
+        .render(c=certificate, source=source, patients=patients_sentence(certificate))
+    )
+
+
+def _known(films: pd.DataFrame) -> dict[str, Any]:
+    rules = films.loc[films["patient_rule"] != UNKNOWN, "patient_rule"].value_counts()
+    return {
+        "films": len(films),
+        "known": int(rules.sum()),
+        "rules": {str(rule): int(rules[rule]) for rule in sorted(rules.index)},
+    }
+
+
+def _empty_splits(table: pd.DataFrame) -> list[str]:
+    """Faults of splits without a film: train, test, and those that the source has files for."""
+    wanted = {"train", "test", *table["source_split"]}
+    there = set(manifest.kept(table)["split"])
+    return [f"no readable film in {split}" for split in SPLITS if split in wanted - there]
 
 
 def _counts(films: pd.DataFrame) -> dict[str, dict[str, int]]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pneumo_core.data.leakage import VALID, verdict
 from pneumo_core.metrics.paired import Reading
 from pneumo_core.promotion.policy import Policy
 
@@ -71,7 +72,7 @@ def evidence_gates(challenger: Challenger, data: Data, policy: Policy) -> list[G
         _at_least("number of films", num_films, policy.min_test_films),
         _same("films scored", challenger.test_split_hash, certificate.get("test_split_hash")),
         _at_most("probabilities computed again, off by", challenger.deviation, MAX_DEVIATION),
-        _same("leakage certificate", _state(data.certificate), "valid"),
+        _same("leakage certificate", _state(data.certificate), VALID),
         _same("data certified", certificate.get("data_sha256"), data.data_sha256),
         _same("data trained on", challenger.manifest_sha256, data.manifest_sha256),
         Gate("withdrawn before", withdrawn or "no", "no", withdrawn is None),
@@ -153,9 +154,7 @@ def at_operating_point(metrics: Mapping[str, Any], name: str) -> Mapping[str, An
 def _state(certificate: Mapping[str, Any] | None) -> str | None:
     if certificate is None:
         return None
-    if certificate.get("valid") is True:
-        return "valid"
-    return f"not valid: {'; '.join(certificate.get('faults', []))}"
+    return verdict(certificate)
 
 
 def _at_least(name: str, found: Any, floor: float) -> Gate:

@@ -12,6 +12,7 @@ from pneumo_core.sources.dicom import DicomDescription
 from pneumo_core.sources.huggingface import HuggingFaceDescription
 from pneumo_core.sources.kaggle import KaggleDescription
 from pneumo_core.sources.medmnist import MedmnistDescription
+from pneumo_core.sources.patient_rules import PatientsNamed
 from pneumo_core.sources.phantom import PhantomParams
 from pneumo_core.sources.several import SeveralDescription
 from pneumo_core.sources.source import Source, SourceFile
@@ -44,4 +45,5 @@ def open_source(
     Raises:
         SourceError: nothing is there, or it is no kind of source that pneumo knows.
     """
-    return Opening(params, {**KINDS, **(more_kinds or {})}, cache).source(params.source)
+    opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache)
+    return PatientsNamed(opening.source(params.source), params.patients)

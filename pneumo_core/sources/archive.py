@@ -8,7 +8,12 @@ from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import ArchiveError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources.layout import over_limits, parse_place, settle_places
+from pneumo_core.sources.layout import (
+    over_limits,
+    parse_place,
+    require_placed,
+    settle_places,
+)
 from pneumo_core.sources.source import SourceFile
 
 # RuntimeError: encrypted; ValueError: a name that is not the UTF-8 that it claims to be.
@@ -27,6 +32,7 @@ class ZipSource:
         """
         Raises:
             ArchiveError: no zip, a member that leaves the archive's root, or over the limits.
+            SourceError: no images, or images in no split and class.
         """
         try:
             archive = zipfile.ZipFile(self.path)
@@ -35,14 +41,16 @@ class ZipSource:
             raise ArchiveError(f"{self.path} is no readable zip archive: {error}.") from error
         members = [member for member in archive.infolist() if not member.is_dir()]
         self._check(members)
-        found = []
+        found, unplaced = [], []
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            place = parse_place(path)
-            if place is not None:
+            if place := parse_place(path):
                 read = _reader(archive, member)
                 file = SourceFile(*place, member.file_size, read, origin="zip")
                 found.append((len(path.parts), file))
+            else:
+                unplaced.append(path)
+        require_placed(unplaced, self.limits.ignore, described_as=str(self.path))
         return settle_places(found, described_as=str(self.path))
 
     def _check(self, members: list[zipfile.ZipInfo]) -> None:

@@ -12,7 +12,7 @@ from pneumo_core.labels import LABELS
 from pneumo_core.progress import track
 from pneumo_core.sources import Source, SourceFile
 from pneumo_core.sources.dicom import looks_like_dicom
-from pneumo_core.sources.patients import identify
+from pneumo_core.sources.patients import unknown
 
 NUM_READERS = 8
 MAX_FILE_BYTES = 500_000_000
@@ -64,7 +64,7 @@ def require_classes(files: list[SourceFile]) -> None:
 
 def describe(file: SourceFile) -> dict[str, object]:
     """What a file's place and name tell, as a row of the manifest."""
-    patient = file.patient or identify(file.image_id)
+    patient = file.patient or unknown(file.image_id)
     return {
         "image_id": file.image_id,
         "path": file.image_id,

@@ -46,7 +46,7 @@ class Opening:
             return self._described(given, "A description")
         path = self.path(given)
         if path.is_dir():
-            return FolderSource(path)
+            return FolderSource(path, self.limits.ignore)
         if not path.is_file():
             raise SourceError(f"Nothing at {path}: give a folder, a zip or a .yaml description.")
         if path.suffix.lower() == ".zip":

@@ -3,6 +3,8 @@
 What has to stay apart is told by keyed hashes (HMAC-SHA-256): a film's name is one of its SOP
 instance UID, a patient's key one of the patient ID. Without the salt nobody can try out numbers,
 so keep it beside the hospital's data and out of this project.
+A patient ID that anonymisers write (empty, `0`, `ANONYMOUS`, or one value for most films of several
+studies) names nobody: the patient is unknown, and films of one study are possibly of one patient.
 Text burned into the pixels is refused where the header admits it (`BurnedInAnnotation`); where it
 does not, nothing here finds it.
 """
@@ -11,7 +13,8 @@ import hashlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,11 +27,25 @@ from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom_pixels import DAMAGE, render
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import parse_place
-from pneumo_core.sources.patients import Patient, identify
+from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
 from pneumo_core.sources.source import SourceFile
 from pneumo_core.sources.table import read_rows
 
 MIN_SALT_CHARACTERS = 16
+NOBODY = {
+    "0",
+    "1",
+    "x",
+    "anon",
+    "anonymous",
+    "anonymized",
+    "anonymised",
+    "none",
+    "n/a",
+    "na",
+    "unknown",
+}
+MIN_STUDIES = 3  # of most films of a source under one patient ID, which then names nobody
 
 
 class DicomDescription(Description):
@@ -82,6 +99,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Ids:
+    """Of one file; empty where there is none to read."""
+
+    image: str = ""
+    patient: str = ""
+    study: str = ""
+
+
+@dataclass(frozen=True)
 class DicomSource:
     root: Path
     salt: bytes = field(repr=False)
@@ -91,8 +117,11 @@ class DicomSource:
         """Raises SourceError if there are none, or the table of labels cannot be used."""
         files: dict[str, SourceFile] = {}
         claims = list(self._by_folder() if self.labels is None else self._by_table(self.labels))
-        for number, claim in enumerate(sorted(claims, key=lambda claim: claim.below), 1):
-            file = self._file(claim, number)
+        claims.sort(key=lambda claim: claim.below)
+        found = [_read_ids(claim.path) for claim in claims]
+        nobody = _placeholders(found)
+        for number, (claim, ids) in enumerate(zip(claims, found, strict=True), 1):
+            file = self._file(claim, ids, nobody, number)
             if file.image_id in files:  # one film twice: the pixels tell
                 file = replace(file, name=f"{Path(file.name).stem}-{number}.png")
             files[file.image_id] = file
@@ -106,49 +135,56 @@ class DicomSource:
     def _by_folder(self) -> Iterator[Claim]:
         for path in walk(self.root):
             below = posix_below(path, self.root)
-            for end in range(2, len(below.parts)):
-                place = parse_place(below.parents[len(below.parts) - 1 - end] / below.name)
-                if place is not None:
-                    yield Claim(path, str(below), place[0], place[1])
-                    break
+            if place := parse_place(below):
+                yield Claim(path, str(below), place[0], place[1])
 
     def _by_table(self, table: Path) -> Iterator[Claim]:
         for row in read_rows(table):
             path = self.root / row.path
             yield Claim(path, str(row.path), row.split, row.label, row.patient, row.subtype)
 
-    def _file(self, claim: Claim, number: int) -> SourceFile:
-        uid, patient_id = _read_ids(claim.path)
-        name = f"{self._hash('image', uid or claim.below)}.png"
+    def _file(self, claim: Claim, ids: Ids, nobody: set[str], number: int) -> SourceFile:
+        name = f"{self._hash('image', ids.image or claim.below)}.png"
         size = claim.path.stat().st_size if claim.path.is_file() else 0
         read = partial(_read, claim.path, number)
         file = SourceFile(claim.split, claim.label, name, size, read, origin="dicom")
-        patient = identify(file.image_id)
-        if key := claim.patient or patient_id:
-            hashed = self._hash("patient", key)
-            patient = Patient(hashed, hashed, "dicom")
-        return replace(file, patient=replace(patient, subtype=claim.subtype))
+        return replace(file, patient=self._patient(file.image_id, claim, ids, nobody))
+
+    def _patient(self, image_id: str, claim: Claim, ids: Ids, nobody: set[str]) -> Patient:
+        if claim.patient or ids.patient not in nobody:
+            hashed = self._hash("patient", claim.patient or ids.patient)
+            return Patient(hashed, hashed, "column" if claim.patient else "dicom", claim.subtype)
+        if ids.study:
+            return Patient(image_id, self._hash("study", ids.study), UNKNOWN, claim.subtype)
+        return unknown(image_id, claim.subtype)
 
     def _hash(self, what: str, identity: str) -> str:
         return hmac.new(self.salt, f"{what}:{identity}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _read_ids(path: Path) -> tuple[str | None, str | None]:
-    """SOP instance UID and patient ID; None where there is none to read."""
+def _read_ids(path: Path) -> Ids:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
+    keywords = ["SOPInstanceUID", "PatientID", "StudyInstanceUID"]
     try:
         with warnings.catch_warnings():  # they quote what they warn of
             warnings.simplefilter("ignore")
-            header = dcmread(
-                path, stop_before_pixels=True, specific_tags=["SOPInstanceUID", "PatientID"]
-            )
-            ids = (str(header.get(each) or "").strip() for each in ("SOPInstanceUID", "PatientID"))
-            uid, patient_id = ids
+            header = dcmread(path, stop_before_pixels=True, specific_tags=keywords)
+            return Ids(*(str(header.get(keyword) or "").strip() for keyword in keywords))
     except (InvalidDicomError, *DAMAGE):
-        return None, None
-    return uid or None, patient_id or None
+        return Ids()
+
+
+def _placeholders(found: Sequence[Ids]) -> set[str]:
+    """Patient IDs that name nobody: words for it, one value for most films of several studies."""
+    read = [ids for ids in found if ids.patient]
+    nobody = {""} | {ids.patient for ids in read if ids.patient.lower() in NOBODY}
+    for patient, num_films in Counter(ids.patient for ids in read).items():
+        studies = {ids.study for ids in read if ids.patient == patient}
+        if num_films > len(read) / 2 and len(studies) >= MIN_STUDIES:
+            nobody.add(patient)
+    return nobody
 
 
 def _read(path: Path, number: int) -> bytes:

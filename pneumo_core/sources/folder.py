@@ -6,25 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources.layout import parse_place, settle_places
+from pneumo_core.sources.layout import parse_place, require_placed, settle_places
 from pneumo_core.sources.source import SourceFile
 
 
 @dataclass(frozen=True)
 class FolderSource:
     root: Path
+    ignore: tuple[str, ...] = ()  # folders whose images are left out
 
     def files(self) -> list[SourceFile]:
         """
         Raises:
-            SourceError: no images, a linked folder, or one that cannot be looked into.
+            SourceError: no images, images in no split and class, a linked folder, or one that
+                cannot be looked into.
         """
-        found = []
+        found, unplaced = [], []
         for path in walk(self.root):
-            place = parse_place(posix_below(path, self.root))
-            if place is not None:
+            below = posix_below(path, self.root)
+            if place := parse_place(below):
                 file = SourceFile(*place, path.lstat().st_size, reader(path), origin="folder")
                 found.append((len(path.parts), file))
+            else:
+                unplaced.append(below)
+        require_placed(unplaced, self.ignore, described_as=str(self.root))
         return settle_places(found, described_as=str(self.root))
 
 

@@ -22,20 +22,21 @@ class KaggleDescription(Description):
     dataset: str = KERMANY_KAGGLE.handle
     version: int | None = None  # None: whichever is newest, asked for each time
 
-    def source(self, opening: Opening) -> "KaggleSource":  # noqa: ARG002
-        return KaggleSource(self)
+    def source(self, opening: Opening) -> "KaggleSource":
+        return KaggleSource(self, opening.limits.ignore)
 
 
 @dataclass(frozen=True)
 class KaggleSource:
     wanted: KaggleDescription
+    ignore: tuple[str, ...] = ()
 
     def files(self) -> list[SourceFile]:
         """Raises SourceError if the data set cannot be fetched, or is in no known layout."""
         data_set = KERMANY_KAGGLE if self.wanted.dataset == KERMANY_KAGGLE.handle else None
         return [
             replace(file, origin="kaggle", data_set=data_set)
-            for file in FolderSource(self._download()).files()
+            for file in FolderSource(self._download(), self.ignore).files()
         ]
 
     def _download(self) -> Path:

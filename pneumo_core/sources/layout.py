@@ -1,12 +1,17 @@
 """The known layout, that of the Kaggle archive, in upper or lower case:
-`[anything/]{train,val,test}/{NORMAL,PNEUMONIA}/name`.
+`[anything/]{train,val,test}/{NORMAL,PNEUMONIA}/[anything/]name`. `val` may be called valid,
+validation or dev.
+
+An image that is in no split and class stops the reading, unless its folder is listed in
+`ingest.ignore`: nothing vanishes.
 
 System litter (`__MACOSX`, `.DS_Store`, hidden files) is no image and is left out.
 The Kaggle zip holds its tree twice: of two files that claim one place, the shallower one counts,
 and the other is left out only if its bytes are the same.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 
 from pneumo_core.errors import SourceError
@@ -15,19 +20,58 @@ from pneumo_core.params import IngestParams
 from pneumo_core.sources.source import SourceFile
 
 LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
-SPLIT_NAMES = {split: split for split in SPLITS} | {"valid": "val", "validation": "val"}
+SPLIT_NAMES = {split: split for split in SPLITS} | dict.fromkeys(
+    ("valid", "validation", "dev"), "val"
+)
+IMAGE_SUFFIXES = {
+    *(".jpeg", ".jpg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2"),
+    *(".dcm", ".dicom"),
+}
+MAX_NAMED = 5  # folders in a message
 
 
 def parse_place(path: PurePosixPath) -> tuple[str, str, str] | None:
     """(split, label, name) that a path claims, or None where it claims no place."""
-    if any(part.lower() in LITTER or part.startswith(".") for part in path.parts):
+    if is_litter(path):
         return None
-    if len(path.parts) < 3:
-        return None
-    split, label, name = path.parts[-3:]
-    if split.lower() in SPLITS and label.upper() in LABELS:
-        return split.lower(), label.upper(), name
+    folders = path.parts[:-1]
+    for end in range(len(folders), 1, -1):
+        split, label = SPLIT_NAMES.get(folders[end - 2].lower()), folders[end - 1].upper()
+        if split is not None and label in LABELS:
+            return split, label, "/".join(path.parts[end:])
     return None
+
+
+def is_litter(path: PurePosixPath) -> bool:
+    return any(part.lower() in LITTER or part.startswith(".") for part in path.parts)
+
+
+def require_placed(
+    paths: Iterable[PurePosixPath], ignore: Collection[str], described_as: str
+) -> None:
+    """
+    Args:
+        paths: of the files that claim no place, below the source's root.
+        ignore: names of folders whose images are left out on purpose.
+
+    Raises:
+        SourceError: some of them are images; it names their folders, with counts.
+    """
+    left = Counter(
+        path.parent.as_posix()
+        for path in paths
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not is_litter(path)
+        and not set(ignore).intersection([*path.parent.parts, path.parent.as_posix()])
+    )
+    if left:
+        named = [f"{count} in {folder}/" for folder, count in left.most_common(MAX_NAMED)]
+        more = f" and {len(left) - MAX_NAMED} more folders" if len(left) > MAX_NAMED else ""
+        raise SourceError(
+            f"{described_as} has {left.total()} images that are in no split and class "
+            f"({', '.join(named)}{more}): move them to {{train,val,test}}/{{NORMAL,PNEUMONIA}}/ or "
+            "list the folders to leave out in ingest.ignore."
+        )
 
 
 def parse_label(text: str, told_where: str) -> str:

@@ -1,13 +1,19 @@
-"""Who is on a film, as far as its name tells.
+"""Who is on a film: the source's own column or tag, or a rule about file names.
 
-Two strengths of evidence: films with one `key` are *confirmed* to be one patient, films with
-one `group` are *possibly* one. `person12_bacteria_46` and `person12_virus_22` share a group, not
-a key: nothing proves that the archive's authors numbered the two pathogens together.
+Two strengths of evidence: films with one `key` are *confirmed* to show one patient, films with one
+`group` *possibly* do. `person12_bacteria_46` and `person12_virus_22` share a group, not a key:
+nothing proves that the archive's authors numbered the two pathogens together.
+
+A film to which no rule applies has an *unknown* patient. Its key and group are its own image id,
+but nothing shows that no other film is of the same patient.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+UNKNOWN = "unknown"
 
 PERSON = re.compile(r"person(?P<number>\d+)_(?P<pathogen>bacteria|virus)_\d+", re.IGNORECASE)
 SERIES = re.compile(r"(?P<prefix>NORMAL2-)?IM-(?P<number>\d+)-\d+", re.IGNORECASE)
@@ -21,14 +27,50 @@ class Patient:
     subtype: str | None = None
 
 
-def identify(image_id: str) -> Patient:
-    """The patient behind a film's name; a film without a known rule is a patient of its own."""
-    name = PurePosixPath(image_id).name
+NameRule = Callable[[str], Patient | None]
+
+
+def unknown(image_id: str, subtype: str | None = None) -> Patient:
+    return Patient(image_id, image_id, UNKNOWN, subtype)
+
+
+def kermany(name: str) -> Patient | None:
+    """Patient by a name of the public archive of children's films (Kermany et al. 2018)."""
+    name = PurePosixPath(name).name
     if match := PERSON.match(name):
         person = f"person{int(match['number'])}"
         pathogen = match["pathogen"].lower()
-        return Patient(f"{person}_{pathogen}", person, "person_pathogen", pathogen)
+        return Patient(f"{person}_{pathogen}", person, "kermany", pathogen)
     if match := SERIES.match(name):
         series = f"{(match['prefix'] or '').upper()}IM-{int(match['number']):04d}"
-        return Patient(series, series, "im_series")
-    return Patient(image_id, image_id, "own_film")
+        return Patient(series, series, "kermany")
+    return None
+
+
+def by_pattern(rule: str, pattern: str) -> NameRule:
+    """Make a rule of a regular expression whose group `patient` is the patient's number.
+
+    Raises:
+        re.error: it is no regular expression.
+        ValueError: it has no group of that name.
+    """
+    compiled = re.compile(pattern)
+    if "patient" not in compiled.groupindex:
+        raise ValueError(f"{pattern!r} has no group (?P<patient>...)")
+
+    def patient_of(name: str) -> Patient | None:
+        match = compiled.search(name)
+        if match is None or not match["patient"]:
+            return None
+        key = f"{rule}:{match['patient']}"
+        return Patient(key, key, rule)
+
+    return patient_of
+
+
+PUBLIC_RULES: Mapping[str, NameRule] = {  # their numbers mean the same wherever the films come from
+    "kermany": kermany,
+    "nih": by_pattern("nih", r"(?:^|/)(?P<patient>\d{8})_\d{3}\.\w+$"),
+    "chexpert": by_pattern("chexpert", r"(?:^|/)patient(?P<patient>\d+)[/_]study\d+[/_]"),
+    "mimic": by_pattern("mimic", r"(?:^|/)p(?P<patient>\d{8})/s\d{8}/"),
+}

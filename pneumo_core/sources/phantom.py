@@ -22,7 +22,7 @@ from pydantic import NonNegativeInt, model_validator
 from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.params import Section
 from pneumo_core.sources.description import Description, Opening, parse, read_yaml
-from pneumo_core.sources.patients import identify
+from pneumo_core.sources.patients import kermany
 from pneumo_core.sources.phantom_film import draw_film
 from pneumo_core.sources.source import SourceFile
 
@@ -185,7 +185,8 @@ class PhantomSource:
         if entry.defect == "text_files":
             return f"Planted: a text under the name of a film, {entry.image_id}.\n".encode()
         body, film = self._rng(f"body of {entry.patient}"), self._rng(entry.image_id)
-        pixels = draw_film(body, film, identify(entry.image_id).subtype)
+        patient = kermany(entry.image_id)
+        pixels = draw_film(body, film, None if patient is None else patient.subtype)
         jpeg = _save(Image.fromarray(pixels), "JPEG", film.integers(*JPEG_QUALITY).item())
         return jpeg[: len(jpeg) // 2] if entry.defect == "truncated_files" else jpeg
 

@@ -1,7 +1,7 @@
 """Several sources as one, each keeping the name that it is given as its origin.
 
-Names of the public archive mean the same wherever they come from, since it may come twice.
-What one table or one hospital calls a patient means nothing in another.
+Names of a public set mean the same patient wherever they come from. Equal numbers of two tables or
+two hospitals are possibly one patient, unless the description says `patients: separate`.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from pneumo_core.sources.description import Description, Opening
-from pneumo_core.sources.patients import Patient
+from pneumo_core.sources.patients import UNKNOWN
 from pneumo_core.sources.source import Source, SourceFile
-
-RULES_OF_THE_ARCHIVE = {"person_pathogen", "im_series"}
 
 Name = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
 
@@ -22,28 +20,32 @@ Name = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
 class SeveralDescription(Description):
     kind: Literal["several"]
     sources: dict[Name, str | dict[str, Any]] = Field(min_length=1)
+    patients: Literal["linked", "separate"] = "linked"  # equal numbers in two of the sources
 
     def source(self, opening: Opening) -> "SeveralSources":
-        return SeveralSources({name: opening.source(each) for name, each in self.sources.items()})
+        opened = {name: opening.source(each) for name, each in self.sources.items()}
+        return SeveralSources(opened, separate=self.patients == "separate")
 
 
 @dataclass(frozen=True)
 class SeveralSources:
     sources: Mapping[str, Source]
+    separate: bool = False
 
     def files(self) -> list[SourceFile]:
         files = [
-            _from(origin, file)
+            self._from(origin, file)
             for origin, source in self.sources.items()
             for file in source.files()
         ]
         return sorted(files, key=lambda file: file.image_id)
 
-
-def _from(origin: str, file: SourceFile) -> SourceFile:
-    patient = file.patient
-    if patient is not None and patient.rule not in RULES_OF_THE_ARCHIVE:
-        patient = Patient(
-            f"{origin}/{patient.key}", f"{origin}/{patient.group}", patient.rule, patient.subtype
-        )
-    return replace(file, name=f"{origin}/{file.name}", origin=origin, patient=patient)
+    def _from(self, origin: str, file: SourceFile) -> SourceFile:
+        id_space = origin if self.separate else file.id_space
+        patient = file.patient
+        if patient is not None:
+            own_group = self.separate or patient.rule == UNKNOWN
+            group = f"{origin}/{patient.group}" if own_group else patient.group
+            patient = replace(patient, key=f"{origin}/{patient.key}", group=group)
+        name = f"{origin}/{file.name}"
+        return replace(file, name=name, origin=origin, patient=patient, id_space=id_space)

@@ -16,7 +16,8 @@ class SourceFile:
     num_bytes: int  # before anything is converted
     read: Callable[[], bytes]  # raises OSError where the file cannot be read
     origin: str  # the source, by name
-    patient: Patient | None = None  # where the source knows more than the name tells
+    patient: Patient | None = None  # by the source's own column or tag
+    id_space: str = ""  # an origin whose patients' numbers mean nothing in the others
     data_set: DataSet | None = None  # the public data set that it should be part of
 
     @property

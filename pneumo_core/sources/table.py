@@ -11,7 +11,7 @@ from pneumo_core.errors import SourceError
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.folder import reader
 from pneumo_core.sources.layout import parse_label, parse_split
-from pneumo_core.sources.patients import Patient, identify
+from pneumo_core.sources.patients import Patient, kermany, unknown
 from pneumo_core.sources.source import SourceFile
 
 
@@ -45,10 +45,11 @@ class TableSource:
         path = self.path.parent / row.path
         read = partial(_read_named, reader(path))
         file = SourceFile(row.split, row.label, str(row.path), _size(path), read, origin="table")
-        patient = identify(file.image_id)
-        if row.patient is not None:
-            patient = Patient(row.patient, row.patient, "table", patient.subtype)
-        return replace(file, patient=replace(patient, subtype=row.subtype or patient.subtype))
+        named = kermany(file.name)
+        subtype = row.subtype or (named.subtype if named else None)
+        if row.patient is None:
+            return replace(file, patient=unknown(file.image_id, subtype))
+        return replace(file, patient=Patient(row.patient, row.patient, "column", subtype))
 
 
 def _size(path: Path) -> int:

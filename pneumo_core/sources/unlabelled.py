@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.folder import posix_below, reader, walk
-from pneumo_core.sources.layout import LITTER, parse_place
+from pneumo_core.sources.layout import is_litter, parse_place
 from pneumo_core.sources.source import SourceFile
 
 SPLIT, LABEL = "later", "UNLABELLED"
@@ -28,7 +28,7 @@ class UnlabelledFolder:
         found = []
         for path in walk(self.root):
             name = posix_below(path, self.root)
-            if not any(part.lower() in LITTER or part.startswith(".") for part in name.parts):
+            if not is_litter(name):
                 size = path.lstat().st_size
                 file = SourceFile(SPLIT, LABEL, str(name), size, reader(path), origin="folder")
                 found.append(file)

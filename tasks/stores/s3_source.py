@@ -17,7 +17,12 @@ from pneumo_core.params import IngestParams
 from pneumo_core.sources import SourceFile
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom import looks_like_dicom
-from pneumo_core.sources.layout import over_limits, parse_place, settle_places
+from pneumo_core.sources.layout import (
+    over_limits,
+    parse_place,
+    require_placed,
+    settle_places,
+)
 from tasks.stores import buckets
 
 ABOUT_THE_OBJECT = {"NoSuchKey", "404", "PreconditionFailed", "412", "InvalidObjectState"}
@@ -55,14 +60,18 @@ class S3Source:
     def files(self) -> list[SourceFile]:
         """Raises SourceError if the prefix cannot be listed, is too much or holds no images."""
         client = self._client()
-        found = []
+        found, unplaced = [], []
         for each in self._list(client):
             path = PurePosixPath(each.key)
-            place = parse_place(path)
-            if place is not None and not each.key.endswith("/"):
+            if each.key.endswith("/"):
+                continue
+            if place := parse_place(path):
                 read = partial(self._read, client, each)
                 file = SourceFile(*place, each.num_bytes, read, origin="s3")
                 found.append((len(path.parts), file))
+            else:
+                unplaced.append(path)
+        require_placed(unplaced, self.limits.ignore, described_as=self.address)
         if excess := over_limits([file.num_bytes for _, file in found], self.limits):
             raise SourceError(f"{self.address} {excess}.")
         return settle_places(found, described_as=self.address)

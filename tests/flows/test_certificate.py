@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core.sources.patients import identify
+from pneumo_core.sources.patients import kermany
 from pneumo_core.sources.phantom import PhantomSource
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     films = defaultdict(list)
     for path in sorted((folder / "train" / "PNEUMONIA").iterdir()):
         if f"train/PNEUMONIA/{path.name}" not in copied:
-            films[identify(path.name).key].append(path)
+            films[kermany(path.name).key].append(path)
     moved = next(paths[0] for paths in films.values() if len(paths) > 2)
     moved.rename(folder / "test" / "PNEUMONIA" / moved.name)
     return folder
@@ -40,14 +40,69 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_certificate_of_a_folder_names_the_leak(leaking: Path, typed: Run, tmp_path: Path) -> None:
     out = tmp_path / "found" / "certificate.json"
     result = typed("pneumo", "certificate", "--source", leaking, "--out", out, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 3, result.stderr
     found = json.loads(out.read_text())
-    assert "NOT valid" in result.stdout
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("Patient known for ")
+    assert lines[0].endswith(" films by kermany.")
+    assert lines[1] == "Not valid: 1 images of patients confirmed in an earlier split too"
+    assert "  not checked: 3 files that cannot be read, patients of 0 films" in lines
     assert found["patients"]["confirmed_across_splits"] == 1
     (name,) = found["lists"]["confirmed_across_splits"]
     assert name.startswith("test/PNEUMONIA/person")
     assert name in out.with_suffix(".md").read_text()
     assert len(found["lists"]["quarantined"]) == 3
+
+
+def _films_under(folder: Path, names: Callable[[int], str], leaking: Path) -> Path:
+    number = 0
+    for split in ("train", "test"):
+        for label in ("NORMAL", "PNEUMONIA"):
+            target = folder / split / label
+            target.mkdir(parents=True)
+            for film in sorted((leaking / split / label).iterdir())[5:9]:
+                (target / names(number)).write_bytes(film.read_bytes())
+                number += 1
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "patients", "code", "first", "second"),
+    [
+        ("{:08d}_000.png", "auto", 0, "16 of 16 films by nih", "Valid"),
+        ("scan{}.png", "auto", 3, "0 of 16 films by no rule", "Patients unknown"),
+        ("{:08d}_000.png", "none", 3, "0 of 16 films by no rule", "Patients unknown"),
+        ("P{}-1.png", r"^P(?P<patient>\d+)-", 0, "16 of 16 films by pattern", "Valid"),
+    ],
+)
+def test_certificate_is_valid_only_where_patients_are_known(
+    leaking: Path,
+    typed: Run,
+    tmp_path: Path,
+    names: str,
+    patients: str,
+    code: int,
+    first: str,
+    second: str,
+) -> None:
+    folder = _films_under(tmp_path / "films", names.format, leaking)
+    command = ("pneumo", "certificate", "--source", folder, "--patients", patients)
+    result = typed(*command, "--out", tmp_path / "c.json", cwd=tmp_path)
+    assert result.returncode == code, result.stdout + result.stderr
+    assert result.stdout.splitlines()[:2] == [f"Patient known for {first}.", second]
+
+
+def test_certificate_of_films_that_nobody_can_read_is_not_valid(
+    leaking: Path, typed: Run, tmp_path: Path
+) -> None:
+    folder = _films_under(tmp_path / "films", "IM-{:04d}-0001.png".format, leaking)
+    for film in folder.rglob("*.png"):
+        film.write_bytes(b"no film")
+    out = tmp_path / "c.json"
+    result = typed("pneumo", "certificate", "--source", folder, "--out", out, cwd=tmp_path)
+    assert result.returncode == 3
+    assert "no readable film in train; no readable film in test" in result.stdout
+    assert not json.loads(out.read_text())["valid"]
 
 
 def test_training_does_not_start_on_a_leak(

@@ -24,7 +24,7 @@ from pneumo_core.models.bundle import (
     TrainingRecord,
 )
 from pneumo_core.params import Params, Strategy, TrainParams, load, parse
-from pneumo_core.sources.patients import identify
+from pneumo_core.sources.patients import kermany, unknown
 from pneumo_core.training.training import LabelledFilms
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def make_table() -> Callable[..., pd.DataFrame]:
 def _row(index: int, given: str | dict[str, object]) -> dict[str, object]:
     given = {"image_id": given} if isinstance(given, str) else given
     split, label, name = str(given["image_id"]).split("/")
-    patient = identify(name)
+    patient = kermany(name) or unknown(name)
     return {
         "path": given["image_id"],
         "origin": "test",

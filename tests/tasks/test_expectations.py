@@ -24,7 +24,7 @@ def table() -> pd.DataFrame:
             "split": split,
             "label": label,
             "patient_group": f"{label}{number}",
-            "patient_rule": "own_film",
+            "patient_rule": "unknown",
             "file_bytes": 1000,
             "patient_key": f"{label}{number}",
             "sha256": "a" * 64,

@@ -68,9 +68,17 @@ def _table(counts: pd.DataFrame, data: DataFindings, words: Words) -> Table:
 
 def _certificate(certificate: Mapping[str, Any], words: Words) -> list[Block]:
     near, patients = certificate["near_duplicates"], certificate["patients"]
-    verdict = "valid" if certificate["valid"] else "not_valid"
+    verdict = certificate["state"].replace(" ", "_")
     pinned = "data.pinned" if certificate["pinned_test_split_hash"] else "data.not_pinned"
     return [
+        Paragraph(
+            words(
+                "data.known_patients",
+                known=words.count(patients["known"]),
+                films=words.count(patients["films"]),
+                rules=", ".join(patients["rules"]) or words("data.no_rule"),
+            )
+        ),
         Paragraph(words(f"data.{verdict}", faults="; ".join(certificate["faults"]))),
         Bullets(
             (

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN
 from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
 from pneumo_core.report.sections.robustness import worst_kind
@@ -43,8 +44,12 @@ def _leaks(found: Findings) -> Answer:
     certificate = found.data.certificate
     if certificate is None:
         return Answer("leaks", "open", {})
-    if not certificate["valid"]:
+    if certificate["state"] == NOT_VALID:
         return Answer("leaks", "bad", {"faults": list(certificate["faults"])})
+    if certificate["state"] == PATIENTS_UNKNOWN:
+        patients = certificate["patients"]
+        unknown = patients["films"] - patients["known"]
+        return Answer("leaks_unknown", "open", {"unknown": unknown, "all": patients["films"]})
     films = set(found.winner.predictions["image_id"])
     possible = films.intersection(certificate["lists"]["possible_across_splits"])
     values = {"possible": len(possible), "all": len(films)}
@@ -140,6 +145,8 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
                 "faults": "; ".join(values.get("faults", ())),
                 **{name: words.count(values.get(name, 0)) for name in ("possible", "all")},
             }
+        case "leaks_unknown":
+            return {name: words.count(value) for name, value in values.items()}
         case "shortcuts" if values:
             names = words.listed([words(f"check.{name}") for name in values["names"]] or [""])
             return {"all": words.count(values["all"]), "names": names}

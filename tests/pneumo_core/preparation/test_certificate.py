@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from pneumo_core.data.leakage import require_valid
 from pneumo_core.errors import CertificateError
 from pneumo_core.preparation.certificate import certify, describe
 from pneumo_core.preparation.duplicates import Duplicates, remove_duplicates
+from pneumo_core.sources.patients import UNKNOWN
 
 NOTHING = Duplicates([], [], [], [])
 
@@ -44,9 +46,16 @@ def test_counts_are_by_split_and_label(table: pd.DataFrame) -> None:
     }
 
 
+def known(num_films: int) -> dict[str, Any]:
+    return {"films": num_films, "known": num_films, "rules": {"kermany": num_films}}
+
+
 def test_patients_are_counted_in_images_of_the_later_split(table: pd.DataFrame) -> None:
     found = certify(table, NOTHING)
-    assert found["patients"] == {"confirmed_across_splits": 1, "possible_across_splits": 3}
+    assert found["patients"] == known(9) | {
+        "confirmed_across_splits": 1,
+        "possible_across_splits": 3,
+    }
     assert found["lists"]["confirmed_across_splits"] == ["val/NORMAL/IM-0002-0002.jpeg"]
     assert found["lists"]["possible_across_splits"] == [
         "val/NORMAL/IM-0002-0002.jpeg",
@@ -59,9 +68,40 @@ def test_patients_are_counted_in_images_of_the_later_split(table: pd.DataFrame) 
 
 def test_possible_links_alone_are_no_fault(table: pd.DataFrame) -> None:
     found = certify(_drop(table, "val/NORMAL/IM-0002-0002.jpeg"), NOTHING)
-    assert found["patients"] == {"confirmed_across_splits": 0, "possible_across_splits": 2}
+    assert found["patients"] == known(8) | {
+        "confirmed_across_splits": 0,
+        "possible_across_splits": 2,
+    }
     assert found["valid"]
     assert found["faults"] == []
+
+
+def test_unknown_patients_are_a_state_of_their_own_which_training_refuses(
+    table: pd.DataFrame,
+) -> None:
+    sound = _drop(table, "val/NORMAL/IM-0002-0002.jpeg").reset_index(drop=True)
+    sound.loc[0, "patient_rule"] = UNKNOWN
+    train = sound.loc[sound["split"] == "train", "image_id"]
+    found = certify(sound, NOTHING)
+    assert (found["state"], found["valid"], found["faults"]) == ("patients unknown", False, [])
+    with pytest.raises(CertificateError, match="Patient known for 7 of 8 films by kermany"):
+        require_valid(found, sound, train)
+    require_valid(certify(sound, NOTHING, accept_unknown_patients=True), sound, train)
+    assert certify(table, NOTHING)["state"] == "not valid"
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_without_a_readable_film_is_a_fault(table: pd.DataFrame, split: str) -> None:
+    table.loc[table["split"] == split, "state"] = manifest.QUARANTINED
+    found = certify(table, NOTHING)
+    assert found["state"] == "not valid"
+    assert f"no readable film in {split}" in found["faults"]
+
+
+def test_nothing_at_all_is_not_valid(table: pd.DataFrame) -> None:
+    found = certify(table.assign(state=manifest.QUARANTINED), NOTHING)
+    assert not found["valid"]
+    assert found["patients"]["known"] == 0
 
 
 GROUP_INSIDE = ["train/NORMAL/IM-0001-0001.jpeg", "train/NORMAL/IM-0002-0001.jpeg"]

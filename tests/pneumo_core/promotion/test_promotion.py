@@ -37,7 +37,12 @@ POLICY = Policy.model_validate(
 )
 LABELS = np.arange(300) % 2
 SPLIT_HASH, DATA_HASH, FILE_HASH = "a" * 64, "b" * 64, "c" * 64
-CERTIFICATE = {"valid": True, "faults": [], "test_split_hash": SPLIT_HASH, "data_sha256": DATA_HASH}
+CERTIFICATE = {
+    "state": "valid",
+    "faults": [],
+    "test_split_hash": SPLIT_HASH,
+    "data_sha256": DATA_HASH,
+}
 DATA = Data(CERTIFICATE, DATA_HASH, FILE_HASH, ("folder",))
 
 
@@ -179,10 +184,14 @@ def test_gate_that_fails_refuses_with_its_reason(rival: Champion | None, told: s
     ("certificate", "told"),
     [
         (None, "leakage certificate: missing"),
-        ({}, "leakage certificate: not valid"),
-        (CERTIFICATE | {"valid": "yes"}, "leakage certificate: not valid"),
+        ({}, "leakage certificate: no state"),
+        (CERTIFICATE | {"state": "yes"}, "leakage certificate: yes, asked for: valid"),
         (
-            CERTIFICATE | {"valid": False, "faults": ["1 picture with both labels"]},
+            CERTIFICATE | {"state": "patients unknown"},
+            "leakage certificate: patients unknown, asked for: valid",
+        ),
+        (
+            CERTIFICATE | {"state": "not valid", "faults": ["1 picture with both labels"]},
             "leakage certificate: not valid: 1 picture with both labels, asked for: valid",
         ),
         (CERTIFICATE | {"data_sha256": "e" * 64}, "data certified: eeeeeeeeeeee"),

@@ -44,7 +44,8 @@ def film(number: int, split: str, label: str) -> dict[str, Any]:
     row |= {"source_split": split, "split": split, "patient_key": str(number)}
     positive = label == "PNEUMONIA"
     row["subtype"] = ("virus" if number % 3 else "bacteria") if positive else None
-    row |= {"packed_row": number, "patient_group": str(number), "sha256": f"{number:064x}"}
+    row |= {"packed_row": number, "patient_group": str(number), "patient_rule": "column"}
+    row |= {"sha256": f"{number:064x}"}
     row |= {"width_px": 200 + number % 50, "height_px": 150 + number % 40, "colour_mode": "L"}
     row |= {"mean": 100.0 + number % 17, "std": 50.0 + number % 13}
     return row | {"state": KEPT, "reason": None}

@@ -73,7 +73,7 @@ def test_films_come_by_hashes_of_what_the_headers_say(source: Callable[..., Sour
     assert keys.count(_hash("patient:H-12")) == 2
     assert manifest.count(pd.DataFrame(rows.values()), "patient_rule", "origin") == {
         "dicom/dicom": 4,
-        "own_film/dicom": 1,
+        "unknown/dicom": 1,
     }
     other = {collect.describe(f)["patient_key"] for f in source(salt=SALT[::-1]).files()}
     assert not other & set(keys)
@@ -225,3 +225,20 @@ def test_no_folder_and_no_films_are_clear_errors(
     (tmp_path / "dicom").mkdir()
     with pytest.raises(SourceError, match="expected DICOM files below"):
         source().files()
+
+
+@pytest.mark.parametrize("patient", ["", None, "0", "ANONYMOUS", "Z-1"])
+def test_a_patient_id_that_anonymisers_write_names_nobody(
+    tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source], patient: str | None
+) -> None:
+    """Film n of train and film n of test are of one study, which is all that is left."""
+    draw = np.random.default_rng(0)
+    for number in range(4):
+        for split in ("train", "test"):
+            pixels = draw.integers(0, 4096, (40, 30), dtype=np.uint16)
+            header = {"PatientID": patient, "StudyInstanceUID": f"1.2.{number}"}
+            write_dicom(tmp_path / f"dicom/{split}/NORMAL/{number}.dcm", pixels, **header)
+    rows = [collect.describe(file) for file in source().files()]
+    assert {row["patient_rule"] for row in rows} == {"unknown"}
+    assert len({row["patient_key"] for row in rows}) == 8
+    assert len({row["patient_group"] for row in rows}) == 4

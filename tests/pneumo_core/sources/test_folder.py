@@ -79,14 +79,40 @@ def test_second_copy_that_cannot_be_read_is_an_error(
         ".cache/train/NORMAL/b.jpeg",
         "README.txt",
         "train/notes.txt",
-        "train/OTHER/b.jpeg",
-        "extra/NORMAL/b.jpeg",
     ],
 )
 def test_litter_is_no_image(
     tmp_path: Path, place: Place, one_of_each: dict[str, bytes], litter: str
 ) -> None:
     assert _ids(place(tmp_path, one_of_each | {litter: b"x"})) == sorted(one_of_each)
+
+
+@pytest.mark.parametrize(
+    "stray", ["train/COVID19/b.jpeg", "extra/NORMAL/b.dcm", "train/b.PNG", "PNEUMONIA/b.tif"]
+)
+def test_an_image_in_no_split_and_class_stops_the_reading(
+    tmp_path: Path, place: Place, one_of_each: dict[str, bytes], stray: str
+) -> None:
+    path = place(tmp_path, one_of_each | {stray: b"x", "other/docs/c.png": b"y"})
+    folder = Path(stray).parent.as_posix()
+    with pytest.raises(SourceError, match="2 images that are in no split and class") as raised:
+        _files(path)
+    assert f"1 in {folder}/" in str(raised.value)
+    assert "1 in other/docs/" in str(raised.value)
+    with pytest.raises(SourceError, match=rf"1 images .*1 in {folder}/"):
+        _files(path, ignore=["other"])
+    kept = _files(path, ignore=[folder, "docs"])
+    assert [file.image_id for file in kept] == sorted(one_of_each)
+
+
+@pytest.mark.parametrize("name", ["valid", "validation", "dev", "VAL", "Valid"])
+def test_other_names_of_validation(tmp_path: Path, place: Place, name: str) -> None:
+    assert _ids(place(tmp_path, {f"{name}/NORMAL/a.jpeg": b"x"})) == ["val/NORMAL/a.jpeg"]
+
+
+def test_folders_below_a_class_are_part_of_the_name(tmp_path: Path, place: Place) -> None:
+    path = place(tmp_path, {"set/train/NORMAL/patient 7/1.jpeg": b"x"})
+    assert _ids(path) == ["train/NORMAL/patient 7/1.jpeg"]
 
 
 @pytest.mark.parametrize("folder", ["Train/Normal", "TRAIN/normal", "train/NORMAL"])

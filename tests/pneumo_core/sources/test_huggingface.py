@@ -14,6 +14,7 @@ import pytest
 
 from pneumo_core.errors import SourceError
 from pneumo_core.sources import Source, SourceFile, collect, facts
+from pneumo_core.sources.patient_rules import name_patients
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,7 @@ def test_every_row_comes_once_under_a_name_of_its_own(
 ) -> None:
     assert folder.is_dir()
     files = open_description(kind="huggingface", path="hub").files()
+    files = name_patients(files, "kermany")
     assert _read(files) == EXPECTED
     assert [file.image_id for file in files] == sorted(EXPECTED)
     sizes = {i: 0 if found == EMPTY else len(found) for i, found in EXPECTED.items()}

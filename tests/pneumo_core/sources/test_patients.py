@@ -1,6 +1,6 @@
 import pytest
 
-from pneumo_core.sources.patients import Patient, identify
+from pneumo_core.sources.patients import PUBLIC_RULES, Patient, by_pattern, kermany, unknown
 
 
 @pytest.mark.parametrize(
@@ -8,37 +8,62 @@ from pneumo_core.sources.patients import Patient, identify
     [
         (
             "person1_bacteria_1.jpeg",
-            Patient("person1_bacteria", "person1", "person_pathogen", "bacteria"),
+            Patient("person1_bacteria", "person1", "kermany", "bacteria"),
         ),
         (
             "person1946_bacteria_4874.jpeg",
-            Patient("person1946_bacteria", "person1946", "person_pathogen", "bacteria"),
+            Patient("person1946_bacteria", "person1946", "kermany", "bacteria"),
         ),
         (
             "PERSON12_Virus_46 (copy).png",
-            Patient("person12_virus", "person12", "person_pathogen", "virus"),
+            Patient("person12_virus", "person12", "kermany", "virus"),
         ),
-        ("IM-0115-0001.jpeg", Patient("IM-0115", "IM-0115", "im_series")),
-        ("IM-0666-0001-0002.jpeg", Patient("IM-0666", "IM-0666", "im_series")),
-        ("NORMAL2-IM-0115-0001.jpeg", Patient("NORMAL2-IM-0115", "NORMAL2-IM-0115", "im_series")),
-        ("normal2-im-7-0001.jpeg", Patient("NORMAL2-IM-0007", "NORMAL2-IM-0007", "im_series")),
-        ("환자 3.jpeg", Patient("환자 3.jpeg", "환자 3.jpeg", "own_film")),
-        ("train/NORMAL/1.png", Patient("train/NORMAL/1.png", "train/NORMAL/1.png", "own_film")),
+        ("IM-0115-0001.jpeg", Patient("IM-0115", "IM-0115", "kermany")),
+        ("IM-0666-0001-0002.jpeg", Patient("IM-0666", "IM-0666", "kermany")),
+        ("NORMAL2-IM-0115-0001.jpeg", Patient("NORMAL2-IM-0115", "NORMAL2-IM-0115", "kermany")),
+        ("normal2-im-7-0001.jpeg", Patient("NORMAL2-IM-0007", "NORMAL2-IM-0007", "kermany")),
+        ("환자 3.jpeg", None),
+        ("1.png", None),
     ],
 )
-def test_name_tells_the_patient(name: str, patient: Patient) -> None:
-    assert identify(name) == patient
+def test_name_tells_the_patient(name: str, patient: Patient | None) -> None:
+    assert kermany(name) == patient
 
 
 def test_equal_names_without_a_rule_tell_nothing() -> None:
-    assert identify("train/NORMAL/1.jpeg").group != identify("test/PNEUMONIA/1.jpeg").group
+    assert unknown("train/NORMAL/1.jpeg").group != unknown("test/PNEUMONIA/1.jpeg").group
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "key"),
+    [
+        ("nih", "00012229_003.png", "nih:00012229"),
+        ("nih", "ap/00012229_003.png", "nih:00012229"),
+        ("nih", "0012229_003.png", None),
+        ("chexpert", "patient00001/study1/view1_frontal.jpg", "chexpert:00001"),
+        ("chexpert", "patient64541_study1_view1_frontal.jpg", "chexpert:64541"),
+        ("chexpert", "patient.jpg", None),
+        ("mimic", "files/p10/p10000032/s50414267/02aa804e.jpg", "mimic:10000032"),
+        ("mimic", "p10000032.jpg", None),
+    ],
+)
+def test_public_sets_number_their_patients(rule: str, name: str, key: str | None) -> None:
+    patient = PUBLIC_RULES[rule](name)
+    assert (patient and patient.key) == key
+
+
+def test_a_pattern_needs_a_group() -> None:
+    with pytest.raises(ValueError, match=r"\(\?P<patient>"):
+        by_pattern("pattern", r"\d+")
 
 
 def test_films_of_one_pathogen_are_confirmed_and_of_two_only_possible() -> None:
     bacteria, again, virus = map(
-        identify,
+        kermany,
         ["person12_bacteria_46.jpeg", "person12_bacteria_47.jpeg", "person12_virus_22.jpeg"],
     )
+    assert bacteria is not None
+    assert virus is not None
     assert bacteria == again
     assert bacteria.key != virus.key
     assert bacteria.group == virus.group

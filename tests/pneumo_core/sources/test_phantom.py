@@ -15,7 +15,7 @@ from pneumo_core.data.images import Film, decode, resize
 from pneumo_core.errors import ImageError, SourceError
 from pneumo_core.preparation.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
 from pneumo_core.sources import SourceFile
-from pneumo_core.sources.patients import identify
+from pneumo_core.sources.patients import kermany
 from pneumo_core.sources.phantom import PhantomSource, PhantomTruth
 
 DESCRIPTION = Path(__file__).parents[3] / "sources" / "phantom.yaml"
@@ -132,9 +132,11 @@ def test_no_confirmed_patient_is_in_two_splits(films: dict[str, Gray]) -> None:
     train_subtypes = defaultdict(set)
     for image_id in films:
         split, label, name = image_id.split("/")
-        patient = identify(name)
+        patient = kermany(name)
+        assert patient is not None
         assert (patient.subtype is None) == (label == "NORMAL")
-        assert patient.rule == ("im_series" if label == "NORMAL" else "person_pathogen")
+        assert patient.rule == "kermany"
+        assert (patient.subtype is None) == (label == "NORMAL")
         splits_by_key[patient.key].add(split)
         splits_by_group[patient.group].add(split)
         if split == "train":
@@ -150,7 +152,7 @@ def test_patients_have_few_films(films: dict[str, Gray], truth: PhantomTruth) ->
         for pairs in (truth.exact_duplicates, truth.resaved_duplicates, truth.near_duplicates)
         for _, copy in pairs
     }
-    per_patient = Counter(identify(i.split("/")[2]).key for i in films if i not in copies)
+    per_patient = Counter(kermany(i).key for i in films if i not in copies)
     sizes = Counter(per_patient.values())
     assert max(sizes) <= 6
     assert sizes[1] > sum(sizes.values()) / 2

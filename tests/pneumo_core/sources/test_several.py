@@ -6,6 +6,7 @@ import pytest
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
 from pneumo_core.sources import Source, collect
+from pneumo_core.sources.patient_rules import name_patients
 
 Describe = Callable[..., Source]
 Write = Callable[[Path, dict[str, bytes]], Path]
@@ -37,7 +38,8 @@ def test_equal_places_do_not_collide_and_keep_their_origin(
 @pytest.mark.usefixtures("two")
 def test_names_of_the_archive_mean_the_same_in_all(open_description: Describe) -> None:
     source = open_description(kind="several", sources={"left": "left", "right": "right.zip"})
-    rows = [collect.describe(file) for file in source.files() if "person3" in file.name]
+    files = name_patients(source.files(), "kermany")
+    rows = [collect.describe(file) for file in files if "person3" in file.name]
     assert [(row["patient_key"], row["patient_group"]) for row in rows] == [
         ("person3_virus", "person3")
     ] * 2
@@ -47,16 +49,23 @@ def test_names_of_the_archive_mean_the_same_in_all(open_description: Describe) -
     assert len(alone) == 8  # a name that tells nothing ties nobody together
 
 
-def test_patients_of_tables_are_apart(tmp_path: Path, open_description: Describe) -> None:
+@pytest.mark.parametrize(
+    ("patients", "groups"), [("linked", ["12", "12"]), ("separate", ["a/12", "b/12"])]
+)
+def test_equal_numbers_of_two_tables_are_possibly_one_patient(
+    tmp_path: Path, open_description: Describe, patients: str, groups: list[str]
+) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("path,label,patient\nx.png,NORMAL,12\n")
         (tmp_path / f"{name}.yaml").write_text(f"kind: table\npath: {name}.csv\n")
     source = open_description(
-        kind="several", sources={"a": "a.yaml", "b": {"kind": "table", "path": "b.csv"}}
+        kind="several",
+        patients=patients,
+        sources={"a": "a.yaml", "b": {"kind": "table", "path": "b.csv"}},
     )
     rows = [collect.describe(file) for file in source.files()]
     assert [row["patient_key"] for row in rows] == ["a/12", "b/12"]
-    assert [row["patient_group"] for row in rows] == ["a/12", "b/12"]
+    assert [row["patient_group"] for row in rows] == groups
     assert [row["origin"] for row in rows] == ["a", "b"]
 
 

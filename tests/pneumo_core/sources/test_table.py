@@ -38,7 +38,7 @@ def test_rows_become_files_with_what_the_columns_tell(
     rows = [collect.describe(file) for file in files]
     assert [row["patient_key"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
     assert [row["patient_group"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
-    assert [row["patient_rule"] for row in rows] == ["own_film", "table", "table"]
+    assert [row["patient_rule"] for row in rows] == ["unknown", "column", "column"]
     assert [row["subtype"] for row in rows] == [None, None, "virus"]
 
 
@@ -52,14 +52,14 @@ def test_without_a_patient_the_name_tells(listed: Callable[..., list[SourceFile]
     )
     assert collect.describe(plain)["patient_key"] == "person3_virus"
     assert collect.describe(plain)["subtype"] == "virus"
-    assert collect.describe(given)["patient_rule"] == "person_pathogen"
+    assert collect.describe(given)["patient_rule"] == "kermany"
     assert collect.describe(given)["subtype"] == "fungus"
 
 
 def test_one_patient_column_beats_the_name(listed: Callable[..., list[SourceFile]]) -> None:
     (file,) = listed("path,label,patient\nperson3_virus_9.jpeg,PNEUMONIA,Q\n")
     row = collect.describe(file)
-    assert (row["patient_key"], row["patient_rule"], row["subtype"]) == ("Q", "table", "virus")
+    assert (row["patient_key"], row["patient_rule"], row["subtype"]) == ("Q", "column", "virus")
 
 
 def test_byte_order_mark_and_korean_are_read(listed: Callable[..., list[SourceFile]]) -> None:
@@ -89,7 +89,10 @@ def test_missing_linked_and_overlong_files_are_quarantined(
     [
         ("path,label\na.png,NORMAL\nb.png,COVID\n", r"line 3: label 'COVID', expected NORMAL or"),
         ("path,label\na.png,\n", "line 2: label ''"),
-        ("path,label,split\na.png,NORMAL,dev\n", "line 2: split 'dev', expected one of train"),
+        (
+            "path,label,split\na.png,NORMAL,holdout\n",
+            "line 2: split 'holdout', expected one of train",
+        ),
         ("path,label\n/etc/passwd,NORMAL\n", "line 2: path '/etc/passwd', expected a file below"),
         ("path,label\n../a.png,NORMAL\n", "expected a file below the table's folder"),
         ("path,label\n,NORMAL\n", "line 2: path ''"),

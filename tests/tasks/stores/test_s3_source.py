@@ -16,6 +16,7 @@ from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import Source, collect
 from pneumo_core.sources.description import Opening
+from pneumo_core.sources.patient_rules import PatientsNamed
 from tasks.stores.s3_source import S3Description
 from tasks.stores.sources import open_source
 
@@ -59,10 +60,10 @@ def test_objects_below_the_prefix_come_with_their_bytes(
     put(FILMS)
     put({"train/NORMAL/elsewhere.jpeg": b"x"}, prefix="other/")
     put({"train/NORMAL/": b"", "train/NORMAL/.DS_Store": b"x", "notes.txt": b"x"})
-    table = collect.collect(source(), tmp_path / "raw")
+    table = collect.collect(PatientsNamed(source(), "auto"), tmp_path / "raw")
     assert {i: (tmp_path / "raw" / i).read_bytes() for i in table["image_id"]} == FILMS
     assert manifest.count(table, "origin", "state") == {"s3/kept": len(FILMS)}
-    assert set(table["patient_rule"]) == {"person_pathogen"}
+    assert set(table["patient_rule"]) == {"kermany"}
 
 
 def test_more_than_one_page_is_listed(

@@ -26,7 +26,7 @@ def _figure(value: float, half: float = 0.01) -> dict[str, float]:
 def test_leaks(made: Any) -> None:
     found = made.found
     assert _levels(found)["leaks"] == "good"
-    bad = {**found.data.certificate, "valid": False, "faults": ["3 groups across splits"]}
+    bad = {**found.data.certificate, "state": "not valid", "faults": ["3 groups across splits"]}
     assert _levels(replace(found, data=replace(found.data, certificate=bad)))["leaks"] == "bad"
     of_test = found.winner.predictions["image_id"].iloc[0]
     for suspect, level in ((of_test, "caution"), ("of/validation.png", "good")):
@@ -35,6 +35,15 @@ def test_leaks(made: Any) -> None:
         assert _levels(doubted)["leaks"] == level
     none = replace(found, data=replace(found.data, certificate=None))
     assert _levels(none)["leaks"] == "open"
+
+
+def test_unknown_patients_are_not_called_apart(made: Any) -> None:
+    data = made.found.data
+    unknown = {**data.certificate, "state": "patients unknown"}
+    unknown["patients"] = unknown["patients"] | {"known": 3}
+    levels = _levels(replace(made.found, data=replace(data, certificate=unknown)))
+    assert levels["leaks_unknown"] == "open"
+    assert "leaks" not in levels
 
 
 @pytest.mark.parametrize(("passed", "level"), [(True, "good"), (None, "caution"), (False, "bad")])

@@ -1,60 +1,62 @@
-"""Checks of a trained model: films altered in what should not matter, brightness.
+"""Checks of a trained model on films whose brightness was changed, which should change nothing.
 
-Both directions count. A model taught by the study's recipe holds bright films for NORMAL, one that
-leans on the natural cue of an archive may hold them for PNEUMONIA; neither looks at the lung.
+Both directions count. A model trained with the study's recipe reads bright films as NORMAL; one
+that follows the natural cue of an archive may read them as PNEUMONIA. Neither reads the lungs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pneumo_core.arrays import Floats, Gray, Images, Ints
+from pneumo_core.arrays import Bools, Floats, Gray, Images, Ints
 from pneumo_core.audit.robustness import curve_point
-from pneumo_core.audit.shortcuts import Check, Cohort, Score, estimate, estimate_mean
+from pneumo_core.audit.shortcuts import Check, Cohort, Predict, estimate_mean, estimate_share
 from pneumo_core.errors import EvaluationError
-from pneumo_core.metrics.metrics import Estimate, Scores, auroc, balanced_accuracy
+from pneumo_core.metrics import intervals
+from pneumo_core.metrics.differences import of_figures, of_shares
+from pneumo_core.metrics.estimates import Estimates, weighted_sum
+from pneumo_core.metrics.influence import Influence, of_auroc
+from pneumo_core.metrics.metrics import Estimate, Scores
 from pneumo_core.params import AuditParams
 
-SHIFTS = (-0.20, -0.15, -0.10, -0.05, 0.05, 0.10, 0.15, 0.20)  # parts of full scale
+SHIFTS = (-0.20, -0.15, -0.10, -0.05, 0.05, 0.10, 0.15, 0.20)  # of full scale
 STUDY_SHIFT = 0.10  # the middle of what the study adds to NORMAL and takes from PNEUMONIA
-CALIPER = 0.01  # of full scale: the most by which the brightness of a matched pair differs
-
-Statistic = Callable[[Scores, float, Floats], Floats]
+CALIPER = 0.01  # of full scale: the largest difference in brightness within a matched pair
+MIN_PAIRS = 5
 
 
 @dataclass(frozen=True)
 class Readings:
-    """A model's probabilities of the same films under each alteration; all that costs time."""
+    """Probabilities of the same films, [N], under each alteration: all that takes time."""
 
     cohort: Cohort
     threshold: float
     brightness: Floats  # mean of each film, 0..1
     unaltered: Floats
-    shifted: dict[float, Floats]
+    shifted: dict[float, Floats]  # by shift
     levelled: Floats  # every film shifted to the mean brightness of all
 
     def scores(self, probabilities: Floats | None = None) -> Scores:
         return self.cohort.scores(self.unaltered if probabilities is None else probabilities)
 
 
-def read_altered(score: Score, images: Images, cohort: Cohort, threshold: float) -> Readings:
-    """Ten passes over the films; a few hundred are enough."""
+def read_altered(predict: Predict, images: Images, cohort: Cohort, threshold: float) -> Readings:
+    """Return the readings of films [N, H, W] in ten passes."""
     brightness = np.array([pixels.mean() for pixels in images]) / 255
-    away = brightness.mean() - brightness
+    to_mean = brightness.mean() - brightness
     return Readings(
         cohort,
         threshold,
         brightness,
-        score(images),
-        {by: score(shift(images, np.full(len(images), by))) for by in SHIFTS},
-        score(shift(images, away)),
+        predict(images),
+        {by: predict(shift(images, np.full(len(images), by))) for by in SHIFTS},
+        predict(shift(images, to_mean)),
     )
 
 
 def shift(images: Images, by: Floats) -> Images:
-    """Each film brighter by its part of full scale, to the nearest level, clipped."""
+    """Return each film brighter by its part of full scale, rounded to a level and clipped."""
     return np.stack([_shift(pixels, part) for pixels, part in zip(images, by, strict=True)])
 
 
@@ -73,31 +75,32 @@ def audit_model(readings: Readings, limits: AuditParams) -> list[Check]:
 
 
 def brightness_sweep(readings: Readings, limits: AuditParams) -> list[Check]:
-    """How often, and which way, a reading follows a shift of the whole film's brightness."""
-    draws = readings.cohort.draws(limits)
+    """Return how often, and in which direction, a reading follows a shift of brightness."""
+    cohort, draws = readings.cohort, readings.cohort.draws(limits)
     called = readings.unaltered >= readings.threshold
     flips = {by: (p >= readings.threshold) != called for by, p in readings.shifted.items()}
     moves = {by: p - readings.unaltered for by, p in readings.shifted.items()}
     shifts = np.array(list(readings.shifted))
     logits_SN = np.stack([_logit(p) for p in readings.shifted.values()])
     slopes = 0.1 * shifts @ logits_SN / (shifts @ shifts)  # shifts are symmetric about 0
-    at_study = (flips[STUDY_SHIFT].astype(float) + flips[-STUDY_SHIFT]) / 2
     return [
         Check(
             "flip_rate",
             "model",
             f"Films whose reading flips when brightness shifts by {STUDY_SHIFT:g}",
-            estimate_mean(at_study, draws),
+            estimate_share(np.stack([flips[STUDY_SHIFT], flips[-STUDY_SHIFT]]), cohort),
             limits.max_flip_rate,
             unit="%",
             detail={
-                "by_shift": {f"{by:+.2f}": estimate_mean(f, draws) for by, f in flips.items()},
-                "overall": estimate_mean(np.mean(list(flips.values()), axis=0), draws),
+                "by_shift": {
+                    f"{by:+.2f}": estimate_share(f[None], cohort) for by, f in flips.items()
+                },
+                "overall": estimate_share(np.stack(list(flips.values())), cohort),
                 "mean_change_of_probability": {
                     f"{by:+.2f}": estimate_mean(move, draws) for by, move in moves.items()
                 },
                 "figures": {
-                    f"{by:+.2f}": curve_point(readings.scores(p), readings.threshold, draws)
+                    f"{by:+.2f}": curve_point(readings.scores(p), readings.threshold)
                     for by, p in sorted((readings.shifted | {0.0: readings.unaltered}).items())
                 },
             },
@@ -115,121 +118,131 @@ def brightness_sweep(readings: Readings, limits: AuditParams) -> list[Check]:
 
 
 def swapped_test(readings: Readings, limits: AuditParams) -> list[Check]:
-    """Each class under the study's shift for it, and under that of the other class.
+    """Return what each class loses under the other class's shift, compared with its own.
 
-    Either way every film is shifted equally far: who reads the lung loses equally by both.
+    Either way every film is shifted equally far, so a model that reads the lungs loses equally.
     """
-    ill = readings.cohort.labels == 1
+    positive = readings.cohort.labels == 1
     up, down = readings.shifted[STUDY_SHIFT], readings.shifted[-STUDY_SHIFT]
-    own = readings.scores(np.where(ill, down, up))
-    swapped = readings.scores(np.where(ill, up, down))
-    draws = readings.cohort.draws(limits)
-
-    def gap(name: str, words: str, statistic: Statistic) -> Check:
-        def of(scores: Scores) -> Estimate:
-            return estimate(lambda w: statistic(scores, readings.threshold, w), draws)
-
-        def difference(weights_DN: Floats) -> Floats:
-            gained: Floats = statistic(own, readings.threshold, weights_DN)
-            return gained - statistic(swapped, readings.threshold, weights_DN)
-
-        return Check(
+    own = readings.scores(np.where(positive, down, up))
+    swapped = readings.scores(np.where(positive, up, down))
+    points = {
+        name: intervals.at_threshold(scores, readings.threshold)
+        | {"auroc": intervals.auroc(scores)}
+        for name, scores in {
+            "unaltered": readings.scores(),
+            "own_class": own,
+            "swapped": swapped,
+        }.items()
+    }
+    gaps = {
+        "auroc": _auroc_gap(of_auroc(own), of_auroc(swapped), own),
+        "balanced_accuracy": _balanced_accuracy_gap(own, swapped, readings.threshold),
+    }
+    words = {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy"}
+    return [
+        Check(
             f"swap_gap_{name}",
             "model",
-            f"The model's {words} with NORMAL brightened and PNEUMONIA darkened by "
+            f"The model's {words[name]} with NORMAL brightened and PNEUMONIA darkened by "
             f"{STUDY_SHIFT:g}, as the study trains, less that with the two swapped",
-            estimate(difference, draws),
+            gap,
             limits.max_swap_gap,
             two_sided=True,
-            detail={
-                "unaltered": of(readings.scores()),
-                "own_class": of(own),
-                "swapped": of(swapped),
-            },
+            detail={of: figures[name] for of, figures in points.items()},
         )
-
-    return [
-        gap("auroc", "AUROC", auroc),
-        gap("balanced_accuracy", "balanced accuracy", balanced_accuracy),
+        for name, gap in gaps.items()
     ]
 
 
+def _auroc_gap(a: Influence, b: Influence, scores: Scores) -> Estimate:
+    found = of_figures(a, b, scores)
+    return Estimate(found.value, found.ci_low, found.ci_high)
+
+
+def _balanced_accuracy_gap(a: Scores, b: Scores, threshold: float) -> Estimate:
+    """Return a's less b's: the mean of the paired differences of sensitivity and specificity."""
+    positive = a.labels == 1
+    right_a, right_b = (scores.reads(threshold) == positive for scores in (a, b))
+
+    def gap(films: Bools) -> Estimates:
+        found = of_shares(right_a, right_b, films, a)
+        return Estimates(*(np.array([end]) for end in (found.value, found.ci_low, found.ci_high)))
+
+    return weighted_sum(gap(positive), gap(~positive), 0.5, 0.5).figure()
+
+
 def mean_matched(readings: Readings, limits: AuditParams) -> list[Check]:
-    """What the AUROC loses where mean brightness says nothing of the label.
+    """Return what the AUROC loses where mean brightness tells nothing of the label.
 
-    Pairing finds who leans on a cue that the films themselves have, and finds nothing where they
-    have none. Levelling keeps every film, but takes the noise of exposure away with the cue: what
-    it shows best is a model that gains, since brightness only disturbed it.
-
-    Raises:
-        EvaluationError: too few films are alike in brightness.
+    Pairing shows that a model uses the brightness that the films themselves have. Levelling keeps
+    every film, but removes the noise of exposure too, so a model that brightness only disturbed
+    gains by it. Where too few films can be paired, that check has no figure.
     """
-    labels = readings.cohort.labels
     plain, levelled = readings.scores(), readings.scores(readings.levelled)
-    brightness = readings.scores(readings.brightness)
-    paired = match_pairs(readings.brightness, labels)
-    draws = readings.cohort.draws(limits)
-    usable = _with_pairs(draws, paired, labels)
-
-    def area(scores: Scores, weights_DN: Floats) -> Floats:
-        return auroc(scores, 0, weights_DN)
-
     return [
         Check(
             "levelled_drop",
             "model",
             "What the AUROC loses when all films are brought to one mean brightness",
-            estimate(lambda w: area(plain, w) - area(levelled, w), draws),
+            _auroc_gap(of_auroc(plain), of_auroc(levelled), plain),
             limits.max_matched_drop,
             two_sided=True,
-            detail={
-                "all": estimate(lambda w: area(plain, w), draws),
-                "levelled": estimate(lambda w: area(levelled, w), draws),
-            },
+            detail={"all": intervals.auroc(plain), "levelled": intervals.auroc(levelled)},
         ),
-        Check(
+        Check.of(
+            lambda: _paired_drop(readings),
             "paired_drop",
             "model",
             "What the AUROC loses among films that are paired between the classes by brightness",
-            estimate(lambda w: area(plain, w) - area(plain, w * paired), usable),
             limits.max_matched_drop,
             two_sided=True,
-            detail={
-                "num_pairs": int(paired.sum()) // 2,
-                "paired": estimate(lambda w: area(plain, w * paired), usable),
-                "brightness_alone": estimate(lambda w: area(brightness, w), draws),
-                "brightness_alone_paired": estimate(lambda w: area(brightness, w * paired), usable),
-            },
         ),
     ]
 
 
-def _with_pairs(draws: Floats, paired: npt.NDArray[np.bool_], labels: Ints) -> Floats:
-    """The draws in which paired films of both classes are."""
-    in_both = [(draws * paired) @ (labels == label) > 0 for label in (0, 1)]
-    usable: Floats = draws[in_both[0] & in_both[1]]
-    if len(usable) < 0.99 * len(draws):
+def _paired_drop(readings: Readings) -> tuple[Estimate, dict[str, Any]]:
+    """Raises EvaluationError where fewer than `MIN_PAIRS` pairs of films are alike."""
+    plain, brightness = readings.scores(), readings.scores(readings.brightness)
+    paired = match_pairs(readings.brightness, readings.cohort.labels)
+    num_pairs = int(paired.sum()) // 2
+    if num_pairs < MIN_PAIRS:
         raise EvaluationError(
-            f"Only {paired.sum() // 2} pairs of films are alike in brightness: too few to say "
-            "what the model does without it."
+            f"Only {num_pairs} pairs of films of both classes are alike in brightness, "
+            f"{MIN_PAIRS} are needed."
         )
-    return usable
+    some, influence = _among(plain, paired)
+    return _auroc_gap(of_auroc(plain), influence, some), {
+        "num_pairs": num_pairs,
+        "paired": intervals.auroc(some),
+        "brightness_alone": intervals.auroc(brightness),
+        "brightness_alone_paired": intervals.auroc(_among(brightness, paired)[0]),
+    }
 
 
-def match_pairs(brightness: Floats, labels: Ints) -> npt.NDArray[np.bool_]:
-    """Which films have a partner of the other class within the caliper, each one partner, [N].
+def _among(scores: Scores, films: Bools) -> tuple[Scores, Influence]:
+    """Return some of the films, and what each patient of all films adds to their AUROC."""
+    some = Scores(scores.labels[films], scores.probabilities[films], scores.patient_keys[films])
+    found = of_auroc(some)
+    by_patient = np.zeros(scores.patient_of.max() + 1)
+    by_patient[np.unique(scores.patient_of[films])] = found.by_patient
+    return some, Influence(found.value, by_patient)
 
-    Both classes in ascending order, each film with the first that it can have: as many pairs as
-    there can be.
+
+def match_pairs(brightness: Floats, labels: Ints) -> Bools:
+    """Return which films have a partner of the other class within the caliper, [N].
+
+    A film has one partner at most. Both classes are gone through by ascending brightness and a film
+    takes the first partner that is free, which gives the largest possible number of pairs.
     """
     order = np.argsort(brightness, kind="stable")
-    well, ill = (order[labels[order] == label].tolist() for label in (0, 1))
+    negative, positive = (order[labels[order] == label].tolist() for label in (0, 1))
     paired = np.zeros(len(labels), bool)
     i = j = 0
-    while i < len(well) and j < len(ill):
-        ahead = brightness[well[i]] - brightness[ill[j]]
+    while i < len(negative) and j < len(positive):
+        ahead = brightness[negative[i]] - brightness[positive[j]]
         if abs(ahead) <= CALIPER:
-            paired[[well[i], ill[j]]] = True
+            paired[[negative[i], positive[j]]] = True
         i, j = i + (ahead <= CALIPER), j + (ahead >= -CALIPER)
     return paired
 

@@ -1,12 +1,13 @@
-"""What is left of a model's figures when its films are corrupted, by kind and severity."""
+"""Figures of a model on corrupted films, by kind of corruption and severity."""
 
 from dataclasses import asdict
 from typing import Any
 
-from pneumo_core.arrays import Floats, Images
-from pneumo_core.audit.shortcuts import Cohort, Score, estimate
+from pneumo_core.arrays import Images
+from pneumo_core.audit.shortcuts import Cohort, Predict
 from pneumo_core.evaluation.corruptions import CORRUPTIONS, NUM_SEVERITIES, corrupt
-from pneumo_core.metrics.metrics import Estimate, Scores, auroc, confusion, wilson
+from pneumo_core.metrics import intervals
+from pneumo_core.metrics.metrics import Estimate, Scores
 from pneumo_core.params import AuditParams
 from pneumo_core.progress import track
 
@@ -14,17 +15,16 @@ CURVES = ("auroc", "accuracy", "sensitivity", "specificity")
 
 
 def measure_robustness(
-    score: Score, images: Images, cohort: Cohort, threshold: float, params: AuditParams
+    predict: Predict, images: Images, cohort: Cohort, threshold: float, params: AuditParams
 ) -> dict[str, Any]:
-    """66 passes over the films [N, H, W]; a hundred films are enough to see where it breaks.
+    """Return the figures of the films [N, H, W] unaltered and under each corruption, in 66 passes.
 
-    A kind of corruption has `by_severity`, its parameter at severities 1 to 5, and as many
-    `figures`; `clean` are those of the same films as they are.
+    `clean` has the figures of the unaltered films. A corruption has `by_severity`, its parameter at
+    severities 1 to 5, and `figures` in the same order. A hundred films show where a model fails.
     """
-    draws = cohort.draws(params)
 
     def figures(altered: Images) -> dict[str, Any]:
-        found = curve_point(cohort.scores(score(altered)), threshold, draws)
+        found = curve_point(cohort.scores(predict(altered)), threshold)
         return {name: asdict(figure) for name, figure in found.items()}
 
     return {
@@ -46,12 +46,7 @@ def measure_robustness(
     }
 
 
-def curve_point(scores: Scores, threshold: float, draws_DN: Floats) -> dict[str, Estimate]:
-    """The figures of `CURVES`; `draws_DN` are the bootstrap weights of the films."""
-    c = confusion(scores, threshold)
-    return {
-        "auroc": estimate(lambda weights: auroc(scores, threshold, weights), draws_DN),
-        "accuracy": wilson(c.tp + c.tn, len(scores.labels)),
-        "sensitivity": wilson(c.tp, c.tp + c.fn),
-        "specificity": wilson(c.tn, c.tn + c.fp),
-    }
+def curve_point(scores: Scores, threshold: float) -> dict[str, Estimate]:
+    """Return the figures of `CURVES`, with intervals over patients."""
+    found = intervals.at_threshold(scores, threshold) | {"auroc": intervals.auroc(scores)}
+    return {name: found[name] for name in CURVES}

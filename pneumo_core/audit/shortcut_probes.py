@@ -1,9 +1,11 @@
-"""Checks before any training: what tells the label besides the picture of the chest.
+"""Checks before any training: does anything tell the label besides the picture of the chest?
 
-Probes are cross-validated over patients and their figures are of films that they did not learn
-from, so an AUROC needs no sign: a cue that is turned round tells as much.
+A probe is a small classifier, cross-validated over patients: its AUROC is that of films from which
+it did not learn. Where a source has too few patients for the folds, the check has no figure.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,15 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pneumo_core.arrays import Bools, Floats, Images
+from pneumo_core.arrays import Floats, Images
 from pneumo_core.audit.shortcuts import Check, Cohort, estimate
 from pneumo_core.data import manifest
 from pneumo_core.data.film_statistics import NAMES, film_statistics
 from pneumo_core.errors import EvaluationError
+from pneumo_core.metrics import intervals
+from pneumo_core.metrics.estimates import difference
+from pneumo_core.metrics.influence import of_auroc
+from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Estimate, Scores, auroc
 from pneumo_core.params import AuditParams
 
@@ -31,9 +37,9 @@ METADATA = (*GEOMETRY, "colour_mode", "file_bytes", "bytes_per_pixel", "jpeg_qua
 
 
 def metadata_baseline(table: pd.DataFrame, limits: AuditParams) -> list[Check]:
-    """What the files tell without a look at the picture: all of it, and the geometry alone.
+    """Return how well the metadata of a file tell the label: all of them, and the geometry alone.
 
-    Of the films kept in train and val; test is not read.
+    The films are those kept in train and validation; test is not read.
     """
     kept = manifest.kept(table)
     kept = kept[kept["split"] != "test"]
@@ -53,28 +59,28 @@ def metadata_baseline(table: pd.DataFrame, limits: AuditParams) -> list[Check]:
             "jpeg_quality": kept["jpeg_quality"].fillna(-1).astype(float),  # -1: no JPEG
         }
     )
-    draws = cohort.draws(limits)
-    checks = []
-    for name, used in (("metadata", METADATA), ("geometry", GEOMETRY)):
+
+    def measure(used: tuple[str, ...]) -> tuple[Estimate, dict[str, Any]]:
         learner = HistGradientBoostingClassifier(random_state=limits.seed)
         scores = _probe(learner, columns[list(used)].to_numpy(), cohort, limits.seed)
-        checks.append(
-            Check(
-                f"{name}_auroc",
-                "data",
-                f"AUROC of the {name} of the files, without a look at the picture",
-                _auroc_figure(scores, draws),
-                limits.max_metadata_auroc,
-                detail={"columns": list(used), "num_films": len(kept)},
-            )
+        return intervals.auroc(scores), {"columns": list(used), "num_films": len(kept)}
+
+    return [
+        Check.of(
+            partial(measure, used),
+            f"{name}_auroc",
+            "data",
+            f"AUROC of the {name} of the files, without a look at the picture",
+            limits.max_metadata_auroc,
         )
-    return checks
+        for name, used in (("metadata", METADATA), ("geometry", GEOMETRY))
+    ]
 
 
 def augmented_gain(
     before: Images, after: Images, cohort: Cohort, limits: AuditParams
 ) -> list[Check]:
-    """What augmentation adds to what crude statistics of a film tell of its label.
+    """Return how much augmentation adds to what simple statistics of a film tell of its label.
 
     Args:
         before: the film that each training film was made from, [N, H, W].
@@ -83,35 +89,31 @@ def augmented_gain(
     raw, augmented = film_statistics(before), film_statistics(after)
     draws = cohort.draws(limits)
 
-    def gain(name: str, cue: str, pair: tuple[Scores, Scores], limit: float) -> Check:
-        what = f"What augmentation adds to how well {cue} tells the classes apart"
-        before_after = {
-            f"auroc_{when}": _auroc_figure(scores, draws)
-            for when, scores in zip(("before", "after"), pair, strict=True)
-        }
-        return Check(
-            f"{name}_gain",
-            "augmentation",
-            f"{what} (distance of the AUROC from 0.5)",
-            estimate(lambda weights_DN: _added(pair, weights_DN), draws),
-            limit,
-            detail=before_after,
-        )
+    def by_brightness(statistics: Floats) -> Scores:
+        return cohort.scores(statistics[:, 0] / 255)
 
+    def by_probe(statistics: Floats) -> Scores:
+        return _probe(_linear(), statistics, cohort, limits.seed)
+
+    def gain(score: Callable[[Floats], Scores]) -> tuple[Estimate, dict[str, Any]]:
+        pair = score(raw), score(augmented)
+        detail = {"auroc_before": intervals.auroc(pair[0]), "auroc_after": intervals.auroc(pair[1])}
+        return estimate(lambda weights_DN: _added(pair, weights_DN), draws), detail
+
+    what = "What augmentation adds to how well {} tells the classes apart (distance from AUROC 0.5)"
     return [
-        gain(
-            "brightness",
-            "mean brightness alone",
-            (cohort.scores(raw[:, 0] / 255), cohort.scores(augmented[:, 0] / 255)),
+        Check.of(
+            partial(gain, by_brightness),
+            "brightness_gain",
+            "augmentation",
+            what.format("mean brightness alone"),
             limits.max_brightness_gain,
         ),
-        gain(
-            "statistics",
-            "a probe of levels, borders and sharpness",
-            (
-                _probe(_linear(), raw, cohort, limits.seed),
-                _probe(_linear(), augmented, cohort, limits.seed),
-            ),
+        Check.of(
+            partial(gain, by_probe),
+            "statistics_gain",
+            "augmentation",
+            what.format("a probe of levels, borders and sharpness"),
             limits.max_statistics_gain,
         ),
         _altered_gap(before, after, cohort, limits),
@@ -120,31 +122,30 @@ def augmented_gain(
 
 def _altered_gap(before: Images, after: Images, cohort: Cohort, limits: AuditParams) -> Check:
     altered = np.array([not np.array_equal(b, a) for b, a in zip(before, after, strict=True)])
-    ill = cohort.labels == 1
+    positive, scores = cohort.labels == 1, cohort.scores(np.zeros(len(altered)))
+    of_positive, of_negative = (
+        shares(altered[None], films, scores) for films in (positive, ~positive)
+    )
     return Check(
         "altered_gap",
         "augmentation",
         "Share of PNEUMONIA's training films that are altered, less that of NORMAL's",
-        estimate(
-            lambda w: _share(altered, ill, w) - _share(altered, ~ill, w), cohort.draws(limits)
-        ),
+        difference(of_positive, of_negative, 0).figure(),
         limits.max_altered_gap,
         two_sided=True,
         unit="%",
-        detail={"PNEUMONIA": altered[ill].mean().item(), "NORMAL": altered[~ill].mean().item()},
+        detail={
+            "PNEUMONIA": altered[positive].mean().item(),
+            "NORMAL": altered[~positive].mean().item(),
+        },
     )
 
 
 def _added(pair: tuple[Scores, Scores], weights_DN: Floats) -> Floats:
-    """By how much the second AUROC is farther from 0.5 than the first."""
+    """Return by how much the second AUROC is farther from 0.5 than the first."""
     first, second = (np.abs(auroc(each, 0, weights_DN) - 0.5) for each in pair)
     added: Floats = second - first
     return added
-
-
-def _share(what: Bools, among: Bools, weights_DN: Floats) -> Floats:
-    share: Floats = weights_DN @ (what & among) / (weights_DN @ among)
-    return share
 
 
 def exchange_probe(
@@ -154,31 +155,33 @@ def exchange_probe(
     patients: npt.NDArray[np.str_],
     limits: AuditParams,
 ) -> Check:
-    """Whether the two classes are treated alike, told from the same films treated both ways.
+    """Return how well a probe tells which class's augmentation a film got: 0.5 if both are alike.
 
-    The probe sees how a film's statistics changed. Compared between films of the two classes, the
-    change would tell of the chest too (what a crop cuts away, which corner a turn blackens), and
-    an honest recipe would look guilty; every film in both roles leaves the treatment alone to be
-    told. Sizes of change are offered besides, for ranges that differ in width only.
+    Every film is augmented in both ways, and the probe sees how its statistics changed. Changes of
+    films of two classes would tell of the chests too (what a crop removes, which corner a rotation
+    makes black), and a fair recipe would look guilty. The probe also sees the size of each change,
+    for ranges that differ in width only.
     """
     raw = film_statistics(before)
     change = np.concatenate([film_statistics(as_normal) - raw, film_statistics(as_pneumonia) - raw])
     treatment = Cohort(np.repeat([0, 1], len(before)), np.tile(patients, 2))
-    draws = treatment.draws(limits)
-    scores = _probe(_linear(), np.c_[change, np.abs(change)], treatment, limits.seed)
-    whole = np.ones((1, len(change)))
-    alone = {
-        name: float(auroc(treatment.scores(_ranked(column)), 0, whole)[0])
-        for name, column in zip(NAMES, change.T, strict=True)
-    }
-    strongest = max(alone, key=lambda name: abs(alone[name] - 0.5))
-    return Check(
+
+    def measure() -> tuple[Estimate, dict[str, Any]]:
+        scores = _probe(_linear(), np.c_[change, np.abs(change)], treatment, limits.seed)
+        alone = {
+            name: of_auroc(treatment.scores(_ranked(column))).value
+            for name, column in zip(NAMES, change.T, strict=True)
+        }
+        strongest = max(alone, key=lambda name: abs(alone[name] - 0.5))
+        detail = {"strongest_statistic": strongest, "its_auroc": alone[strongest]}
+        return intervals.auroc(scores), detail
+
+    return Check.of(
+        measure,
         "exchange_auroc",
         "augmentation",
-        "How well it can be told from a film's change which class's augmentation it got (AUROC)",
-        _auroc_figure(scores, draws),
+        "AUROC of telling from a film's change which class's augmentation it got",
         limits.max_exchange_auroc,
-        detail={"strongest_statistic": strongest, "its_auroc": alone[strongest]},
     )
 
 
@@ -187,7 +190,7 @@ def _linear() -> Any:
 
 
 def _probe(learner: Any, features: Floats, cohort: Cohort, seed: int) -> Scores:
-    """Out-of-fold scores as ranks within the fold: the offsets of the folds would look like skill.
+    """Return out-of-fold scores, as ranks within the fold since folds have offsets of their own.
 
     Raises:
         EvaluationError: too few patients of a class for the folds.
@@ -201,16 +204,14 @@ def _probe(learner: Any, features: Floats, cohort: Cohort, seed: int) -> Scores:
     folds = StratifiedGroupKFold(NUM_FOLDS, shuffle=True, random_state=seed)
     ranks = np.zeros(len(labels))
     for learnt, held in folds.split(features, labels, patients):
+        if len(set(labels[learnt])) < 2:
+            raise EvaluationError("The patients leave a fold of the probe with one class only.")
         learner.fit(features[learnt], labels[learnt])
         ranks[held] = _ranked(learner.predict_proba(features[held])[:, 1])
     return cohort.scores(ranks)
 
 
 def _ranked(values: Floats) -> Floats:
-    """In 0..1, ties in the middle."""
+    """Return ranks in 0..1, ties in the middle."""
     ranks: Floats = (rankdata(values) - 0.5) / len(values)
     return ranks
-
-
-def _auroc_figure(scores: Scores, draws_DN: Floats) -> Estimate:
-    return estimate(lambda weights: auroc(scores, 0, weights), draws_DN)

@@ -1,7 +1,8 @@
-"""The shortcut audit: what tells the label without the disease, each way held against a limit.
+"""Checks of the shortcut audit: does anything tell the label besides the disease?
 
-A verdict needs evidence: within the limit is a figure whose whole interval is, beyond it likewise,
-and an interval that holds the limit leaves it open.
+A check compares a figure with a limit, by the figure's whole 95 % interval: it passes where the
+interval lies within the limit, fails where it lies beyond, and stays open where it includes the
+limit or where the figure cannot be computed.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,17 +12,19 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pneumo_core.arrays import Floats, Images, Ints
+from pneumo_core.arrays import Bools, Floats, Images, Ints
+from pneumo_core.errors import EvaluationError
+from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Estimate, Scores, patient_weights, percentile_interval
 from pneumo_core.params import AuditParams
 
 Subject = Literal["data", "augmentation", "model"]
-Score = Callable[[Images], Floats]  # films [N, H, W] to probabilities of PNEUMONIA, [N]
+Predict = Callable[[Images], Floats]  # films [N, H, W] to probabilities of PNEUMONIA, [N]
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Whose films they are; `labels` are 1 for PNEUMONIA."""
+    """Labels and patients of the audited films; label 1 is PNEUMONIA."""
 
     labels: Ints  # [N]
     patients: npt.NDArray[np.str_]  # [N]
@@ -30,25 +33,55 @@ class Cohort:
         return Scores(self.labels, probabilities, self.patients)
 
     def draws(self, limits: AuditParams) -> Floats:
-        """Bootstrap weights of the films, [D, N]; the same for the same films, so pairs stay."""
+        """Return the films' weights in each bootstrap draw, [D, N].
+
+        The same films get the same draws, so that differences are paired.
+        """
         scores = self.scores(np.zeros(len(self.labels)))
         return patient_weights(scores, limits.num_draws, limits.seed)
 
 
 @dataclass(frozen=True)
 class Check:
+    """A figure with its limit; `figure` is None where it cannot be computed."""
+
     name: str
-    subject: Subject  # `data` informs: no recipe and no model can mend it
+    subject: Subject  # `data` informs only: no recipe and no model can change it
     what: str  # the figure in words
-    figure: Estimate
+    figure: Estimate | None
     limit: float
-    two_sided: bool = False  # the limit holds for the figure's size, whatever its sign
+    two_sided: bool = False  # the limit holds for the size of the figure, whatever its sign
     unit: Literal["", "%"] = ""
     detail: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""  # why there is no figure
+
+    @classmethod
+    def of(
+        cls,
+        measure: Callable[[], tuple[Estimate, dict[str, Any]]],
+        name: str,
+        subject: Subject,
+        what: str,
+        limit: float,
+        two_sided: bool = False,
+        unit: Literal["", "%"] = "",
+    ) -> "Check":
+        """Return the check of what `measure` returns, or an open one if it raises EvaluationError.
+
+        Args:
+            measure: gives the figure and the detail.
+        """
+        try:
+            figure, detail = measure()
+        except EvaluationError as error:
+            return cls(name, subject, what, None, limit, two_sided, unit, reason=str(error))
+        return cls(name, subject, what, figure, limit, two_sided, unit, detail)
 
     @property
     def passed(self) -> bool | None:
-        """None: the interval holds the limit, there are too few films to tell."""
+        """None: the interval includes the limit, or there is no figure."""
+        if self.figure is None:
+            return None
         low, high = self.figure.ci_low, self.figure.ci_high
         if high <= self.limit and (not self.two_sided or low >= -self.limit):
             return True
@@ -57,30 +90,48 @@ class Check:
         return None
 
     def explain(self) -> str:
-        verdict = {True: "within it", False: "BEYOND it", None: "too few films to tell"}
-        low, value, high, limit = (
-            f"{100 * number:.1f}" if self.unit == "%" else f"{number:.3f}"
-            for number in (self.figure.ci_low, self.figure.value, self.figure.ci_high, self.limit)
-        )
-        sign = "±" if self.two_sided else ""
+        def show(number: float) -> str:
+            return f"{100 * number:.1f}" if self.unit == "%" else f"{number:.3f}"
+
         unit = self.unit and f" {self.unit}"
-        return (
-            f"{self.what}: {value}{unit} [{low}, {high}]; "
-            f"limit {sign}{limit}{unit}: {verdict[self.passed]}."
-        )
+        limit = f"limit {'±' if self.two_sided else ''}{show(self.limit)}{unit}"
+        if self.figure is None:
+            return f"{self.what}: not computed; {limit}. {self.reason}"
+        verdict = {True: "within it", False: "BEYOND it", None: "too few films to decide"}
+        interval = f"[{show(self.figure.ci_low)}, {show(self.figure.ci_high)}]"
+        value = f"{show(self.figure.value)}{unit}"
+        return f"{self.what}: {value} {interval}; {limit}: {verdict[self.passed]}."
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"passed": self.passed, "explanation": self.explain()}
 
 
 def estimate(statistic: Callable[[Floats], Floats], draws_DN: Floats) -> Estimate:
-    """A statistic of weights of films, [D, N] to [D], of all films with its bootstrap interval."""
+    """Return a statistic of all films with its bootstrap interval.
+
+    Args:
+        statistic: of weights of the films, [D, N] to [D].
+    """
     whole = np.ones((1, draws_DN.shape[1]))
     return Estimate(float(statistic(whole)[0]), *percentile_interval(statistic(draws_DN)))
 
 
 def estimate_mean(values: Floats, draws_DN: Floats) -> Estimate:
     return estimate(lambda weights: weights @ values / weights.sum(1), draws_DN)
+
+
+def estimate_share(hits_RN: Bools, cohort: Cohort) -> Estimate:
+    """Return the share of hits among R readings of each film, with its interval over patients.
+
+    0 of 20 films gives [0, 0.16], as `intervals.shares` has it.
+    """
+    num_readings, num_films = hits_RN.shape
+    readings = Scores(
+        np.tile(cohort.labels, num_readings),
+        np.zeros(num_readings * num_films),
+        np.tile(cohort.patients, num_readings),
+    )
+    return shares(hits_RN.reshape(1, -1), np.ones(hits_RN.size, bool), readings).figure()
 
 
 @dataclass(frozen=True)
@@ -94,11 +145,11 @@ def lint_recipe(
     keeps_originals: bool,
     copies_per_film: Mapping[str, float],
 ) -> Lint:
-    """What a recipe's text gives away, before any film is made.
+    """Return which transforms of a recipe depend on the label, without a look at any film.
 
     Args:
         ranges_by_label: dataclass instances; each field is a transform.
-        copies_per_film: training films made of one film, on average, by label.
+        copies_per_film: number of training films made of one film, on average, by label.
     """
     dependent: dict[str, dict[str, Any]] = {}
     for name in sorted({f.name for ranges in ranges_by_label.values() for f in fields(ranges)}):
@@ -110,8 +161,8 @@ def lint_recipe(
     if keeps_originals and len(set(copies_per_film.values())) > 1:
         unaltered = {label: f"{min(1, 1 / n):.0%}" for label, n in copies_per_film.items()}
         warnings.append(
-            f"Originals stay among unlike numbers of copies, so that being unaltered tells the "
-            f"label: {_listed(unaltered)} of the training films are."
+            "Originals stay, and the classes have different numbers of augmented films, so an "
+            f"unaltered film tells the label: {_listed(unaltered)} of the training films are."
         )
     return Lint(dependent, tuple(warnings))
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core.arrays import Floats, Images, Stack
+from pneumo_core.audit.counterfactuals import STUDY_SHIFT
 from pneumo_core.data import manifest
 from pneumo_core.data.transforms import Ranges, transform
 from pneumo_core.experiments.trials import BASELINE, Setting, Trial, run_trials
@@ -32,7 +33,6 @@ from pneumo_core.progress import track
 
 VALIDATION, SWAPPED, ALIGNED = VERSIONS = ("validation", "swapped", "aligned")
 FALL = "fall"  # AUROC on validation less that on swapped
-SHIFT = 0.10  # of full scale: the middle of the study's 0.05 to 0.15
 THRESHOLD = 0.5
 ALPHA = 0.05  # of Holm's p: above it two recipes are tied
 
@@ -115,7 +115,9 @@ def shifted(films: Images, labels: np.ndarray, version: str) -> Images:
         return films
     sign = 1 if version == SWAPPED else -1
     rng = np.random.default_rng(0)  # nothing is left to chance: the ranges are points
-    by_label = [Ranges(brightness=(shift, shift)) for shift in (-sign * SHIFT, sign * SHIFT)]
+    by_label = [
+        Ranges(brightness=(shift, shift)) for shift in (-sign * STUDY_SHIFT, sign * STUDY_SHIFT)
+    ]
     rows = [transform(film, by_label[y], rng) for film, y in zip(films, labels, strict=True)]
     return np.stack(rows)
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core.arrays import Gray, Images, Stack
+from pneumo_core.audit.counterfactuals import STUDY_SHIFT
 from pneumo_core.data import manifest
 from pneumo_core.data.transforms import LIMITS
 from pneumo_core.experiments import contact_sheets
-from pneumo_core.experiments.comparison import SHIFT, VALIDATION, VERSIONS, Comparison, Row
+from pneumo_core.experiments.comparison import VALIDATION, VERSIONS, Comparison, Row
 from pneumo_core.experiments.trials import Setting, choose_films
 from pneumo_core.experiments.verdict import decide
 from pneumo_core.labels import LABELS
@@ -78,7 +79,7 @@ def as_json(comparison: Comparison, setting: Setting) -> dict[str, Any]:
             "size_per_class": setting.size_per_class,
             "seeds": list(setting.seeds),
             "split": "val",
-            "brightness_shift": SHIFT,
+            "brightness_shift": STUDY_SHIFT,
             "train": setting.train.model_dump(mode="json"),
         },
         "verdict": asdict(decide(comparison)),
@@ -122,7 +123,7 @@ def render(comparison: Comparison, setting: Setting, pictures: Pictures) -> str:
             recipes=RECIPES,
             limits=vars(LIMITS),
             pictures=pictures,
-            shift=SHIFT,
+            shift=STUDY_SHIFT,
             validation=VALIDATION,
             shortcuts=sorted({name for row in comparison.rows for name in row.shortcuts}),
         )

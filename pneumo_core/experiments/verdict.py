@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pneumo_core.audit.counterfactuals import STUDY_SHIFT
 from pneumo_core.experiments.comparison import (
     ALIGNED,
     ALPHA,
     COUNTERPARTS,
     FALL,
-    SHIFT,
     SWAPPED,
     VALIDATION,
     Comparison,
@@ -48,8 +48,8 @@ def decide(comparison: Comparison) -> Verdict:
         _best(comparison.rows),
         f"The study's finding, that brightness by class works best, {on_validation} on "
         f"validation: {_standing(comparison.rows, study, VALIDATION)}.",
-        f"With the classes' brightness exchanged by {SHIFT:.2f} of full scale it {on_swapped}: "
-        f"{_standing(comparison.rows, study, SWAPPED)}.",
+        f"With the classes' brightness exchanged by {STUDY_SHIFT:.2f} of full scale it "
+        f"{on_swapped}: {_standing(comparison.rows, study, SWAPPED)}.",
         _fall(study),
         *(_fall(row) for row in comparison.rows if row.recipe in COUNTERPARTS[study.recipe]),
         *(_pair_sentence(comparison, study.recipe, of) for of in (VALIDATION, SWAPPED, FALL)),

@@ -45,7 +45,10 @@ def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:
         return words.percent(value) if check["unit"] == "%" else words.number(value)
 
     figure, detail = check["figure"], check["detail"]
-    shown = show(figure["value"])
+    shown, interval = words("shortcuts.not_computed"), ""
+    if figure:
+        shown = show(figure["value"])
+        interval = words.range(show(figure["ci_low"]), show(figure["ci_high"]))
     if "auroc_before" in detail:
         before, after = (detail[f"auroc_{when}"]["value"] for when in ("before", "after"))
         shown += f" ({show(before)} → {show(after)})"
@@ -54,8 +57,8 @@ def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:
     return (
         words(f"shortcuts.{subject}"),
         words(f"check.{check['name']}"),
-        Number(shown, figure["value"]),
-        words.range(show(figure["ci_low"]), show(figure["ci_high"])),
+        Number(shown, figure["value"]) if figure else shown,
+        interval,
         f"{sign}{show(check['limit'])}",
         words(f"shortcuts.{passed}"),
     )

@@ -5,9 +5,10 @@ import pytest
 from scipy.special import expit
 
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.audit.robustness import CURVES, measure_robustness
+from pneumo_core.audit.robustness import CURVES, curve_point, measure_robustness
 from pneumo_core.audit.shortcuts import Cohort
 from pneumo_core.evaluation.corruptions import CORRUPTIONS
+from pneumo_core.metrics.metrics import Scores
 from pneumo_core.params import AuditParams
 
 PARAMS = AuditParams(num_draws=200)
@@ -58,3 +59,17 @@ def test_a_reader_of_brightness_breaks_where_brightness_changes(films: Images) -
 def test_the_same_films_give_the_same_curves(films: Images) -> None:
     first, again = (measure_robustness(_by_contrast, films, COHORT, 0.5, PARAMS) for _ in range(2))
     assert first == again
+
+
+def test_films_of_a_patient_that_are_all_alike_count_once() -> None:
+    """Three equal films of each patient prove no more than one."""
+    scores = COHORT.scores(np.random.default_rng(0).uniform(size=NUM) * 0.7 + 0.3 * COHORT.labels)
+    thrice = Scores(
+        *(np.repeat(each, 3) for each in (scores.labels, scores.probabilities)),
+        np.repeat(scores.patient_keys, 3),
+    )
+    once, again = curve_point(scores, 0.5), curve_point(thrice, 0.5)
+    assert 0 < once["accuracy"].value < 1
+    for name in CURVES:
+        for end in ("value", "ci_low", "ci_high"):
+            assert getattr(again[name], end) == pytest.approx(getattr(once[name], end), abs=2e-3)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pneumo_core.audit.shortcuts import Check, Cohort, estimate, lint_recipe
+from pneumo_core.errors import EvaluationError
 from pneumo_core.metrics.metrics import Estimate, auroc
 from pneumo_core.params import AuditParams
 
@@ -40,7 +41,19 @@ def test_check_explains_itself_and_is_ready_for_json() -> None:
     content = json.loads(json.dumps(check.as_dict()))
     assert content["figure"] == {"value": pytest.approx(0.14), "ci_low": 0.11, "ci_high": 0.17}
     assert (content["passed"], content["explanation"]) == (False, sentence)
-    assert "limit ±5.0 %: too few films to tell" in _check(-0.1, 0.1, two_sided=True).explain()
+    assert "limit ±5.0 %: too few films to decide" in _check(-0.1, 0.1, two_sided=True).explain()
+
+
+def test_check_that_cannot_be_computed_is_open_and_says_why() -> None:
+    def fail() -> tuple[Estimate, dict[str, float]]:
+        raise EvaluationError("No two films are alike.")
+
+    check = Check.of(fail, "paired_drop", "model", "What the AUROC loses", 0.05, two_sided=True)
+    content = json.loads(json.dumps(check.as_dict()))
+    assert (content["figure"], content["passed"]) == (None, None)
+    assert content["explanation"] == (
+        "What the AUROC loses: not computed; limit ±0.050. No two films are alike."
+    )
 
 
 def test_estimate_is_the_statistic_with_its_percentiles() -> None:
@@ -76,7 +89,7 @@ def test_lint_names_what_depends_on_the_label() -> None:
     )
 
 
-def test_lint_warns_of_originals_among_unlike_numbers_of_copies() -> None:
+def test_lint_warns_of_originals_among_different_numbers_of_augmented_films() -> None:
     (warning,) = lint_recipe(SAME, keeps_originals=True, copies_per_film=UNEVEN).warnings
     assert "NORMAL 25%, PNEUMONIA 80%" in warning
     for keeps, copies in ((True, EVEN), (False, UNEVEN)):

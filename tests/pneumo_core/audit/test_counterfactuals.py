@@ -26,9 +26,9 @@ from pneumo_core.audit.counterfactuals import (
     shift,
     swapped_test,
 )
-from pneumo_core.audit.shortcuts import Check, Cohort, Score
+from pneumo_core.audit.shortcuts import Check, Cohort, Predict, estimate
 from pneumo_core.data.images import resize
-from pneumo_core.errors import EvaluationError
+from pneumo_core.metrics.metrics import auroc, balanced_accuracy
 from pneumo_core.params import AuditParams
 from pneumo_core.sources.phantom_film import draw_film
 
@@ -39,7 +39,7 @@ SIZE_PX, CELL_PX = 64, 4
 
 
 def _phantoms(count: int, seed: int) -> Images:
-    """Every second one is ill."""
+    """Every second film has pneumonia."""
     return np.stack(
         [
             resize(
@@ -73,7 +73,7 @@ def _cohort(films: Images) -> Cohort:
     return Cohort(_labels(films), np.arange(len(films)).astype(np.str_))
 
 
-def _teach(films: Images) -> Score:
+def _teach(films: Images) -> Predict:
     def features(images: Images) -> Floats:
         cells = SIZE_PX // CELL_PX
         blocks = images.reshape(len(images), cells, CELL_PX, cells, CELL_PX)
@@ -139,7 +139,7 @@ def test_model_that_leans_on_the_films_own_brightness_loses_it_when_matched(
     assert abs(alone["brightness_alone_paired"].value - 0.5) < 0.05
 
 
-def _readings(score: Score, films: Images) -> Readings:
+def _readings(score: Predict, films: Images) -> Readings:
     return read_altered(score, films, _cohort(films), 0.5)
 
 
@@ -171,7 +171,7 @@ def test_model_that_ignores_brightness_has_no_gap_at_all() -> None:
     readings = _readings(score, films)
     for check in brightness_sweep(readings, LIMITS) + swapped_test(readings, LIMITS):
         assert check.figure.value == pytest.approx(0, abs=1e-12)
-        assert check.passed
+        assert check.passed is not False
 
 
 def test_certain_probabilities_give_a_finite_slope() -> None:
@@ -197,12 +197,59 @@ def test_pairs_are_alike_and_as_many_as_there_can_be() -> None:
     rng = np.random.default_rng(0)
     brightness, labels = rng.uniform(size=400), rng.integers(0, 2, 400)
     paired = match_pairs(brightness, labels)
-    well, ill = (np.sort(brightness[paired & (labels == label)]) for label in (0, 1))
-    assert len(well) == len(ill) > 100
-    assert (abs(well - ill) <= CALIPER).all()
+    negative, positive = (np.sort(brightness[paired & (labels == label)]) for label in (0, 1))
+    assert len(negative) == len(positive) > 100
+    assert (abs(negative - positive) <= CALIPER).all()
 
 
-def test_classes_that_share_no_brightness_cannot_be_matched() -> None:
+def test_classes_that_share_no_brightness_leave_one_check_without_a_figure() -> None:
     films = np.stack([np.full((4, 4), 50 + 100 * (i % 2), np.uint8) for i in range(20)])
-    with pytest.raises(EvaluationError, match="Only 0 pairs"):
-        mean_matched(_readings(lambda images: images.mean((1, 2)) / 255, films), LIMITS)
+    readings = _readings(lambda images: images.mean((1, 2)) / 255, films)
+    found = _by_name(audit_model(readings, LIMITS))
+    assert len(found) == 6
+    paired = found.pop("paired_drop")
+    assert paired.figure is None
+    assert paired.passed is None
+    assert "Only 0 pairs" in paired.explain()
+    assert all(check.figure is not None for check in found.values())
+
+
+def test_few_films_that_never_flip_do_not_prove_the_limit() -> None:
+    films = np.stack([np.full((4, 4), 50 + 100 * (i % 2), np.uint8) for i in range(20)])
+    readings = _readings(lambda images: (images[:, 0, 0] >= images[:, 1, 1]) * 0.9, films)
+    found = _by_name(audit_model(readings, LIMITS))
+    assert (found["flip_rate"].figure.value, found["flip_rate"].passed) == (0, None)
+    assert found["flip_rate"].figure.ci_high == pytest.approx(0.161, abs=1e-3)  # Wilson's, 0 of 20
+    for name in ("swap_gap_balanced_accuracy", "swap_gap_auroc", "levelled_drop"):
+        figure = found[name].figure
+        assert figure.ci_low < figure.value < figure.ci_high, name
+
+
+def test_interval_of_a_gap_agrees_with_the_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    cohort = Cohort(np.arange(200) % 2, (np.arange(200) // 2 % 60).astype(np.str_))
+    readings = Readings(
+        cohort,
+        0.5,
+        rng.uniform(0.4, 0.6, 200),
+        expit(rng.normal(size=200) + cohort.labels),
+        {by: expit(rng.normal(size=200) + cohort.labels) for by in SHIFTS},
+        expit(rng.normal(size=200) + cohort.labels),
+    )
+    own = readings.scores(np.where(cohort.labels, readings.shifted[-0.1], readings.shifted[0.1]))
+    swap = readings.scores(np.where(cohort.labels, readings.shifted[0.1], readings.shifted[-0.1]))
+    draws = cohort.draws(LIMITS)
+    found = _by_name(swapped_test(readings, LIMITS))
+    for name, statistic in (("auroc", auroc), ("balanced_accuracy", balanced_accuracy)):
+        expected = estimate(lambda w, of=statistic: of(own, 0.5, w) - of(swap, 0.5, w), draws)
+        figure = found[f"swap_gap_{name}"].figure
+        assert figure.value == pytest.approx(expected.value)
+        assert figure.ci_low == pytest.approx(expected.ci_low, abs=0.025)
+        assert figure.ci_high == pytest.approx(expected.ci_high, abs=0.025)
+    paired = match_pairs(readings.brightness, cohort.labels)
+    plain = readings.scores()
+    expected = estimate(lambda w: auroc(plain, 0, w) - auroc(plain, 0, w * paired), draws)
+    figure = _by_name(mean_matched(readings, LIMITS))["paired_drop"].figure
+    assert figure.value == pytest.approx(expected.value)
+    assert figure.ci_low == pytest.approx(expected.ci_low, abs=0.025)
+    assert figure.ci_high == pytest.approx(expected.ci_high, abs=0.025)

@@ -1,6 +1,6 @@
-"""How charts become inline SVG, and saliency is laid over films. The same values, the same bytes.
+"""Charts as inline SVG, and saliency maps over films. The same values give the same bytes.
 
-Text stays text; the colours are those of Okabe & Ito, which colour-blind readers can tell apart.
+Text stays text. The colours are those of Okabe & Ito, which colour-blind readers can tell apart.
 """
 
 import io
@@ -44,7 +44,7 @@ RGB = npt.NDArray[np.uint8]  # [H, W, 3]
 
 @dataclass(frozen=True)
 class Captioned:
-    """A chart that is a file too."""
+    """A chart with its caption and the name of its file."""
 
     name: str  # of the file, without a suffix
     svg: Markup
@@ -52,7 +52,7 @@ class Captioned:
 
 
 def overlay(pixels: Gray, saliency: Floats) -> RGB:
-    """A film [H, W] with its saliency [H, W] in 0..1 over it; where that is 0 the film is bare."""
+    """Return a film [H, W] under its saliency [H, W], 0..1; where that is 0 the film is bare."""
     colours = matplotlib.colormaps[OVERLAY_COLOURS](saliency)[..., :3] * 255
     opacity = OVERLAY_OPACITY * saliency[..., None]
     mixed: RGB = np.rint(pixels[..., None] * (1 - opacity) + colours * opacity).astype(np.uint8)
@@ -60,7 +60,7 @@ def overlay(pixels: Gray, saliency: Floats) -> RGB:
 
 
 def standalone(svg: Markup) -> str:
-    """What `svg` gave as a file of its own, on white."""
+    """Return the result of `svg` as the content of an SVG file, on white."""
     namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     style = "<style>svg { background: #fff } * { stroke-linejoin: round }</style>"
     opening, rest = str(svg).split(">", 1)
@@ -68,7 +68,7 @@ def standalone(svg: Markup) -> str:
 
 
 def svg(draw: Callable[[Figure], None], size_in: tuple[float, float], label: str) -> Markup:
-    """An <svg> element that fits the width it is given and refers to nothing outside it."""
+    """Return an <svg> element that fits the given width and refers to nothing outside it."""
     buffer = io.StringIO()
     with (
         warnings.catch_warnings(),

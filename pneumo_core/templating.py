@@ -1,4 +1,4 @@
-"""The templates of the pages: a name that is not given is an error, and texts stay texts."""
+"""The templates of the pages. A missing value is an error, and texts are escaped."""
 
 import jinja2
 

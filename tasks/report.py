@@ -17,7 +17,7 @@ from pneumo_core.models import bundle
 from pneumo_core.params import Params, ReportParams
 from pneumo_core.report import files
 from pneumo_core.report.document import Pictures
-from pneumo_core.report.film_figures import TrainingFilms, look
+from pneumo_core.report.film_figures import TrainingFilms, measure
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.report.sections.cases import show_cases
 from tasks import paths
@@ -33,7 +33,7 @@ def run(params: ReportParams) -> None:
         shown = show_cases(found, scorer, params)
     except EvaluationError:  # a model without maps
         shown = None
-    pictures = Pictures(shown, look(_training_films(found.data), params.seed))
+    pictures = Pictures(shown, measure(_training_films(found.data), params.seed))
     with replacing_folder(paths.REPORT) as draft:
         files.write(draft, found, pictures)
     with connection.copying("the report"):

@@ -18,8 +18,8 @@ def report(
     """Write the report of a model on labelled films, in English and Korean."""
     from flows.serving.models import load_model
     from pneumo_core.params import IngestParams, load_measurement
+    from pneumo_core.report.any_source import report_source
     from pneumo_core.report.files import PAGE_OF
-    from pneumo_core.report.outside import report_source
     from tasks import paths
     from tasks.stores.sources import open_source
 

@@ -1,6 +1,6 @@
-"""What a document is made of, whatever file it ends in: HTML and Markdown show the same blocks.
+"""The blocks of a document. HTML and Markdown show the same blocks.
 
-Texts may hold **strong** words and `names`; everything else in them is text.
+Texts may hold **strong** words and `names`; everything else is plain text.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Questions answered one by one; `marks` are the words for the levels."""
+    """Questions with their answers; `marks` are the words for the levels."""
 
     verdicts: tuple[Verdict, ...]
     marks: Mapping[Level, str]
@@ -100,7 +100,7 @@ class Charts:
 
 @dataclass(frozen=True)
 class Film:
-    """A film beside what was seen on it; `scale` places probability and threshold, 0..1."""
+    """A film beside its saliency map, with probability and threshold, 0..1."""
 
     film: str  # data URI
     overlay: str  # data URI
@@ -116,13 +116,13 @@ class Film:
 @dataclass(frozen=True)
 class Films:
     films: tuple[Film, ...]
-    ramp: str  # what the colours of the maps mean
+    ramp: str  # meaning of the colours of the maps
     kind: str = field(default="films", init=False)
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """A threshold to move; without a script it shows the figures at `start`."""
+    """A threshold that the reader moves; without a script it shows the figures at `start`."""
 
     data: Mapping[str, Any]  # numbers for the script
     labels: Mapping[str, str]
@@ -161,5 +161,5 @@ class Section:
 class Document:
     language: str
     title: str
-    use: str  # what it is not for
+    use: str  # the uses that are excluded
     sections: tuple[Section, ...]  # the first one is the first screen, without a heading

@@ -1,4 +1,4 @@
-"""The model card: what somebody who is handed the bundle must know (Mitchell et al. 2019)."""
+"""The model card, for a person who receives the bundle (Mitchell et al. 2019)."""
 
 from pneumo_core.report.blocks import Block, Bullets, Document, Paragraph, Section
 from pneumo_core.report.findings import Findings

@@ -1,4 +1,4 @@
-"""The charts of models: how they learnt, and what they are worth on test."""
+"""The charts of models: learning curves, and figures on test."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ UNIT: dict[str, Any] = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.02), "aspect": 
 
 
 def one(draw: Callable[[Axes], None], size_in: tuple[float, float], label: str) -> Markup:
-    """A chart of one pair of axes."""
+    """Return a chart with one pair of axes."""
     return svg(lambda figure: draw(figure.add_subplot()), size_in, label)
 
 
 def learning_curve(name: str, history: pd.DataFrame, max_loss: float, words: Words) -> Markup:
-    """Loss by epoch of one cell; `max_loss` is the same for all cells that stand side by side."""
+    """Return the loss by epoch of one cell; charts side by side share `max_loss`."""
 
     def draw(axes: Axes) -> None:
         for split, colour, dash in (("train", ORANGE, "--"), ("val", BLUE, "-")):
@@ -49,10 +49,10 @@ def roc_curves(
     points: Mapping[str, tuple[float, float]],
     words: Words,
 ) -> Markup:
-    """All cells on one set of films, the winner first.
+    """Return the curves of all cells on one set of films, the winner first.
 
     Args:
-        points: the winner's operating points, (1 - specificity, sensitivity), by what they are.
+        points: the winner's operating points, (1 - specificity, sensitivity), by name.
     """
 
     def draw(axes: Axes) -> None:
@@ -75,7 +75,7 @@ def roc_curves(
 
 
 def confusion_matrix(counts: Confusion, words: Words) -> Markup:
-    """Rows: what the film is; columns: what the model said; shaded by the share of the row."""
+    """Return true class (rows) against reading (columns), shaded by the share of the row."""
     table = np.array([[counts.tn, counts.fp], [counts.fn, counts.tp]])
     shares = table / table.sum(1, keepdims=True)
     names = [words(f"label.{label}") for label in LABELS]

@@ -1,6 +1,6 @@
-"""The figures of the data: what the source holds, and what cleaning and augmentation make of it.
+"""The charts of the data, as in chapter 2 of the study: the source, and the splits after cleaning.
 
-Those of the study's chapter 2. The same data give the same bytes.
+The same data give the same bytes.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def _ratio(num_negative: int, num_positive: int) -> str:
 
 
 def _bar(axes: Axes, place: float, num_negative: int, num_positive: int) -> None:
-    """Both classes as shares of one bar, with their numbers at its ends."""
+    """Draw both classes as shares of one bar, with their numbers at its ends."""
     share = num_negative / (num_negative + num_positive)
     axes.barh(place, share, 0.8, color=CLASS_COLOURS[LABELS[0]])
     axes.barh(place, 1 - share, 0.8, left=share, color=CLASS_COLOURS[LABELS[1]])

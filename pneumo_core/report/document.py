@@ -1,4 +1,4 @@
-"""The sections in their order, in one language."""
+"""The report as a document: its sections in order, in one language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pneumo_core.charts import Captioned
 from pneumo_core.data import manifest
 from pneumo_core.report.blocks import Block, Charts, Document, Section
 from pneumo_core.report.data_figures import balance, class_imbalance
-from pneumo_core.report.film_figures import Seen, gray_values, samples
+from pneumo_core.report.film_figures import Measured, gray_values, samples
 from pneumo_core.report.findings import Findings
 from pneumo_core.report.sections import (
     beside_study,
@@ -31,10 +31,10 @@ from pneumo_core.report.words import Words
 
 @dataclass(frozen=True)
 class Pictures:
-    """What was made of films once, for every language; None: there is nothing to show."""
+    """Pictures of films, made once for all languages; None where there are none."""
 
     shown: Shown | None
-    seen: Seen | None = None
+    training: Measured | None = None
 
 
 def write(found: Findings, pictures: Pictures, words: Words) -> Document:
@@ -90,8 +90,8 @@ def _data_figures(found: Findings, pictures: Pictures, words: Words) -> Mapping[
     if found.data.num_augmented is not None:
         drawn += [class_imbalance(counts, words)]
         drawn += [balance(counts, found.data.num_augmented, words)]
-    if pictures.seen is not None:
-        drawn += [samples(pictures.seen, words), gray_values(pictures.seen, words)]
+    if pictures.training is not None:
+        drawn += [samples(pictures.training, words), gray_values(pictures.training, words)]
     return {figure.name: figure for figure in drawn}
 
 

@@ -1,4 +1,4 @@
-"""A report as files: two pages that open from disk, the same as Markdown, all figures as JSON."""
+"""A report as files: two pages that open from disk, Markdown, and all figures as JSON."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -22,9 +22,9 @@ PAGE_OF = {language: f"index{SUFFIX[language]}.html" for language in LANGUAGES}
 
 
 def write(folder: Path, found: Findings, pictures: Pictures) -> None:
-    """The same findings give the same bytes.
+    """Write the report; the same findings give the same bytes.
 
-    `index.html`, `report.md`, `model_card.md` and their Korean twins (`.ko`), `report.json`, and
+    Files: `index.html`, `report.md`, `model_card.md`, the Korean ones (`.ko`), `report.json`, and
     each chart under `figures/`.
     """
     for language in LANGUAGES:
@@ -41,7 +41,7 @@ def write(folder: Path, found: Findings, pictures: Pictures) -> None:
 
 
 def as_json(found: Findings, shown: Shown | None, sections: frozenset[str]) -> dict[str, Any]:
-    """What the pages say, as numbers."""
+    """Return the figures of the pages."""
     compared = compare(found)
     certificate = dict(found.data.certificate or {})
     certificate.pop("lists", None)  # the certificate itself has them

@@ -1,6 +1,6 @@
-"""What the training films look like before and after augmentation: samples and gray values.
+"""Samples and gray values of the training films, before and after augmentation.
 
-The films are read once (`look`); what was seen is drawn in each language.
+`measure` reads the films once; the charts are drawn in each language.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Counts = npt.NDArray[np.int64]  # of pixels by gray value, [256]
 
 @dataclass(frozen=True)
 class TrainingFilms:
-    """The films of train as they came in, and what augmentation made of them."""
+    """The films of train, and the augmented films made from them."""
 
     films: pd.DataFrame  # the manifest's kept rows of train
     images: Stack  # row `packed_row` of `films`
@@ -38,16 +38,18 @@ class TrainingFilms:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Measured:
+    """Samples, and counts of pixels by gray value, before and after augmentation."""
+
     samples: dict[str, tuple[list[Gray], list[Gray]]]  # by label: films, and one augmented of each
     before: dict[str, Counts]  # by label
     after: dict[str, Counts]
 
 
-def look(train: TrainingFilms, seed: int) -> Seen:
+def measure(train: TrainingFilms, seed: int) -> Measured:
     films = {label: rows["packed_row"] for label, rows in train.films.groupby("label")}
     augmented = {label: np.flatnonzero(train.augmented["label"] == label) for label in LABELS}
-    return Seen(
+    return Measured(
         {label: _sample(train, label, seed) for label in LABELS},
         {
             label: _histogram(train.images, np.sort(films[label].to_numpy(np.int64)))
@@ -58,7 +60,7 @@ def look(train: TrainingFilms, seed: int) -> Seen:
 
 
 def _sample(train: TrainingFilms, label: str, seed: int) -> tuple[list[Gray], list[Gray]]:
-    """A few films of a class drawn at random, and the last augmented film of each."""
+    """Return a few films of a class drawn at random, and the last augmented film of each."""
     last = train.augmented.reset_index(drop=True).drop_duplicates("image_id", keep="last")
     row_of = pd.Series(last.index, last["image_id"])
     films = train.films[train.films["label"] == label]
@@ -70,9 +72,9 @@ def _sample(train: TrainingFilms, label: str, seed: int) -> tuple[list[Gray], li
     )
 
 
-def samples(seen: Seen, words: Words) -> Captioned:
+def samples(measured: Measured, words: Words) -> Captioned:
     rows: list[tuple[str, list[Gray]]] = []
-    for label, (films, augmented) in seen.samples.items():
+    for label, (films, augmented) in measured.samples.items():
         rows += [(words(f"label.{label}"), films), (words("chart.augmented"), augmented)]
 
     def draw(figure: Figure) -> None:
@@ -83,8 +85,13 @@ def samples(seen: Seen, words: Words) -> Captioned:
             for film, axes in zip(films, line, strict=False):
                 axes.imshow(film, cmap="gray", vmin=0, vmax=255, interpolation="none")
             line[0].text(
-                *(-0.06, 0.5, name),
-                **{"rotation": 90, "ha": "right", "va": "center", "fontsize": 9},
+                -0.06,
+                0.5,
+                name,
+                rotation=90,
+                ha="right",
+                va="center",
+                fontsize=9,
                 transform=line[0].transAxes,
             )
 
@@ -96,8 +103,8 @@ def _small(pixels: Gray) -> Gray:
     return resize(np.asarray(pixels), min(SAMPLE_SIDE_PX, len(pixels)))
 
 
-def gray_values(seen: Seen, words: Words) -> Captioned:
-    panels = {"before": seen.before, "after": seen.after}
+def gray_values(measured: Measured, words: Words) -> Captioned:
+    panels = {"before": measured.before, "after": measured.after}
     shares = {
         name: {label: _shares(counts) for label, counts in panel.items()}
         for name, panel in panels.items()
@@ -133,7 +140,7 @@ def gray_values(seen: Seen, words: Words) -> Captioned:
     return Captioned(
         "gray_values_per_class",
         svg(draw, (7.6, 3.3), words("chart.gray_values")),
-        words("caption.gray_values", before=means(seen.before), after=means(seen.after)),
+        words("caption.gray_values", **{name: means(panel) for name, panel in panels.items()}),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a report is made of: the results of a pipeline, or of one model on films from outside it."""
+"""The input of a report: the results of a pipeline, or of one model on films of any source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,14 +67,14 @@ class CellFindings:
 
     @property
     def choice_auroc(self) -> float:
-        """By which the leaderboard goes: the mean of both validations."""
+        """Mean AUROC of both validations, which sorts the leaderboard."""
         assert self.val is not None
         assert self.shifted is not None
         return float((self.val["auroc"]["value"] + self.shifted["auroc"]["value"]) / 2)
 
     @property
     def points(self) -> Mapping[str, Any]:
-        """On test, by name."""
+        """Return the operating points on test, by name."""
         points: Mapping[str, Any] = self.test["operating_points"]
         return points
 
@@ -87,11 +87,11 @@ class CellFindings:
 class Findings:
     data: DataFindings
     cells: tuple[CellFindings, ...]  # in the order of the leaderboard: the first one won
-    provenance: Mapping[str, str]  # what the winner's bundle does not say
+    provenance: Mapping[str, str]  # in addition to the winner's bundle
     tied: frozenset[str] = frozenset()  # cells that this AUROC cannot tell from the winner
     recipe: str | None = None  # of augmentation
     audit: Mapping[str, Any] | None = None  # the content of `audit.json`
-    audited_split: str = "val"  # whose films the next two are about
+    audited_split: str = "val"  # the films of the next two
     robustness: Mapping[str, Any] | None = None  # of `winner.json`
     saliency: Mapping[str, Any] | None = None
 

@@ -1,4 +1,4 @@
-"""Shares with their intervals as lines of text: for a terminal, a summary or a comment."""
+"""Shares with their intervals as lines of text, for a terminal, a summary or a comment."""
 
 import math
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pneumo_core.metrics.metrics import Estimate
 
 WIDTH = 41  # characters of the axis
-STEP = 0.05  # at a multiple of which the axis begins; it ends at 1
+STEP = 0.05  # the axis begins at a multiple of this and ends at 1
 
 
 def draw_intervals(figures: Mapping[str, Estimate]) -> str:
-    """A line a figure, all on one axis: name, interval with the value in it, and the numbers."""
+    """Return a line for each figure, all on one axis: name, drawn interval, numbers."""
     lowest = min(figure.ci_low for figure in figures.values())
     start = STEP * min(math.floor(lowest / STEP + 1e-9), round(1 / STEP) - 1)
     longest = max(map(len, figures))

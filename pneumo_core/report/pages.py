@@ -1,4 +1,4 @@
-"""A document as files: HTML that needs nothing beside it, and Markdown with the same blocks."""
+"""A document as HTML that needs no other file, and as Markdown with the same blocks."""
 
 import base64
 import hashlib
@@ -18,11 +18,11 @@ INTERVAL = re.compile(r"(?<=\S) (\([^()]*\d[^()]*\))$")  # after its figure, at 
 RANGE = re.compile(r"\([^()\s]*\d[^()\s]*[\u2013~][^()\s]*\)")
 MARKDOWN_SPECIAL = re.compile(r"([\\|<>\[\]])")
 
-Files = Mapping[str, str]  # of the document's page, by language
+Files = Mapping[str, str]  # name of the page by language
 
 
 def to_html(document: Document, page_of: Files) -> str:
-    """One file; of the other language's page it holds no more than a link."""
+    """Return the page, with a link to the other language's page."""
     words = Words(document.language)
     (language,) = (each for each in LANGUAGES if each != document.language)
     other = {"language": language, "name": Words(language)("page.language")}
@@ -40,7 +40,7 @@ def to_html(document: Document, page_of: Files) -> str:
 
 
 def to_markdown(document: Document, suffix: str) -> str:
-    """Charts are named by their files, which end in `suffix`.svg; films by what they are."""
+    """Return the Markdown, with links to the charts' files, which end in `suffix`.svg."""
     return _template("report.md.j2", inline=_inline_markdown).render(
         document=document, suffix=suffix
     )
@@ -63,8 +63,7 @@ def _inline_html(text: str) -> Markup:
 
 
 def _cell_html(text: str) -> Markup:
-    """A figure may leave its interval to the next line, and what is said of both to the one after
-    it; neither figure nor interval is broken."""
+    """Return a cell that breaks only between figure, interval and remark, never inside one."""
     figure, *interval = INTERVAL.split(text)
     if not interval and RANGE.search(text):
         return _inline_html(text)
@@ -75,7 +74,7 @@ def _cell_html(text: str) -> Markup:
 
 
 def _inline_markdown(text: str) -> str:
-    """On one line, with what Markdown or HTML would take for its own escaped."""
+    """Return the text on one line, with the special characters of Markdown and HTML escaped."""
     parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
     return "".join(
         part if part.startswith("`") else MARKDOWN_SPECIAL.sub(r"\\\1", part) for part in parts

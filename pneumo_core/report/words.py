@@ -1,4 +1,4 @@
-"""The words of one language: a catalogue of texts, and numbers as that language writes them."""
+"""One language: a catalogue of texts, and numbers as this language writes them."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -24,9 +24,9 @@ class Words:
         self._texts = catalogue(language)
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """The text under `section.name`, its {places} filled in.
+        """Return the text under `section.name` with its {places} filled in.
 
-        English has two forms where the text counts something: the one of `n` is taken.
+        Where an English text has two forms, `n` chooses the form.
         """
         text = self._texts[key]
         if not isinstance(text, str):
@@ -37,7 +37,7 @@ class Words:
         return key in self._texts
 
     def split(self, name: str) -> str:
-        """Of a source from outside it may be any."""
+        """Return the name of a split; a source outside the pipeline may have any name."""
         return self(f"split.{name}") if self.has(f"split.{name}") else name
 
     def number(self, value: float, places: int = 3) -> str:
@@ -50,23 +50,23 @@ class Words:
         return f"{100 * share:.{places}f}%".replace("-", MINUS)
 
     def patients(self, figure: Estimate) -> str:
-        """Of 1,000, whole ones."""
+        """Return whole patients per 1,000, with their interval."""
         value, low, high = (f"{figure[part]:.0f}" for part in ("value", "ci_low", "ci_high"))
         return f"{value} ({self.range(low, high)})"
 
     def signed(self, difference: float) -> str:
-        """Of shares, in percentage points, without the unit."""
+        """Return a difference of shares in percentage points, without the unit."""
         return f"{100 * difference:+.1f}".replace("-", MINUS)
 
     def points(self, difference: float) -> str:
         return self("unit.points", value=self.signed(difference))
 
     def value(self, name: str, value: float) -> str:
-        """A figure by its name in `metrics.json`."""
+        """Return a figure as it is written; `name` is its name in `metrics.json`."""
         return self.percent(value) if name in PERCENTAGES else self.number(value)
 
     def range(self, low: str, high: str) -> str:
-        """In English a dash, but not beside a minus."""
+        """Return both ends with a dash between them, in English not beside a minus."""
         dash = " to " if self.language == "en" and high.startswith(MINUS) else RANGE[self.language]
         return f"{low}{dash}{high}"
 
@@ -74,7 +74,7 @@ class Words:
         return self.range(self.value(name, figure["ci_low"]), self.value(name, figure["ci_high"]))
 
     def figure(self, name: str, figure: Estimate) -> str:
-        """Value and interval."""
+        """Return value and interval."""
         return f"{self.value(name, figure['value'])} ({self.interval(name, figure)})"
 
     def listed(self, items: Iterable[str]) -> str:
@@ -87,7 +87,7 @@ class Words:
 
 @cache
 def catalogue(language: str) -> dict[str, Any]:
-    """All texts by `section.name`."""
+    """Return all texts by `section.name`."""
     text = files("pneumo_core.report").joinpath("texts", f"{language}.yaml").read_text("utf-8")
     return {
         f"{section}.{name}": entry

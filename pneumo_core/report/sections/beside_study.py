@@ -1,4 +1,4 @@
-"""The section on the study: figures, statements, and what differs."""
+"""The section on the study: its figures, its statements, and the differences of settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -77,7 +77,7 @@ def _claims(compared: Comparison, words: Words) -> Table:
 
 
 def _found(claim: Claim, words: Words) -> str:
-    """What was found here, in words that fit the verdict where the catalogue has some."""
+    """Return the finding of this run, in the words of the verdict if the catalogue has them."""
     key = f"claim.{claim.name}_{claim.verdict}"
     if not words.has(key):
         key = "claim.untested" if claim.verdict == "untested" else "claim.counts"

@@ -1,4 +1,4 @@
-"""Whether the winner's probabilities mean what they say, and whether acting on them helps."""
+"""The section on calibration, and on the net benefit of acting on a probability."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -70,7 +70,7 @@ def _elsewhere(winner: CellFindings, words: Words) -> Table:
 
 
 def _reliability(bins: list[Mapping[str, Any]], words: Words) -> Markup:
-    """Mean probability against share of pneumonia in bins of equally many films, as in the ECE."""
+    """Return mean probability against share of pneumonia in bins of equally many films (ECE)."""
 
     def draw(axes: Axes) -> None:
         stated = [each["mean_probability"] for each in bins]

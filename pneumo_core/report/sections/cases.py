@@ -1,4 +1,4 @@
-"""Single films: which ones are shown, and what the model saw on them."""
+"""The section on single films, with their saliency maps."""
 
 import base64
 import io
@@ -44,7 +44,7 @@ class ShownFilm:
 
 @dataclass(frozen=True)
 class Shown:
-    """`brightest`: the log odds a cell of the map that the brightest colour stands for."""
+    """Films with their maps; `brightest` is the log odds per cell of the brightest colour."""
 
     films: tuple[ShownFilm, ...]
     threshold: float
@@ -52,10 +52,10 @@ class Shown:
 
 
 def choose_films(predictions: pd.DataFrame, threshold: float, params: ReportParams) -> pd.DataFrame:
-    """By rule, not by look: the errors of which the model was surest, of both kinds in turn, and
-    some of the others drawn at random in each outcome, as evenly as these allow.
+    """Return the films to show, chosen by rule, with the columns `outcome` and `chosen`.
 
-    Adds `outcome`, and `chosen` with `random` or `worst`.
+    `worst` are the errors furthest from the threshold, of both kinds in turn; `random` are others,
+    drawn as evenly over the four outcomes as possible.
     """
     called = predictions["probability"] >= threshold
     positive = predictions["label"] == LABELS[POSITIVE]
@@ -71,14 +71,14 @@ def choose_films(predictions: pd.DataFrame, threshold: float, params: ReportPara
 
 
 def _deal(films: pd.DataFrame, num: int) -> pd.DataFrame:
-    """The first ones of each outcome in turn, sorted by outcome."""
+    """Return the first films of each outcome in turn, sorted by outcome."""
     turn = films.groupby("outcome", observed=True).cumcount()
     dealt = films.assign(turn=turn).sort_values(["turn", "outcome"], kind="stable").head(num)
     return dealt.sort_values(["outcome", "turn"]).drop(columns="turn")
 
 
 def show_cases(found: Findings, scorer: Scorer, params: ReportParams) -> Shown:
-    """Films of the winner, on which it has predictions; raises as `explain` does."""
+    """Return chosen test films with the winner's maps; raises as `explain` does."""
     threshold = found.winner.test["threshold"]
     chosen = choose_films(found.winner.predictions, threshold, params)
     row_of = found.data.table.set_index("image_id")["packed_row"]
@@ -87,7 +87,7 @@ def show_cases(found: Findings, scorer: Scorer, params: ReportParams) -> Shown:
 
 
 def explain(chosen: pd.DataFrame, pixels: Images, threshold: float, scorer: Scorer) -> Shown:
-    """The films [N, H, W] of the rows `chosen` with what speaks for pneumonia, on one scale.
+    """Return the films [N, H, W] of the rows `chosen` with their maps, on one scale.
 
     Raises:
         EvaluationError: the model has no map; see `saliency.last_spatial_layer`.
@@ -124,7 +124,7 @@ def _show(row: Any, pixels: Pixels, scaled: Floats) -> ShownFilm:
 
 
 def data_uri(pixels: Pixels) -> str:
-    """A JPEG inside the page, no side of it over `MAX_SIDE_PX`."""
+    """Return a JPEG as a data URI, each side at most `MAX_SIDE_PX`."""
     image = Image.fromarray(np.asarray(pixels))
     image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     buffer = io.BytesIO()
@@ -133,7 +133,7 @@ def data_uri(pixels: Pixels) -> str:
 
 
 def build(shown: Shown | None, found: Findings, words: Words) -> list[Block]:
-    """`shown` is None where the model has no map."""
+    """Return the section; `shown` is None where the model has no map."""
     if shown is None:
         return [Paragraph(words("cases.no_maps"))]
     blocks: list[Block] = []

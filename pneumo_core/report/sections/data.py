@@ -1,4 +1,4 @@
-"""What the models learnt from and were judged on, and what is known about it."""
+"""The section on the data: counts, certificate, quarantine, charts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ COUNTS = ("files", "quarantined", "duplicate", "moved", "used")
 
 
 def build(data: DataFindings, figures: Mapping[str, Captioned], words: Words) -> list[Block]:
-    """`figures` by name; those that are not there are left out."""
+    """Return the section; `figures` holds charts by name, and missing ones are left out."""
     counts = manifest.count_steps(data.table, "label")
     blocks: list[Block] = [
         Paragraph(

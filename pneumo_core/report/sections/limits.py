@@ -1,8 +1,8 @@
-"""What these figures cannot say, and the items of three reporting guidelines.
+"""The sections on limits and on the items of three reporting guidelines.
 
-STARD 2015 by its numbers (STARD-AI of 2025 builds on it), CLAIM by those of 2020 (Mongan et al.),
-TRIPOD+AI by those of 2024 (Collins et al.). An item is answered by the pipeline, in part, or open:
-then a person must write it, since no run knows it.
+The numbers are those of STARD 2015 (the basis of STARD-AI 2025), CLAIM 2020 (Mongan et al.) and
+TRIPOD+AI 2024 (Collins et al.). The pipeline answers an item in full, in part, or not: a person
+must write the open ones.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ ITEMS = (
 
 
 def states(sections: frozenset[str]) -> dict[str, State]:
-    """By item, for a report that has these sections; without its section none is answered."""
+    """Return the state of each item; an item whose section is missing is open."""
     there = {"", *sections}
     return {item.name: item.state if item.where in there else "open" for item in ITEMS}
 

@@ -1,6 +1,6 @@
-"""All trained models beside each other, and strategies and architectures compared.
+"""The section on all models, strategies and architectures, as in 4.1 to 4.3 of the study.
 
-The study's 4.1 to 4.3. Selection is by validation; the test figures stand beside it.
+Validation selects; the test figures stand beside it.
 """
 
 from collections.abc import Sequence
@@ -96,13 +96,13 @@ def _forest(found: Findings, cells: Sequence[CellFindings], name: str, words: Wo
 
 
 def gap(cell: CellFindings) -> float:
-    """What accuracy loses from validation to test."""
+    """Return the loss of accuracy from validation to test."""
     assert cell.val is not None
     return float(cell.val["accuracy"]["value"] - cell.test["accuracy"]["value"])
 
 
 def _by(cells: Sequence[CellFindings], kind: str) -> dict[str, list[CellFindings]]:
-    """Groups in the order of their best cell."""
+    """Return groups of cells in the order of their best cell."""
     groups: dict[str, list[CellFindings]] = {}
     for cell in cells:
         groups.setdefault(str(getattr(cell.description, kind)), []).append(cell)
@@ -139,7 +139,7 @@ def _compared(cells: Sequence[CellFindings], kind: str, words: Words) -> Table:
 
 
 def _conclusion(cells: Sequence[CellFindings], kind: str, words: Words) -> str:
-    """Which group validation prefers, which loses most from validation to test."""
+    """Return which group validation prefers, and which loses most from validation to test."""
     groups = _by(cells, kind)
     gaps = {name: fmean([gap(cell) for cell in group]) for name, group in groups.items()}
     best, falls = next(iter(groups)), max(gaps, key=gaps.__getitem__)

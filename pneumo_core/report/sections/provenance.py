@@ -1,4 +1,4 @@
-"""Where the winner came from: enough to find its data, its code and its settings again."""
+"""The section on provenance: the winner's data, code and settings."""
 
 from pneumo_core.report.blocks import Block, Definitions
 from pneumo_core.report.findings import Findings

@@ -1,4 +1,4 @@
-"""What corruption and brightness leave of the winner's figures."""
+"""The section on robustness: the winner's figures under corruptions and shifts of brightness."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,11 +28,12 @@ def build(
     sweep: Mapping[str, Mapping[str, Estimate]] | None,
     words: Words,
 ) -> list[Block]:
-    """
+    """Return the section.
+
     Args:
-        found: what `robustness.measure_robustness` gave.
-        split: whose films those are.
-        sweep: the figures by shift of brightness, as the audit has them of this model.
+        found: the result of `robustness.measure_robustness`.
+        split: the split of its films.
+        sweep: the model's figures by shift of brightness, from the audit.
     """
     n = {"n": found["n"], "positive": words.count(found["n_positive"])}
     meaning = words("robustness.meaning", split=words.split(split), **n)
@@ -51,7 +52,7 @@ def build(
 
 
 def worst_kind(found: Mapping[str, Any]) -> tuple[str, float]:
-    """The corruption whose highest severity takes most balanced accuracy, and how much."""
+    """Return the corruption whose highest severity costs most balanced accuracy, and the loss."""
     name, worst = _by_balance(found)[0]
     return name, _balanced(found["clean"]) - _balanced(worst["figures"][-1])
 
@@ -61,13 +62,13 @@ def _balanced(figures: Mapping[str, Estimate]) -> float:
 
 
 def _by_balance(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The kinds by balanced accuracy at their highest severity, lowest first."""
+    """Return the kinds by balanced accuracy at their highest severity, lowest first."""
     kinds = found["corruptions"].items()
     return sorted(kinds, key=lambda kind: _balanced(kind[1]["figures"][-1]))
 
 
 def _table(found: Mapping[str, Any], words: Words) -> Table:
-    """The films as they are, then each kind at its highest severity, worst first."""
+    """Return the unchanged films, then each kind at its highest severity, worst first."""
 
     def cells(figures: Mapping[str, Estimate]) -> tuple[Number, ...]:
         return tuple(

@@ -1,4 +1,4 @@
-"""The shortcut audit, and what its checks say of the winner."""
+"""The section on the shortcut audit of the data, the augmentation and the winner."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ Check = Mapping[str, Any]  # of `audit.json`
 
 
 def checks_of(audit: Mapping[str, Any], cell: str) -> list[tuple[str, Check]]:
-    """(subject, check) of what concerns a cell: its own, and those of data and augmentation."""
+    """Return (subject, check) for the checks of a cell, of the data and of the augmentation."""
     subjects = {"data": "data", "augmentation": "augmentation", cell: "model"}
     return [(subject, check) for name, subject in subjects.items() for check in audit[name]]
 

@@ -1,4 +1,4 @@
-"""The study's own figures beside what this pipeline measured, and what differs."""
+"""The study's figures beside those of this run, and the settings that differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from pneumo_core.report.sections.study_facts import (
 
 @dataclass(frozen=True)
 class Row:
-    """A cell of the study, beside the same cell here or, for its best one, beside our winner."""
+    """A cell of the study beside the same cell here; the best one stands beside our winner."""
 
     cell: str
     ours: str | None  # the name of our cell; None: not trained here
     study: Mapping[str, Estimate]
     here: Mapping[str, Estimate] | None
-    differences: Mapping[str, Estimate] | None  # here less study
+    differences: Mapping[str, Estimate] | None  # here minus study
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Comparison:
 
 
 def compare(found: Findings) -> Comparison | None:
-    """None where the films are not those of the study's archive: its figures say nothing then."""
+    """Return the comparison, or None where the films are not those of the study's archive."""
     if not found.data.is_public_archive:
         return None
     cells = {cell.name: cell for cell in found.cells}

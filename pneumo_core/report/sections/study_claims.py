@@ -1,4 +1,4 @@
-"""What came of the study's statements, by rule."""
+"""The study's statements, each reproduced or not by a rule."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def _best(found: Findings, cells: Mapping[str, CellFindings]) -> Claim:
 
 
 def _partial_over_frozen() -> Claim:
-    """What the study's own counts say of its two best cells."""
+    """Compare the study's two best cells by its own counts."""
     partial, frozen = (
         proportions(study_confusion(f"densenet121-{strategy}"))
         for strategy in ("partial", "frozen")
@@ -136,7 +136,7 @@ def _consistent(cells: Mapping[str, CellFindings]) -> Claim:
 
 
 def _brightness(found: Findings) -> Claim:
-    """The study's key finding, which a run with one recipe cannot test; what the audit says."""
+    """Return the study's key finding, which one recipe cannot test, with the audit's checks."""
     checks = found.audit["augmentation"] if found.audit else ()
     beyond = [check["name"] for check in checks if check["passed"] is False]
     return Claim("brightness", "untested", {"recipe": found.recipe or "", "beyond": beyond})

@@ -1,7 +1,7 @@
-"""What the study says (Korean): its figures, its counts, its settings.
+"""Figures, counts and settings of the study (in Korean).
 
-It gives figures without intervals. Its sensitivity and specificity fix the counts on its 618 test
-films, and these give the intervals; they add up to its accuracy exactly.
+The study gives no intervals. Its sensitivity and specificity imply the counts on its 618 test
+films, which agree with its accuracy exactly; the counts give the intervals.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ COUNTS = {
 
 SETTINGS: dict[str, Any] = {
     "image_size_px": 512,
-    "resize_rule": "pad",  # which its mean gray tells: .363, as padding gives, not .483
+    "resize_rule": "pad",  # its mean gray is .363, as with padding, and not .483
     "optimizer": "adam",
     "schedule": "step",
     "batch_size": 16,

@@ -1,4 +1,4 @@
-"""The winner's figures in each group of films, and in the worst one."""
+"""The section on subgroups: the winner's figures in each group of films and in the worst one."""
 
 from collections.abc import Mapping
 from typing import Any

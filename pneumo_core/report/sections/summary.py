@@ -1,4 +1,4 @@
-"""The first screen: which model, how good, for what use, and may it be trusted."""
+"""The first screen: which model won, how good it is, for what use, and whether to trust it."""
 
 from pneumo_core.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Subheading
 from pneumo_core.report.findings import Findings

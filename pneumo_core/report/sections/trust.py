@@ -1,4 +1,4 @@
-"""May the winner be trusted? Each question answered by a rule, from what was found."""
+"""Whether to trust the winner: questions that rules answer from the findings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
 
 @dataclass(frozen=True)
 class Answer:
-    """`values` are plain; `trust.{name}_{level}` of the catalogue says them."""
+    """An answer; the catalogue puts it into words under `trust.{name}_{level}`."""
 
     name: str
     level: Level
@@ -26,7 +26,7 @@ class Answer:
 
 
 def answer(found: Findings) -> list[Answer]:
-    """In the order in which a reader should worry."""
+    """Return the answers, the most important question first."""
     return [
         _leaks(found),
         _shortcuts(found),
@@ -76,7 +76,7 @@ def _source(found: Findings) -> Answer:
 
 
 def _shift(found: Findings) -> Answer:
-    """Whether both classes are read on test as validation promised."""
+    """Whether sensitivity and specificity on test reach those on validation."""
     val, test = found.winner.val, found.winner.test
     if val is None:
         return Answer("shift", "open", {})
@@ -137,7 +137,7 @@ def verdicts(answers: list[Answer], words: Words) -> Verdicts:
 
 
 def _values(each: Answer, words: Words) -> dict[str, str]:
-    """The values as the language writes them."""
+    """Return the values as the language writes them."""
     values = each.values
     match each.name:
         case "leaks":

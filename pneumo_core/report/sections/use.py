@@ -1,6 +1,6 @@
-"""Operating points, what they mean for 1,000 patients, and which model for which use.
+"""The section on use: operating points, their meaning for 1,000 patients, a model for each use.
 
-The study's chapter 5. Everything is chosen on validation; test says what it is worth.
+As in chapter 5 of the study. Validation chooses; the figures are those of test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.proportions import by_name, proportions
 from pneumo_core.report.words import RANGE, Words
 
-# By which figure of validation, at its own point, a model is chosen for a use: the one that the
-# point does not fix. For the reading aid that is the leaderboard itself.
+# The figure of validation that chooses a model for a use, at its own point: the one that the point
+# does not fix. For the reading aid the leaderboard itself chooses.
 CHOSEN_BY = {"reading_aid": None, "screening": "specificity", "rule_in": "sensitivity"}
 EXPLORED_PREVALENCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 EXPLORER_LABELS = (
@@ -44,7 +44,7 @@ MAX_CANDIDATES = 3
 
 @dataclass(frozen=True)
 class Recommendation:
-    """`cells` can serve the use, the recommended one first; none where validation proves none."""
+    """The cells that can serve a use, the best one first; none where validation proves none."""
 
     use: str
     cells: tuple[CellFindings, ...]
@@ -151,7 +151,7 @@ def explorer(winner: CellFindings, words: Words) -> Explorer:
 
 
 def _start(c: Confusion, threshold: float, prevalence: float, words: Words) -> dict[str, str]:
-    """What the script shows at this threshold, for readers without one."""
+    """Return what the script shows at this threshold, for readers without a script."""
     found = {name: vars(figure) for name, figure in by_name(proportions(c)).items()}
     sensitivity, specificity = found["sensitivity"]["value"], found["specificity"]["value"]
     caught, missed = 1000 * prevalence * sensitivity, 1000 * prevalence * (1 - sensitivity)

@@ -1,4 +1,4 @@
-"""The winner's figures on test, all of them."""
+"""The section on the winner: all its figures on test."""
 
 from pneumo_core.charts import Captioned
 from pneumo_core.metrics.metrics import Confusion
@@ -8,8 +8,17 @@ from pneumo_core.report.findings import Findings
 from pneumo_core.report.words import Words
 
 FIGURES = (
-    *("auroc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity"),
-    *("specificity", "fnr", "fpr", "f1", "brier", "ece"),
+    "auroc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "sensitivity",
+    "specificity",
+    "fnr",
+    "fpr",
+    "f1",
+    "brier",
+    "ece",
 )
 
 
@@ -18,7 +27,7 @@ def build(found: Findings, words: Words) -> list[Block]:
 
 
 def figures(found: Findings, words: Words) -> list[Block]:
-    """On which films and at which point, all figures, and how their intervals are made."""
+    """Return the films and the point, all figures, and the methods of their intervals."""
     test = found.winner.test
     measured = words(
         "winner.measured",

@@ -26,7 +26,7 @@ from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.report import files
 from pneumo_core.report.document import Pictures
-from pneumo_core.report.film_figures import TrainingFilms, look
+from pneumo_core.report.film_figures import TrainingFilms, measure
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.report.sections.cases import show_cases
 
@@ -211,7 +211,7 @@ def _make_pictures(found: Findings, images: Images, scorer: Scorer) -> Pictures:
     augmented = films[["image_id", "label"]].assign(number=1)
     augmented_images = images[films["packed_row"].to_numpy(np.int64)]
     train = TrainingFilms(films, images, augmented, augmented_images)
-    return Pictures(show_cases(found, scorer, PARAMS), look(train, 0))
+    return Pictures(show_cases(found, scorer, PARAMS), measure(train, 0))
 
 
 def _make(folder: Path, num_test: int, cells: list[tuple[str, str, str]], hostile: str) -> Made:

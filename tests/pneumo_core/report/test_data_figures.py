@@ -15,7 +15,7 @@ from pneumo_core.report.film_figures import (
     TrainingFilms,
     _sample,
     gray_values,
-    look,
+    measure,
     samples,
 )
 from pneumo_core.report.words import Words
@@ -49,13 +49,13 @@ def train(make_table: Callable[..., pd.DataFrame]) -> TrainingFilms:
 
 
 def _draw(counts: pd.DataFrame, train: TrainingFilms, language: str) -> list[Captioned]:
-    words, seen = Words(language), look(train, seed=0)
+    words, measured = Words(language), measure(train, seed=0)
     augmented = {label: int((train.augmented["label"] == label).sum()) for label in LABELS}
     return [
         class_imbalance(counts, words),
         balance(counts, augmented, words),
-        samples(seen, words),
-        gray_values(seen, words),
+        samples(measured, words),
+        gray_values(measured, words),
     ]
 
 
@@ -107,7 +107,7 @@ def test_balance_shows_source_use_and_augmentation(figures: dict[str, Captioned]
 
 def test_gray_values_are_those_of_all_films_and_augmented_ones(train: TrainingFilms) -> None:
     assert len(train.augmented) > 2 * BLOCK_ROWS
-    caption = gray_values(look(train, 0), Words("en")).caption
+    caption = gray_values(measure(train, 0), Words("en")).caption
     assert "before augmentation: NORMAL 100, PNEUMONIA 100" in caption
     assert "after it: NORMAL 120, PNEUMONIA 60" in caption
 

@@ -193,7 +193,7 @@ def test_model_card_names_use_misuse_and_origin(written: Path) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_was_not_done_is_left_out_or_open(made: Any, language: str) -> None:
-    """As outside the pipeline: no certificate, no audit, no validation, nothing to look at."""
+    """A report on films of any source: no certificate, no audit, no validation, no pictures."""
     winner = replace(made.found.winner, val=None, history=None)
     data = replace(made.found.data, certificate=None, num_augmented=None)
     bare = {"audit": None, "robustness": None, "saliency": None, "recipe": None}

@@ -1,4 +1,4 @@
-"""A report on one model and films from outside the pipeline."""
+"""A report on one model and the films of any source."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -26,14 +26,14 @@ def report_source(
     origin: str,
     params: MeasurementParams,
 ) -> dict[str, Any]:
-    """Writes the report beside `metrics.json`, `predictions.csv` and `films.csv`.
+    """Write the report beside `metrics.json`, `predictions.csv` and `films.csv`.
 
     Args:
-        name: of the source, for the page.
-        origin: where the model came from.
+        name: the source's name on the page.
+        origin: the place where the model came from.
 
     Raises:
-        SourceError, EvaluationError: as `outside.evaluate_source`.
+        SourceError, EvaluationError: as `score_source`.
     """
     scored = score_source(scorer, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params.evaluate)

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 from pneumo_core.errors import ParamsError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+# dvc.yaml puts it on a command line, where other characters could be a command.
+ModelName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_./:@-]*$")]
 Prevalence = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -93,7 +95,7 @@ class StrategyParams(Section):
 
 
 class TrainParams(Section):
-    models: tuple[str, ...] = Field(min_length=1)
+    models: tuple[ModelName, ...] = Field(min_length=1)
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     weights: str
     seed: int = Field(ge=0)

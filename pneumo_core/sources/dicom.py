@@ -24,7 +24,7 @@ from pydantic import model_validator
 
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.description import Description, Opening
-from pneumo_core.sources.dicom_pixels import DAMAGE, render
+from pneumo_core.sources.dicom_pixels import read_header, render
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import parse_place
 from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
@@ -163,16 +163,13 @@ class DicomSource:
 
 
 def _read_ids(path: Path) -> Ids:
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
     keywords = ["SOPInstanceUID", "PatientID", "StudyInstanceUID"]
     try:
+        header = read_header(path, keywords, pixels=False)
         with warnings.catch_warnings():  # they quote what they warn of
             warnings.simplefilter("ignore")
-            header = dcmread(path, stop_before_pixels=True, specific_tags=keywords)
             return Ids(*(str(header.get(keyword) or "").strip() for keyword in keywords))
-    except (InvalidDicomError, *DAMAGE):
+    except Exception:  # a value is converted as it is asked for, and may be damaged
         return Ids()
 
 

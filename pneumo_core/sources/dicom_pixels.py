@@ -5,7 +5,9 @@ inverted where small values are white (MONOCHROME1). Without a window, 8-bit val
 are and deeper ones are spread from the least to the greatest.
 """
 
-import struct
+import io
+import logging
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,38 +28,55 @@ NEEDED = [  # of the header; nothing else of it is read
 
 Values = npt.NDArray[Any]  # [H, W]
 
-# What pydicom and its decoders raise on damaged bytes.
-DAMAGE = (
-    *(OSError, EOFError, ValueError, TypeError, LookupError),
-    *(AttributeError, RuntimeError, ArithmeticError, struct.error),
-)
+DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax
 
 
 def render(file: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> bytes:
-    """The bytes of a PNG.
+    """Return the film as the bytes of a PNG.
 
     Raises:
-        OSError: no DICOM film that can be shown; says why, and nothing of what the header holds.
+        OSError: no DICOM film that can be shown; says why, and nothing of what the file holds.
+    """
+    data = file.read_bytes() if isinstance(file, Path) else file.read()
+    if DEFLATED in data:
+        raise OSError("deflated DICOM, which may unpack to any size: store it uncompressed")
+    header = read_header(io.BytesIO(data), NEEDED)
+    if (reason := _why_not(header, max_pixels)) is not None:
+        raise OSError(reason)
+    try:
+        return encode_png(_show(header))
+    except Exception:  # as in `read_header`
+        raise OSError(f"DICOM pixels cannot be decoded ({_transfer_syntax(header)})") from None
+
+
+def read_header(file: Path | BinaryIO, keywords: list[str], pixels: bool = True) -> Any:
+    """Return pydicom's data set of these keywords.
+
+    Raises:
+        OSError: it cannot be read; says nothing of what the file holds.
     """
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it logs what it cannot read
     try:
-        header = dcmread(file, specific_tags=NEEDED)
-        reason = _why_not(header, max_pixels)
-    except InvalidDicomError as error:
-        raise OSError("no DICOM file: the marker DICM is missing") from error
-    except DAMAGE as error:
-        raise OSError("the DICOM header cannot be read") from error
-    if reason is not None:
-        raise OSError(reason)
-    try:
-        return encode_png(_show(header))
-    except DAMAGE as error:
-        raise OSError(f"DICOM pixels cannot be decoded ({_transfer_syntax(header)})") from error
+        with warnings.catch_warnings():  # they quote what they warn of
+            warnings.simplefilter("ignore")
+            return dcmread(file, stop_before_pixels=not pixels, specific_tags=list(keywords))
+    except InvalidDicomError:
+        raise OSError("no DICOM file: the marker DICM is missing") from None
+    except Exception:  # pydicom's errors share no root, and quote the patient's name
+        raise OSError("the DICOM header cannot be read") from None
 
 
 def _why_not(header: Any, max_pixels: int) -> str | None:
+    try:
+        return _objection(header, max_pixels)
+    except Exception:  # a value is converted as it is asked for, and may be damaged
+        return "the DICOM header cannot be read"
+
+
+def _objection(header: Any, max_pixels: int) -> str | None:
     if "PixelData" not in header:
         return "DICOM without pixels"
     if (num_frames := int(header.get("NumberOfFrames") or 1)) > 1:

@@ -67,7 +67,7 @@ def _gif(num_frames: int) -> bytes:
 
 def test_still_gif_is_a_film_and_an_animated_one_is_not() -> None:
     assert decode(_gif(1), MAX_PIXELS).pixels.shape == (40, 40)
-    with pytest.raises(ImageError, match="3 frames, not one film"):
+    with pytest.raises(ImageError, match="several frames, not one film"):
         decode(_gif(3), MAX_PIXELS)
 
 
@@ -193,3 +193,48 @@ def test_jpeg_is_decoded_no_larger_than_needed(
     assert (found.width_px, found.height_px) == (400, 320)
     squares = [resize(picture, size_px or 64).astype(int) for picture in (found.pixels, pixels)]
     assert np.abs(squares[0] - squares[1]).mean() < 3
+
+
+def _tiff_of_many_directories(num_directories: int) -> bytes:
+    """A film of 40 x 40 pixels, whose directory stands in the file again and again."""
+    buffer = io.BytesIO()
+    Image.new("L", (40, 40)).save(buffer, "TIFF")
+    data = bytearray(buffer.getvalue())
+    (first,) = struct.unpack_from("<I", data, 4)
+    (num_entries,) = struct.unpack_from("<H", data, first)
+    length = 2 + 12 * num_entries
+    directory, place = bytes(data[first : first + length]), first + length
+    for _ in range(num_directories):
+        struct.pack_into("<I", data, place, len(data))
+        data += directory + bytes(4)
+        place = len(data) - 4
+    return bytes(data)
+
+
+def _jpeg_of_many_scans(num_scans: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * num_scans + data[-2:]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (_tiff_of_many_directories(20_000), "several frames"),
+        (_jpeg_of_many_scans(20_000), "a JPEG of more than 100 scans"),
+    ],
+    ids=["tiff", "jpeg"],
+)
+def test_a_crafted_file_is_refused_at_once(data: bytes, reason: str) -> None:
+    before = time.process_time()
+    with pytest.raises(ImageError, match=reason):
+        decode(data, MAX_PIXELS)
+    assert time.process_time() - before < 1
+
+
+def test_a_progressive_jpeg_is_read() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64), 100).save(buffer, "JPEG", progressive=True)
+    assert decode(buffer.getvalue(), MAX_PIXELS).pixels.mean() == pytest.approx(100, abs=1)

@@ -113,7 +113,7 @@ BAD: dict[str, tuple[Callable[[Callable[..., Gray], Encode], bytes], str]] = {
     "page.html.png": (lambda *_: b"<html>please log in</html>", "not an image"),
     "dot.png": (lambda f, e: e(f(8)[:1, :1]), "too small: 1 x 1 pixels"),
     "strip.png": (lambda f, e: e(f(8, 31, 500)), "too small: 500 x 31 pixels"),
-    "animated.gif": (lambda f, _: _animation(f), "2 frames, not one film"),
+    "animated.gif": (lambda f, _: _animation(f), "several frames, not one film"),
     "huge.png": (lambda *_: _png_header(30_000, 30_000), "oversized"),
     "large.png": (lambda *_: _png_header(10_001, 10_000), "oversized: 10001 x 10000 pixels"),
 }

@@ -1,5 +1,8 @@
 """The pixels of a DICOM file, shown as the standard says."""
 
+import io
+import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,3 +134,51 @@ def test_file_cut_short_says_why(tmp_path: Path, write_dicom: WriteDicom) -> Non
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(OSError, match="DICOM"):
         render(path)
+
+
+def _reason(data: bytes) -> str | None:
+    """Why the file is refused, with all that a traceback would show; None where it is shown."""
+    try:
+        render(io.BytesIO(data))
+    except OSError as error:
+        return "".join(traceback.format_exception(error))
+    return None
+
+
+def test_a_value_of_a_wrong_length_quotes_nobody(write_dicom: WriteDicom, tmp_path: Path) -> None:
+    """pydicom's own error quotes the bytes around it, with the patient's name."""
+    data = write_dicom(tmp_path / "film.dcm", RAMP).read_bytes()
+    rows = b"\x28\x00\x10\x00US\x02\x00\x04\x00"
+    assert rows in data
+    broken = data.replace(rows, b"\x28\x00\x10\x00US\x03\x00\x04\x00\x00")
+    reason = _reason(broken) or ""
+    assert "header cannot be read" in reason
+    assert "During handling" not in reason
+    assert "direct cause" not in reason
+
+
+def test_altered_files_are_shown_or_refused_and_quote_nobody(
+    write_dicom: WriteDicom, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write_dicom(tmp_path / "film.dcm", RAMP).read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(400):
+            altered = bytearray(data)
+            for place in rng.integers(132, len(data), rng.integers(1, 6)):
+                altered[place] = rng.integers(256)
+            reason = _reason(bytes(altered))
+            refused += reason is not None
+            assert "Gildong" not in (reason or "")
+    assert refused > 20
+    assert "Gildong" not in caplog.text
+
+
+def test_deflated_data_is_refused_unread(write_dicom: WriteDicom, tmp_path: Path) -> None:
+    data = write_dicom(tmp_path / "film.dcm", RAMP).read_bytes()
+    plain = b"1.2.840.10008.1.2.1\x00"
+    assert plain in data
+    reason = _reason(data.replace(plain, b"1.2.840.10008.1.2.1.99", 1))
+    assert "deflated DICOM" in (reason or "")

@@ -54,6 +54,7 @@ def _findings(settings: Params) -> Findings:
         audit=json.loads(paths.AUDIT.read_text()),
         robustness=of_winner["robustness"],
         saliency=of_winner["saliency"],
+        occlusion=of_winner["occlusion"],
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pneumo_core.arrays import Images, Stack
 from pneumo_core.audit.counterfactuals import audit_model, read_altered
+from pneumo_core.audit.occlusion import measure_occlusion
 from pneumo_core.audit.robustness import measure_robustness
 from pneumo_core.audit.saliency_checks import check_saliency
 from pneumo_core.audit.shortcut_probes import augmented_gain, exchange_probe
@@ -76,20 +77,20 @@ def audit_cell(
 def audit_winner(
     scorer: Scorer, threshold: float, films: pd.DataFrame, images: Stack, params: AuditParams
 ) -> dict[str, dict[str, Any] | None]:
-    """What costs too much for every cell, on films drawn from both classes alike.
+    """Return the checks that would take too long for every cell, on as many films of each class.
 
     `saliency` is None where the model has no map.
     """
     corrupted, corrupted_cohort = _read(images, _evenly(films, params.num_corrupted_films, params))
     explained, explained_cohort = _read(images, _evenly(films, params.num_explained_films, params))
-    robustness = measure_robustness(
-        scorer.predict_probabilities, corrupted, corrupted_cohort, threshold, params
-    )
+    predict = scorer.predict_probabilities
+    robustness = measure_robustness(predict, corrupted, corrupted_cohort, threshold, params)
     try:
         saliency = check_saliency(scorer, explained, explained_cohort, params)
     except EvaluationError:
         saliency = None
-    return {"robustness": robustness, "saliency": saliency}
+    occlusion = measure_occlusion(predict, *_read(images, _evenly(films, params.num_films, params)))
+    return {"robustness": robustness, "saliency": saliency, "occlusion": occlusion}
 
 
 def _evenly(films: pd.DataFrame, num_films: int, params: AuditParams) -> pd.DataFrame:

@@ -11,10 +11,17 @@ import numpy as np
 
 from pneumo_core.arrays import Bools, Floats, Gray, Images, Ints
 from pneumo_core.audit.robustness import curve_point
-from pneumo_core.audit.shortcuts import Check, Cohort, Predict, estimate_mean, estimate_share
+from pneumo_core.audit.shortcuts import (
+    Check,
+    Cohort,
+    Predict,
+    auroc_gap,
+    estimate_mean,
+    estimate_share,
+)
 from pneumo_core.errors import EvaluationError
 from pneumo_core.metrics import intervals
-from pneumo_core.metrics.differences import of_figures, of_shares
+from pneumo_core.metrics.differences import of_shares
 from pneumo_core.metrics.estimates import Estimates, weighted_sum
 from pneumo_core.metrics.influence import Influence, of_auroc
 from pneumo_core.metrics.metrics import Estimate, Scores
@@ -136,7 +143,7 @@ def swapped_test(readings: Readings, limits: AuditParams) -> list[Check]:
         }.items()
     }
     gaps = {
-        "auroc": _auroc_gap(of_auroc(own), of_auroc(swapped), own),
+        "auroc": auroc_gap(of_auroc(own), of_auroc(swapped), own),
         "balanced_accuracy": _balanced_accuracy_gap(own, swapped, readings.threshold),
     }
     words = {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy"}
@@ -153,11 +160,6 @@ def swapped_test(readings: Readings, limits: AuditParams) -> list[Check]:
         )
         for name, gap in gaps.items()
     ]
-
-
-def _auroc_gap(a: Influence, b: Influence, scores: Scores) -> Estimate:
-    found = of_figures(a, b, scores)
-    return Estimate(found.value, found.ci_low, found.ci_high)
 
 
 def _balanced_accuracy_gap(a: Scores, b: Scores, threshold: float) -> Estimate:
@@ -185,7 +187,7 @@ def mean_matched(readings: Readings, limits: AuditParams) -> list[Check]:
             "levelled_drop",
             "model",
             "What the AUROC loses when all films are brought to one mean brightness",
-            _auroc_gap(of_auroc(plain), of_auroc(levelled), plain),
+            auroc_gap(of_auroc(plain), of_auroc(levelled), plain),
             limits.max_matched_drop,
             two_sided=True,
             detail={"all": intervals.auroc(plain), "levelled": intervals.auroc(levelled)},
@@ -212,7 +214,7 @@ def _paired_drop(readings: Readings) -> tuple[Estimate, dict[str, Any]]:
             f"{MIN_PAIRS} are needed."
         )
     some, influence = _among(plain, paired)
-    return _auroc_gap(of_auroc(plain), influence, some), {
+    return auroc_gap(of_auroc(plain), influence, some), {
         "num_pairs": num_pairs,
         "paired": intervals.auroc(some),
         "brightness_alone": intervals.auroc(brightness),

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from pneumo_core.arrays import Bools, Floats, Images, Ints
 from pneumo_core.errors import EvaluationError
+from pneumo_core.metrics.differences import of_figures
+from pneumo_core.metrics.influence import Influence
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Estimate, Scores, patient_weights, percentile_interval
 from pneumo_core.params import AuditParams
@@ -132,6 +134,12 @@ def estimate_share(hits_RN: Bools, cohort: Cohort) -> Estimate:
         np.tile(cohort.patients, num_readings),
     )
     return shares(hits_RN.reshape(1, -1), np.ones(hits_RN.size, bool), readings).figure()
+
+
+def auroc_gap(a: Influence, b: Influence, scores: Scores) -> Estimate:
+    """Return the AUROC a less the AUROC b, with its paired interval over patients."""
+    found = of_figures(a, b, scores)
+    return Estimate(found.value, found.ci_low, found.ci_high)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def report_source(
         audited_split=split,
         robustness=looked_at["robustness"],
         saliency=looked_at["saliency"],
+        occlusion=looked_at["occlusion"],
     )
     try:
         shown = show_cases(found, scorer, params.report)

@@ -16,6 +16,7 @@ from pneumo_core.report.sections import (
     data,
     limits,
     models,
+    occlusion,
     provenance,
     robustness,
     shortcuts,
@@ -77,6 +78,8 @@ def _sections(found: Findings, pictures: Pictures, words: Words) -> dict[str, li
         sections["robustness"] = robustness.build(
             found.robustness, found.audited_split, sweep, words
         )
+    if found.occlusion is not None:
+        sections["occlusion"] = occlusion.build(found.occlusion, found.audited_split, words)
     if found.audit is not None:
         sections["shortcuts"] = shortcuts.build(found.audit, found.winner.name, words)
     if found.winner.val is not None:

@@ -60,6 +60,7 @@ def as_json(found: Findings, shown: Shown | None, sections: frozenset[str]) -> d
         ],
         "robustness": found.robustness,
         "saliency": found.saliency,
+        "occlusion": found.occlusion,
         "audit": found.audit,
         "study": asdict(compared) if compared else None,
         "checklist": states(sections),

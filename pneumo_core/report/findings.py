@@ -94,6 +94,7 @@ class Findings:
     audited_split: str = "val"  # the films of the next two
     robustness: Mapping[str, Any] | None = None  # of `winner.json`
     saliency: Mapping[str, Any] | None = None
+    occlusion: Mapping[str, Any] | None = None
 
     @property
     def winner(self) -> CellFindings:

@@ -7,6 +7,7 @@ from typing import Any
 from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN
 from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
+from pneumo_core.report.sections import occlusion
 from pneumo_core.report.sections.robustness import worst_kind
 from pneumo_core.report.sections.shortcuts import checks_of
 from pneumo_core.report.sections.subgroups import group_name
@@ -35,6 +36,7 @@ def answer(found: Findings) -> list[Answer]:
         _calibration(found),
         _groups(found),
         _corruption(found),
+        _lungs(found),
         _maps(found),
         Answer("outside" if found.winner.val else "elsewhere", "open", {}),
     ]
@@ -115,6 +117,12 @@ def _corruption(found: Findings) -> Answer:
     return Answer("corruption", level, {"kind": kind, "lost": lost})
 
 
+def _lungs(found: Findings) -> Answer:
+    if found.occlusion is None:
+        return Answer("lungs", "open", {})
+    return Answer("lungs", occlusion.level(found.occlusion), found.occlusion)
+
+
 def _maps(found: Findings) -> Answer:
     if found.saliency is None:
         return Answer("maps", "open", {})
@@ -169,6 +177,8 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
             return {"ece": words.figure("ece", values["ece"]), "limit": words.number(MAX_ECE, 2)}
         case "groups" if values:
             return {"groups": words.listed(_group_texts(values["groups"], words))}
+        case "lungs" if values:
+            return occlusion.texts(values, words)
         case "corruption" if values:
             kind = words(f"corruption.{values['kind']}")
             return {"kind": kind, "lost": words("unit.points", value=f"{100 * values['lost']:.1f}")}

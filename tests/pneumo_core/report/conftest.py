@@ -147,6 +147,20 @@ def make_saliency(passed: bool = True) -> dict[str, Any]:
     }
 
 
+def make_occlusion() -> dict[str, Any]:
+    auroc = {"value": 0.8, "ci_low": 0.7, "ci_high": 0.9}
+    loss = {"value": 0.1, "ci_low": 0.05, "ci_high": 0.15}
+    regions = ("lungs", "all_but_lungs", "heart", "border")
+    return {
+        "n": 40,
+        "n_positive": 20,
+        "unaltered": auroc,
+        "regions": {name: {"area": 0.25, "auroc": auroc, "loss": loss} for name in regions},
+        "lungs_over_rest": loss,
+        "reads_lungs": True,
+    }
+
+
 def make_audit(cells: list[str], beyond: str) -> dict[str, Any]:
     """`beyond`: the cell whose films flip too often."""
     shifts = {f"{shift:+.2f}": make_robustness()["clean"] for shift in (-0.1, 0.0, 0.1)}
@@ -203,6 +217,7 @@ def _make_findings(
         audit=make_audit(names, beyond=names[0]),
         robustness=make_robustness(),
         saliency=make_saliency(),
+        occlusion=make_occlusion(),
     ), images
 
 

@@ -196,12 +196,12 @@ def test_what_was_not_done_is_left_out_or_open(made: Any, language: str) -> None
     """A report on films of any source: no certificate, no audit, no validation, no pictures."""
     winner = replace(made.found.winner, val=None, history=None)
     data = replace(made.found.data, certificate=None, num_augmented=None)
-    bare = {"audit": None, "robustness": None, "saliency": None, "recipe": None}
-    found = replace(made.found, data=data, cells=(winner,), tied=frozenset(), **bare)
+    bare = {"audit": None, "robustness": None, "saliency": None, "occlusion": None}
+    found = replace(made.found, data=data, cells=(winner,), tied=frozenset(), recipe=None, **bare)
     written = document.write(found, Pictures(None), Words(language))
     names = [section.name for section in written.sections]
     assert {"summary", "data", "winner", "use", "cases", "limits"} <= set(names)
-    assert {"models", "robustness", "shortcuts", "study"}.isdisjoint(names)
+    assert {"models", "occlusion", "robustness", "shortcuts", "study"}.isdisjoint(names)
 
 
 def test_drawn_films_are_said_to_be_drawn(made: Any, readers: dict[str, _Reader]) -> None:

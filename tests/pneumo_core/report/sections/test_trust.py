@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from pneumo_core.report.blocks import Verdicts
 from pneumo_core.report.findings import Findings
+from pneumo_core.report.sections import summary
 from pneumo_core.report.sections.trust import answer, verdicts
 from pneumo_core.report.words import LANGUAGES, Words
 
@@ -98,10 +100,25 @@ def test_corruption_and_maps(made: Any) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_model_that_reads_without_the_lungs_is_called_so_on_the_first_screen(
+    made: Any, language: str
+) -> None:
+    words = Words(language)
+    for reads, level in ((True, "good"), (None, "caution"), (False, "bad")):
+        found = replace(made.found, occlusion={**made.found.occlusion, "reads_lungs": reads})
+        assert _levels(found)["lungs"] == level
+        (verdicts_of,) = (b for b in summary.build(found, words) if isinstance(b, Verdicts))
+        (lungs,) = (v for v in verdicts_of.verdicts if v.title == words("trust.lungs"))
+        assert lungs.level == level
+        assert words.figure("auroc", found.occlusion["unaltered"]) in lungs.text
+    assert _levels(replace(made.found, occlusion=None))["lungs"] == "open"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_another_hospital_is_always_open_and_every_level_has_words(
     made: Any, language: str
 ) -> None:
-    bare = replace(made.found, audit=None, robustness=None, saliency=None)
+    bare = replace(made.found, audit=None, robustness=None, saliency=None, occlusion=None)
     for found in (made.found, bare, _with_test(bare, worst_groups={})):
         said = verdicts(answer(found), Words(language))
         assert said.verdicts[-1].level == "open"

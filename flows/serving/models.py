@@ -10,15 +10,13 @@ import numpy as np
 from pneumo_core import params as all_params
 from pneumo_core.errors import ImageError
 from pneumo_core.models import bundle as bundles
-from pneumo_core.params import PromoteParams
+from pneumo_core.params import READING_AID, PromoteParams
 from pneumo_core.promotion import policy
 from tasks import paths
 
 if TYPE_CHECKING:
     from pneumo_core.evaluation.scoring import Scorer
     from pneumo_core.inference.reader import Reader
-
-OPERATING_POINT = "reading_aid"  # where no role asks for another one
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def load_model(bundle: Path | None, alias: str) -> Model:
     """
     role = None
     if bundle is not None:
-        folder, operating_point = bundle, OPERATING_POINT
+        folder, operating_point = bundle, READING_AID
         name, version = bundles.read_description(bundle).name, bundles.identity(bundle)[:12]
     else:
         from tasks.registry import model_versions
@@ -83,7 +81,7 @@ def successor(model: Model) -> Model | None:
 
 def _operating_point_of(alias: str, params: PromoteParams) -> str:
     if alias not in params.roles:
-        return OPERATING_POINT
+        return READING_AID
     return policy.of_role(params, alias).operating_point
 
 

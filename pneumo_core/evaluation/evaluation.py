@@ -19,6 +19,8 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
             prevalence, ppv, npv    figures; null where nothing was called so
             per_1000                {ill, well}: numbers; {found, missed, cleared, false_alarms,
                                     right}: figures in patients, not rounded
+        versus_reading_aid          {n, num_between, p, films_needed}: whether these films tell the
+                                    threshold from the reading aid's; null for the reading aid
     calibration
         slope, intercept            of the bundle's Platt scaling; null: not known
         prevalence                  at which the probabilities hold; null: not known

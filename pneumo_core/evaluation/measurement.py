@@ -12,10 +12,11 @@ from pneumo_core.labels import LABELS
 from pneumo_core.metrics.calibration import calibration, calibration_figures
 from pneumo_core.metrics.intervals import at_threshold, figures
 from pneumo_core.metrics.metrics import Scores, confusion
+from pneumo_core.metrics.paired import told_apart
 from pneumo_core.metrics.predictive import decision_curve, predictive_values
 from pneumo_core.metrics.subgroups import subgroups, worst_groups
 from pneumo_core.models.bundle import OperatingPoint
-from pneumo_core.params import EvaluateParams
+from pneumo_core.params import READING_AID, EvaluateParams
 
 MIN_FILMS, MIN_PATIENTS = 3, 2  # of each class
 
@@ -52,7 +53,9 @@ def measure(
         "operating_point": rule.chosen,
         "split": split,
         "operating_points": {
-            name: _at_point(scores, point, params.prevalences) for name, point in points.items()
+            name: _at_point(scores, point, params.prevalences)
+            | {"versus_reading_aid": _versus(scores, point, points.get(READING_AID))}
+            for name, point in points.items()
         },
         **calibration_figures(scores, known),
         "calibration": {"slope": rule.slope, "intercept": rule.intercept}
@@ -94,6 +97,12 @@ def figures_of(scores: Scores, threshold: float, params: EvaluateParams) -> Json
         "n_patients": len(np.unique(scores.patient_of)),
         "confusion": asdict(confusion(scores, threshold)),
     }
+
+
+def _versus(scores: Scores, point: OperatingPoint, aid: OperatingPoint | None) -> JsonDict | None:
+    if aid is None or point is aid:
+        return None
+    return told_apart(scores, point.threshold, aid.threshold)
 
 
 def _at_point(scores: Scores, point: OperatingPoint, prevalences: Collection[float]) -> JsonDict:

@@ -2,19 +2,21 @@
 
 import numpy as np
 
-from pneumo_core.arrays import Floats
+from pneumo_core.arrays import Bools, Floats
 from pneumo_core.metrics.estimates import Estimates
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Scores, patient_weights, percentile_interval
 from pneumo_core.models.bundle import OperatingPoint
-from pneumo_core.params import EvaluateParams
+from pneumo_core.params import READING_AID, EvaluateParams
 
 
 def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str, OperatingPoint]:
-    """`reading_aid`: best mean of sensitivity and specificity. `screening`: the highest threshold
-    from there down whose sensitivity has its lower bound at the floor. `rule_in`: the lowest one
-    from there up whose specificity has. Each of the last two is absent where no threshold reaches
-    the floor.
+    """Return the thresholds by name; the last two are absent where no threshold keeps both figures.
+
+    - `reading_aid`: the best mean of sensitivity and specificity;
+    - `screening`: the highest threshold from there down that keeps `screening_sensitivity`, with
+      the lower bound of its interval at `min_screening_sensitivity`;
+    - `rule_in`: the lowest threshold from there up that keeps `rule_in_specificity`, likewise.
 
     The best threshold of one sample jumps from film to film, so it is found in each bootstrap
     draw of the patients, and the median is taken.
@@ -23,17 +25,22 @@ def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str,
     weights = patient_weights(scores, params.num_draws, params.seed)
     best = candidates[np.argmax(_balance(scores, candidates, weights), axis=1)]
     balanced = float(np.median(best))
-    points = {"reading_aid": OperatingPoint(balanced, *percentile_interval(best))}
+    points = {READING_AID: OperatingPoint(balanced, *percentile_interval(best))}
     called_CN = scores.probabilities >= candidates[:, None]
     sensitivity = shares(called_CN, scores.ill, scores)
     specificity = shares(~called_CN, ~scores.ill, scores)
-    caught = (sensitivity.low >= params.min_screening_sensitivity) & (candidates <= balanced)
-    cleared = (specificity.low >= params.min_rule_in_specificity) & (candidates >= balanced)
-    if len(held := np.flatnonzero(caught)):
+    caught = _keeps(sensitivity, params.screening_sensitivity, params.min_screening_sensitivity)
+    cleared = _keeps(specificity, params.rule_in_specificity, params.min_rule_in_specificity)
+    if len(held := np.flatnonzero(caught & (candidates <= balanced))):
         points["screening"] = _with_interval(held[-1], sensitivity, candidates)
-    if len(held := np.flatnonzero(cleared)):
+    if len(held := np.flatnonzero(cleared & (candidates >= balanced))):
         points["rule_in"] = _with_interval(held[0], specificity, candidates)
     return points
+
+
+def _keeps(share: Estimates, value: float, low: float) -> Bools:
+    keeps: Bools = (share.value >= value) & (share.low >= low)
+    return keeps
 
 
 def _candidates(scores: Scores) -> Floats:

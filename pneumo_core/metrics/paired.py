@@ -12,11 +12,12 @@ import numpy as np
 from pneumo_core.arrays import Bools
 from pneumo_core.atomic import JsonDict
 from pneumo_core.errors import EvaluationError
-from pneumo_core.metrics.differences import Difference, of_figures, of_shares
+from pneumo_core.metrics.differences import Difference, mcnemar, of_figures, of_shares
 from pneumo_core.metrics.influence import Influence, jackknife, mean_influence, of_auroc
 from pneumo_core.metrics.metrics import Scores, average_precision, balanced_accuracy, brier
 
 ALPHA = 0.05  # of Holm's p: at or above it two models are tied
+LEAST_DISCORDANT = 6  # films, all the same way, at which McNemar's exact p is below it
 
 DIFFERENCES = (
     *("auroc", "accuracy", "sensitivity", "specificity", "balanced_accuracy"),
@@ -125,6 +126,24 @@ def tied_with(best: str, comparisons: JsonDict) -> set[str]:
         if best in (pair["a"], pair["b"]) and pair["auroc"]["p_holm"] >= comparisons["alpha"]:
             tied |= {pair["a"], pair["b"]}
     return tied
+
+
+def told_apart(scores: Scores, threshold: float, reading_aid: float) -> JsonDict:
+    """Return whether these films tell a threshold from the reading aid's: `n` films of the class
+    that the threshold is for, `num_between` of them read differently, McNemar's `p`, and the
+    `films_needed` of this class: null where the films do tell, or none is read differently.
+    """
+    called, by_aid = scores.reads(threshold), scores.reads(reading_aid)
+    films = scores.ill if threshold < reading_aid else ~scores.ill
+    n, num_between = int(films.sum()), int((films & (called != by_aid)).sum())
+    p = mcnemar(called & films, by_aid & films, scores)
+    needed = p >= ALPHA and num_between > 0
+    return {
+        "n": n,
+        "num_between": num_between,
+        "p": p,
+        "films_needed": -(-LEAST_DISCORDANT * n // num_between) if needed else None,
+    }
 
 
 def _influences(model: Reading) -> dict[str, Influence]:

@@ -20,15 +20,15 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from pneumo_core.arrays import Gray, Images
 from pneumo_core.errors import ImageError
 from pneumo_core.inference.reader import Reader
+from pneumo_core.params import READING_AID
 
-OPERATING_POINT = "reading_aid"  # where a request names none
 META = "registered_model_meta"  # MLflow leaves it beside a model that came from the registry
 
 
 class PneumoModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         bundle = Path(context.artifacts["bundle"])
-        self._reader = Reader.load(bundle, OPERATING_POINT)
+        self._reader = Reader.load(bundle, READING_AID)
         meta = bundle.parents[1] / META
         registered = yaml.safe_load(meta.read_text()) if meta.is_file() else {}
         # A number or a text, as the registry is embedded or a server.
@@ -48,7 +48,7 @@ class PneumoModel(PythonModel):
         Raises:
             MlflowException: no such operating point, no image, or a picture that is no chest film.
         """
-        name = (params or {}).get("operating_point", OPERATING_POINT)
+        name = (params or {}).get("operating_point", READING_AID)
         points = self._reader.scorer.description.operating_points
         if name not in points:
             raise MlflowException.invalid_parameter_value(

@@ -17,6 +17,7 @@ from PIL import Image
 from pneumo_core import params as all_params
 from pneumo_core.atomic import write_json
 from pneumo_core.models.bundle import Description, read_description
+from pneumo_core.params import READING_AID
 from pneumo_core.promotion.pinned_sample import Sample
 from tasks import paths
 from tasks.registry import evidence
@@ -41,7 +42,7 @@ SIGNATURE = ModelSignature(
             ColSpec(DataType.string, "version", required=False),
         ]
     ),
-    params=ParamSchema([ParamSpec("operating_point", DataType.string, "reading_aid")]),
+    params=ParamSchema([ParamSpec("operating_point", DataType.string, READING_AID)]),
 )
 
 

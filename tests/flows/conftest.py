@@ -38,6 +38,7 @@ VALUES = (
     "train.strategies=[frozen]",
     "train.frozen.epochs=5",
     "augment.size_per_class=100",
+    "evaluate.screening_sensitivity=0.8",
     "evaluate.min_screening_sensitivity=0.8",
     "audit.num_augmented_films=100",
     "audit.num_corrupted_films=20",

@@ -71,6 +71,7 @@ def build(found: Findings, words: Words) -> list[Block]:
     blocks: list[Block] = [
         Paragraph(words("use.points_meaning")),
         points_table(found.winner, words),
+        *_one_point(found.winner, words),
     ]
     blocks += [Subheading(words("use.per_1000")), Paragraph(words("use.per_1000_meaning"))]
     blocks.append(per_1000_table(found.winner, words))
@@ -78,6 +79,29 @@ def build(found: Findings, words: Words) -> list[Block]:
     blocks.append(explorer(found.winner, words))
     for recommendation in recommend(found):
         blocks += _scenario(recommendation, found, words)
+    return blocks
+
+
+def _one_point(winner: CellFindings, words: Words) -> list[Block]:
+    """A sentence for each point that validation cannot tell from the reading aid."""
+    blocks: list[Block] = []
+    for name, point in (winner.val or winner.test)["operating_points"].items():
+        apart = point["versus_reading_aid"]
+        if apart and not apart["num_between"]:
+            blocks.append(Paragraph(words("use.same_point", point=words(f"point.{name}"))))
+        elif apart and apart["films_needed"]:
+            needed = apart["films_needed"] - apart["n"]
+            blocks.append(
+                Paragraph(
+                    words(
+                        "use.not_apart",
+                        point=words(f"point.{name}"),
+                        between=words.count(apart["num_between"]),
+                        films=words.count(apart["n"]),
+                        needed=words.count(needed),
+                    )
+                )
+            )
     return blocks
 
 

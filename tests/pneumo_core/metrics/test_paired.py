@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pneumo_core.metrics.differences import Difference
-from pneumo_core.metrics.paired import adjusted, holm
+from pneumo_core.metrics.metrics import Scores
+from pneumo_core.metrics.paired import adjusted, holm, told_apart
 
 
 def test_holm_is_that_of_r() -> None:
@@ -32,3 +33,24 @@ def test_adjusted_changes_p_alone() -> None:
         Difference(0.1, 0.0, 0.2, 0.03),
         Difference(0.2, 0.1, 0.3, 0.02),
     ]
+
+
+@pytest.mark.parametrize(
+    ("num_between", "num_films", "p", "needed"),
+    [(0, 100, 1.0, None), (5, 100, 0.0625, 120), (2, 508, 0.5, 1524), (6, 100, 0.03125, None)],
+)
+def test_points_are_told_apart_by_the_films_between_them(
+    num_between: int, num_films: int, p: float, needed: int | None
+) -> None:
+    """Six films, all found by one point alone, are the fewest that chance does not explain."""
+    ill = np.r_[np.full(num_between, 0.3), np.full(num_films - num_between, 0.9)]
+    labels = np.repeat([0, 1], num_films)
+    keys = np.arange(2 * num_films).astype(np.str_)
+    scores = Scores(labels, np.r_[np.full(num_films, 0.1), ill], keys)
+    found = told_apart(scores, 0.2, 0.5)
+    assert (found["n"], found["num_between"], found["films_needed"]) == (
+        num_films,
+        num_between,
+        needed,
+    )
+    assert found["p"] == pytest.approx(p)

@@ -3,8 +3,8 @@
 - AUROC, average precision, Brier score, balanced accuracy: Student's t from what each patient adds
   to the difference (of the AUROC: DeLong's), each model's part scaled by how much a figure can vary
   there, v (1 - v). A test at 0 and an interval that agree with each other.
-- Shares: MOVER with the correlation over patients (Newcombe 1998), and McNemar's exact
-  test.
+- Shares: MOVER with the correlation over patients (Newcombe 1998), widened to hold 0 where
+  McNemar's exact test does not reject it.
 - Anything else: bootstrap draws of patients.
 """
 
@@ -18,7 +18,7 @@ from pneumo_core.arrays import Bools, Floats
 from pneumo_core.metrics.estimates import difference
 from pneumo_core.metrics.influence import Influence
 from pneumo_core.metrics.intervals import TAIL, on_logit_scale, shares
-from pneumo_core.metrics.metrics import Scores, percentile_interval
+from pneumo_core.metrics.metrics import CONFIDENCE, Scores, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _spread(a: Influence, b: Influence, gap: float) -> float:
 
 
 def of_shares(a_N: Bools, b_N: Bools, among_N: Bools, scores: Scores) -> Difference:
-    """Of the shares of hits of a and of b among the same films."""
+    """Return the difference of the shares of hits of a and of b among the same films."""
     patient_of = scores.patient_of[among_N]
     hits = [hits_N[among_N].astype(np.float64) for hits_N in (a_N, b_N)]
     surplus = [np.bincount(patient_of, each - each.mean()) for each in hits]
@@ -83,7 +83,10 @@ def of_shares(a_N: Bools, b_N: Bools, among_N: Bools, scores: Scores) -> Differe
     a, b = (shares(hits_N[None], among_N, scores) for hits_N in (a_N, b_N))
     found = difference(a, b, alike).figure()
     p = mcnemar(a_N & among_N, b_N & among_N, scores)
-    return Difference(found.value, found.ci_low, found.ci_high, p)
+    low, high = found.ci_low, found.ci_high
+    if p >= 1 - CONFIDENCE:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return Difference(found.value, low, high, p)
 
 
 def mcnemar(right_a_N: Bools, right_b_N: Bools, scores: Scores) -> float:

@@ -28,8 +28,9 @@ from pneumo_core.models.compute import choose_device
 from pneumo_core.params import IngestParams, Strategy, StrategyParams, TrainParams
 from pneumo_core.sources import SourceFile
 from pneumo_core.training import batches
+from pneumo_core.training.context import Cell
 from pneumo_core.training.events import Cached, Event
-from pneumo_core.training.training import Cell, LabelledFilms, train
+from pneumo_core.training.training import LabelledFilms, train
 from tasks.stores.sources import open_source
 
 SIZE_PX, BATCH_SIZE, MAX_PIXELS, VAL_SHARE = 224, 32, 10**8, 0.1

@@ -49,8 +49,9 @@ from pneumo_core.preparation.augmentation import augment, plan
 from pneumo_core.preparation.recipes import RECIPES
 from pneumo_core.progress import track
 from pneumo_core.training import epochs, steps
+from pneumo_core.training.context import Cell
 from pneumo_core.training.features import FeatureCache
-from pneumo_core.training.training import Cell, LabelledFilms, train
+from pneumo_core.training.training import LabelledFilms, train
 from tasks import paths
 from tasks.stores.sources import open_source
 
@@ -83,7 +84,7 @@ def averaged() -> Iterator[None]:
         return loss
 
     def judged(self: Any) -> tuple[float, float]:
-        last = len(self.history) + 1 == self._params.of(self._strategy).epochs
+        last = len(self.history) + 1 == self._context.schedule.epochs
         if last:
             self._learner.load_state_dict(self._step.mean.module.state_dict())
         found: tuple[float, float] = judge(self)
@@ -106,7 +107,7 @@ def by_depth() -> Iterator[None]:
         )
         return _Scaled(groups, lr=lr, weight_decay=settings.weight_decay, fused=True)
 
-    with mock.patch.object(epochs, "_optimizer", optimizer):
+    with mock.patch.object(steps, "make_optimizer", optimizer):
         yield
 
 

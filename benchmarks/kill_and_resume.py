@@ -26,8 +26,9 @@ from pneumo_core import params
 from pneumo_core.atomic import replacing_folder
 from pneumo_core.models import bundled_model
 from pneumo_core.params import Strategy, TrainParams
-from pneumo_core.training import epochs, training
-from pneumo_core.training.training import Cell, LabelledFilms, train
+from pneumo_core.training import context, epochs
+from pneumo_core.training.context import Cell
+from pneumo_core.training.training import LabelledFilms, train
 
 ROOT = Path(__file__).parent.parent
 CELL = Cell("test_efficientnet", Strategy.FULL)
@@ -40,14 +41,14 @@ def run_stage(folder: Path, chosen: TrainParams) -> None:
     """Marks in the folder how far it is: training, trained."""
     torch.set_num_threads(1)  # OpenMP does not survive a fork
     epochs.SAVE_EVERY_S = SAVE_EVERY_S
-    create_model = training.create_model
+    create_model = context.create_model
 
     def create_drawing_model(*arguments: Any) -> Any:
         model, provenance = create_model(*arguments)
         model.drop_rate = 0.5
         return model, provenance
 
-    training.create_model = create_drawing_model
+    context.create_model = create_drawing_model
     folder.mkdir(exist_ok=True)
     (folder / "training").touch()
     trained = train(CELL, films(0, 96), films(1, 16), chosen, folder / "var", lambda _: None)

@@ -18,7 +18,8 @@ import numpy as np
 from pneumo_core import params
 from pneumo_core.data.packed import PackedImages, packing
 from pneumo_core.params import Strategy, StrategyParams
-from pneumo_core.training.training import Cell, LabelledFilms, train
+from pneumo_core.training.context import Cell
+from pneumo_core.training.training import LabelledFilms, train
 
 NUM_VAL = 64
 

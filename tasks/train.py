@@ -15,9 +15,10 @@ from pneumo_core.data.packed import PackedImages
 from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Blueprint, TrainingRecord
 from pneumo_core.params import TrainParams
+from pneumo_core.training.context import Cell
 from pneumo_core.training.events import Event, JsonLines, ProgressBar
 from pneumo_core.training.processes import joined
-from pneumo_core.training.training import Cell, LabelledFilms, TrainedModel, train
+from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 from tasks import paths
 from tasks.device_lock import own_device
 from tasks.graph import provenance
@@ -61,8 +62,7 @@ def run(params: TrainParams, cell: Cell) -> None:
             )
             _write(paths.TRAINED / cell.name, trained, _blueprint(cell, trained, size_px, origin))
             trained.checkpoint.forget()
-    last = trained.history[-1]
-    print(f"train: {cell.name} ends with validation AUROC {last['val_auroc']:.4f}")
+    print(f"train: {cell.name} ends with validation AUROC {trained.kept['val_auroc']:.4f}")
 
 
 def _blueprint(

@@ -40,7 +40,7 @@ def _run(name: str, model: str | None, strategy: str | None) -> None:
         return
     if model is None or strategy not in set(Strategy):
         raise PipelineError(f"train needs a timm model and one of {', '.join(Strategy)}.")
-    from pneumo_core.training.training import Cell
+    from pneumo_core.training.context import Cell
     from tasks.train import run
 
     run(params.train, Cell(model, Strategy(strategy)))

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from pneumo_core.errors import EvaluationError
+from pneumo_core.models.compute import full_float32
 
 
 def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
@@ -31,6 +32,7 @@ def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Ten
     return map_BHW
 
 
+@full_float32()
 def contributions(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
     """What speaks for class `positive` and, below zero, against it, [B, H, W] of the feature map.
 

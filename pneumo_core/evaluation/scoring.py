@@ -21,7 +21,7 @@ from pneumo_core.data.views import VIEWS, View
 from pneumo_core.metrics.platt import calibrated
 from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Blueprint, Description, Normalisation
-from pneumo_core.models.compute import choose_device, to_batch
+from pneumo_core.models.compute import choose_device, full_float32, to_batch
 from pneumo_core.progress import track
 
 Features = npt.NDArray[np.float32]  # [N, F], before the classifier
@@ -89,7 +89,7 @@ def predict(
 
     handle = model.get_classifier().register_forward_pre_hook(keep)
     memory = freed_memory_kept() if len(images) > size else nullcontext()
-    with handle, torch.inference_mode(), memory:
+    with handle, torch.inference_mode(), full_float32(), memory:
         for start in track(range(0, len(images), size), "score", unit="batch"):
             films = images[start : start + size]
             viewed = np.concatenate([view.of(films) for view in views])

@@ -23,7 +23,8 @@ from pneumo_core.labels import LABELS
 from pneumo_core.models.compute import choose_device
 from pneumo_core.params import StrategyParams, TrainParams
 from pneumo_core.sources.phantom import PhantomParams, PhantomSource, PhantomSplit
-from pneumo_core.training.training import Cell, LabelledFilms, train
+from pneumo_core.training.context import Cell
+from pneumo_core.training.training import LabelledFilms, train
 
 NUM_BATCHES = 16  # of drawn films
 MAX_EPOCHS = 100  # of a training whose time is not up before
@@ -110,7 +111,7 @@ def _measure(
 
     bar.set_postfix_str(cell.name)
     ours = done(_ours(cell, params, films, scratch / cell.name, seconds))
-    ceiling = done(measure_ceiling(cell.architecture, cell.strategy, params, size_px, seconds / 2))
+    ceiling = done(measure_ceiling(cell, params, size_px, seconds / 2))
     plain = done(Rates(measure(plain_steps(job, place), seconds, place)))
     by_timm = done(Rates(measure(timm_steps(job, place), seconds, place)))
     return Row(

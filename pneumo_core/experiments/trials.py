@@ -19,14 +19,15 @@ from pneumo_core.arrays import Floats, Images, Stack
 from pneumo_core.data import manifest
 from pneumo_core.evaluation.scoring import predict
 from pneumo_core.labels import LABELS
-from pneumo_core.models.compute import choose_device, to_batch
-from pneumo_core.models.strategies import cut, freeze
-from pneumo_core.models.weights import create_model
+from pneumo_core.models.compute import full_float32, to_batch
+from pneumo_core.models.strategies import cut
 from pneumo_core.params import AugmentParams, RecipeName, TrainParams
 from pneumo_core.preparation.augmentation import augment, plan
 from pneumo_core.preparation.recipes import RECIPES
+from pneumo_core.training.context import Cell, Context
+from pneumo_core.training.events import ignore
 from pneumo_core.training.features import FeatureCache
-from pneumo_core.training.training import Cell, LabelledFilms, TrainedModel, train
+from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 
 BASELINE = "none"  # the same films, each as often, unaltered
 
@@ -82,7 +83,7 @@ def run_trials(
                 after = np.empty_like(before)
                 augment(images, planned, how, after)
             films = LabelledFilms(after, _labels(planned))
-            trained = train(setting.cell, films, val_films, params, scratch, lambda _: None)
+            trained = train(setting.cell, films, val_films, params, scratch, ignore)
             trained.checkpoint.forget()
             yield Trial(
                 recipe or BASELINE,
@@ -124,24 +125,21 @@ def _scorer(
 
     The trunk is that of the model as it was before training, whose features are already cached.
     """
-    device = choose_device("float32")  # as `scoring.predict`
-    normalisation = trained.normalisation
-    with torch.random.fork_rng():
-        torch.manual_seed(params.seed)
-        fresh, _ = create_model(cell.architecture, params.weights, len(LABELS))
-    fresh = fresh.to(device.torch_device).to(memory_format=torch.channels_last)
-    freeze(fresh, cell.strategy)
+    exact = params.model_copy(update={"precision": "float32"})  # as `scoring.predict`
+    context, normalisation = Context.of(cell, exact), trained.normalisation
+    device = context.device
+    fresh, _ = context.start_model()
     parts = cut(fresh, to_batch(example, normalisation, device))
     if parts is None:
         return lambda images: np.asarray(expit(predict(trained.model, images, normalisation)[0]))
     trunk, tail = parts
     tail.load_state_dict(trained.model.state_dict(), strict=False)
     tail.eval()
-    cache = FeatureCache(scratch / "features", int(params.feature_cache_gb * 1e9))
+    cache = FeatureCache.below(scratch, params)
 
     def probabilities(images: Images) -> Floats:
         features = cache.get(trunk, images, normalisation, device)
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             x = features.to(device.torch_device).float()
             margins = [tail(part).diff(dim=1) for part in torch.tensor_split(x, len(x) // 256 + 1)]
         return np.asarray(expit(torch.cat(margins).squeeze(1).double().cpu().numpy()))

@@ -3,7 +3,9 @@
 Shape letters: B batch, C channels, H height, W width.
 """
 
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,9 +31,12 @@ class Device:
     torch_device: torch.device
     bfloat16: bool
 
-    def autocast(self, training: bool = False) -> AbstractContextManager[None]:
+    @contextmanager
+    def autocast(self, training: bool = False) -> Iterator[None]:
+        """Compute in bfloat16 where this device does so, and otherwise in full float32."""
         enabled = self.bfloat16 and (self.is_cuda or not training)
-        return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=enabled)
+        with full_float32(), torch.autocast(self.torch_device.type, torch.bfloat16, enabled):
+            yield
 
     @property
     def precision(self) -> str:
@@ -58,6 +63,39 @@ class Device:
         return tensor.pin_memory().to(self.torch_device, non_blocking=True)
 
 
+_lock = threading.Lock()
+_depth = 0
+_before: tuple[bool, bool]
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Keep an Ampere or later GPU from rounding float32 to TensorFloat-32.
+
+    The flags are the process's, so all threads that compute share them; the last one that leaves
+    puts them back.
+    """
+    global _depth, _before
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    with _lock:
+        if _depth == 0:
+            _before = (matmul.allow_tf32, cudnn.allow_tf32)
+            matmul.allow_tf32 = cudnn.allow_tf32 = False
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                matmul.allow_tf32, cudnn.allow_tf32 = _before
+
+
+def channels_last(x: torch.Tensor) -> torch.Tensor:
+    """Return [B, C, H, W] with the channels last in memory; anything else as it is."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
 def choose_device(precision: Precision) -> Device:
     """The GPU if there is one; bfloat16 where the hardware has it, unless told otherwise."""
     if torch.cuda.is_available():
@@ -76,4 +114,4 @@ def to_batch(images: Images, normalisation: Normalisation, device: Device) -> to
 def to_input(gray_BHW: torch.Tensor, normalisation: Normalisation) -> torch.Tensor:
     """As `to_batch`, of bytes that are on the device."""
     x_BHW = (gray_BHW.float() / 255 - normalisation.mean) / normalisation.std
-    return x_BHW.unsqueeze(1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    return channels_last(x_BHW.unsqueeze(1).expand(-1, 3, -1, -1))

@@ -1,4 +1,4 @@
-"""What a run draws, and how exactly it repeats; the process around it is left as it was."""
+"""Random draws and how exactly they repeat; the process around is left as it was."""
 
 import os
 from collections.abc import Iterator
@@ -8,32 +8,21 @@ import torch
 
 from pneumo_core.models.compute import Device
 
-CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without it cuBLAS adds up in an order that varies
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without it cuBLAS sums in an order that varies
 
 
 @contextmanager
 def seeded(seed: int, device: Device) -> Iterator[None]:
-    """Draws inside follow from the seed alone."""
+    """Seed the draws inside, and put the random state back afterwards."""
     devices = [torch.cuda.current_device()] if device.is_cuda else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
 
 
-def random_state(device: Device) -> list[torch.Tensor]:
-    """Of the CPU, then of the GPU if there is one."""
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if device.is_cuda else [])]
-
-
-def set_random_state(state: list[torch.Tensor]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1:]:
-        torch.cuda.set_rng_state(state[1])
-
-
 @contextmanager
 def deterministic(enabled: bool) -> Iterator[None]:
-    """The same bits again on the same GPU, slower; an operation that cannot is an error.
+    """Repeat the same bits on the same GPU, slower; an operation that cannot is an error.
 
     On the CPU results are bit-equal without it.
     """

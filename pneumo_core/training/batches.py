@@ -11,7 +11,7 @@ from torch import nn
 
 from pneumo_core.arrays import Stack
 from pneumo_core.models.bundle import Normalisation
-from pneumo_core.models.compute import Device, to_batch, to_input
+from pneumo_core.models.compute import Device, channels_last, to_batch, to_input
 from pneumo_core.models.strategies import cut
 from pneumo_core.training.features import FeatureCache
 
@@ -24,14 +24,14 @@ BLOCK_ROWS = 256
 def learner_and_batches(
     model: nn.Module,
     stacks: Sequence[Stack],
-    normalisation: Normalisation,
     device: Device,
     cache: FeatureCache,
 ) -> tuple[nn.Module, list[Fetch], float]:
-    """What trains, the model itself or its tail; the batches of each stack; seconds for features.
+    """Return what trains (the model or its tail), each stack's batches, and seconds for features.
 
     On a GPU the inputs stay there as bytes or features where they fit.
     """
+    normalisation = Normalisation.of_model(model)
     parts = cut(model, to_batch(stacks[0][:2], normalisation, device))
     if parts is None:
         return model, [_from_films(images, normalisation, device) for images in stacks], 0.0
@@ -50,11 +50,7 @@ def _from_films(images: Stack, normalisation: Normalisation, device: Device) -> 
 def _from_features(features: torch.Tensor, device: Device) -> Fetch:
     rows_of = _reader(features, features.nbytes, device)
 
-    def fetch(rows: Rows) -> torch.Tensor:
-        x = rows_of(rows).float()
-        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-
-    return fetch
+    return lambda rows: channels_last(rows_of(rows).float())
 
 
 def _reader(stack: Stack | torch.Tensor, num_bytes: int, device: Device) -> Fetch:

@@ -78,6 +78,10 @@ Event = Started | Cached | Stepped | MicroBatchHalved | Stalled | EpochEnded | F
 Sink = Callable[[Event], None]
 
 
+def ignore(_: Event) -> None:
+    """Take an event and do nothing."""
+
+
 class ProgressBar:
     """One bar for the whole cell, with images a second and the time left.
 

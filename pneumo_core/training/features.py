@@ -1,13 +1,15 @@
 """Features at the cut, computed once for a fixed set of images and kept on disk.
 
 What is frozen gives the same features in every epoch, in every cell that shares it, and in the
-next run: the key is the content of images, weights and rules, so nothing stale is ever found.
+next run: the key has the content of images and weights, the architecture, the code and the versions
+of libraries, so nothing stale is ever found.
 """
 
 import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,13 +20,20 @@ from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import Device, to_batch
 from pneumo_core.models.strategies import Trunk
 from pneumo_core.models.weights import state_sha256
+from pneumo_core.params import TrainParams
 from pneumo_core.progress import track
+from pneumo_core.versions import LEARNING, method_sha256
 
 
 @dataclass(frozen=True)
 class FeatureCache:
     folder: Path
     max_bytes: int
+
+    @classmethod
+    def below(cls, scratch: Path, params: TrainParams) -> "FeatureCache":
+        """Return the cache that trainings in this folder share."""
+        return cls(scratch / "features", int(params.feature_cache_gb * 1e9))
 
     def get(
         self, trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device
@@ -63,7 +72,14 @@ def _features(
 
 
 def _key(trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device) -> str:
-    digest = hashlib.sha256(content_sha256(images).encode())
-    rules = (images.shape, state_sha256(trunk), normalisation, device.precision, trunk.cut_name)
-    digest.update(repr(rules).encode())
-    return digest.hexdigest()
+    """Return the key of images, of the network that sees them, and of how it computes.
+
+    Two architectures may have tensors of the same names and shapes, so their names are in it, and
+    their layers, whose settings may change from one version of timm to the next.
+    """
+    config: Any = trunk.model.pretrained_cfg
+    network = (config["architecture"], repr(trunk), state_sha256(trunk))
+    rules = (images.shape, normalisation, device.precision, trunk.cut_name)
+    method = method_sha256("training.features", LEARNING)
+    content = repr((content_sha256(images), network, rules, method))
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -12,75 +12,69 @@ import torch
 from torch import nn
 
 from pneumo_core.errors import TrainingError
-from pneumo_core.models.compute import Device
 from pneumo_core.params import TrainParams
 from pneumo_core.training.batches import Fetch, Rows
-from pneumo_core.training.events import MicroBatchHalved, Sink
-from pneumo_core.training.processes import Processes
+from pneumo_core.training.context import Context
+from pneumo_core.training.events import MicroBatchHalved
 from pneumo_core.training.waiting import DataWait
 
 
 class Step:
-    """Learns from whole batches, in parts where memory or several processes ask for it.
+    """Learns from whole batches, in parts where memory or several processes require it.
 
     The loss of a batch is a mean weighted by class. A part counts by its weight in the batch, so
     the parts give the gradient of the whole up to rounding. The exceptions are batch-norm layers
-    that train, which see one part at a time, and layers that draw.
+    that train, which see one part at a time, and random layers.
     """
 
     def __init__(
         self,
+        context: Context,
         learner: nn.Module,
-        optimizer: torch.optim.Optimizer,
         labels: npt.NDArray[np.int64],
         fetch: Fetch,
-        params: TrainParams,
-        device: Device,
         wait: DataWait,
-        sink: Sink,
     ) -> None:
+        params, self._device = context.params, context.device
+        self.optimizer = make_optimizer(learner, params, context.schedule.lr)
         self.micro_batch_size: int | None = None  # None: as large as the batch
-        self._learner, self._optimizer, self._fetch = learner, optimizer, fetch
-        self._device, self._wait, self._sink = device, wait, sink
-        self._processes = Processes.here()
+        self._context, self._learner, self._fetch, self._wait = context, learner, fetch, wait
         self._trained = [p for p in learner.parameters() if p.requires_grad]
-        self._labels = torch.tensor(labels, device=device.torch_device)
+        self._labels = torch.tensor(labels, device=self._device.torch_device)
         self._weight_of_row = np.asarray(params.class_weights)[labels]
         self._mean_loss = nn.CrossEntropyLoss(
-            torch.tensor(params.class_weights, device=device.torch_device),
+            torch.tensor(params.class_weights, device=self._device.torch_device),
             label_smoothing=params.label_smoothing,
         )
 
     def __call__(self, rows: Rows, learning_rate: float) -> torch.Tensor:
-        """The loss of the batch before the step, on the device.
+        """Return the loss of the batch before the step, on the device.
 
         Raises:
             TrainingError: there is no memory for a single film.
         """
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         loss = None
         while loss is None:  # memory ran out: the same batch again, in smaller parts
             loss = self._differentiate(rows)
         gradients = [p.grad for p in self._trained if p.grad is not None]
-        self._processes.all_reduce([*gradients, loss])
-        self._optimizer.step()
+        self._context.processes.all_reduce([*gradients, loss])
+        self.optimizer.step()
         return loss
 
     def _differentiate(self, rows: Rows) -> torch.Tensor | None:
-        """Leaves the gradient in the parameters; None where memory ran out."""
-        own = self._processes.shard(rows)
+        """Leave the gradient in the parameters and return the loss; None: memory ran out."""
+        own = self._context.processes.shard(rows)
         size = min(self.micro_batch_size or len(own), len(own))
         weight = self._weight_of_row[rows].sum()
         total = torch.zeros((), device=self._device.torch_device)
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         try:
             for part in np.array_split(own, -(-len(own) // size)):
                 with self._wait.timed():
-                    x, y_B = (
-                        self._fetch(part),
-                        self._labels[self._device.send(torch.from_numpy(part))],
-                    )
+                    x = self._fetch(part)
+                    y_B = self._labels[self._device.send(torch.from_numpy(part))]
                 with self._device.autocast(training=True):
                     loss = self._mean_loss(self._learner(x), y_B)
                 loss = loss * float(self._weight_of_row[part].sum() / weight)
@@ -95,18 +89,26 @@ class Step:
         else:
             return total
         # Out here the error is gone, and with it what its traceback held on to.
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         self.micro_batch_size = -(-size // 2)
         if self._device.is_cuda:
             torch.cuda.empty_cache()
-        self._sink(MicroBatchHalved(self.micro_batch_size))
+        self._context.sink(MicroBatchHalved(self.micro_batch_size))
         return None
+
+
+def make_optimizer(learner: nn.Module, params: TrainParams, lr: float) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if params.optimizer == "adam" else torch.optim.AdamW
+    trained = [p for p in learner.parameters() if p.requires_grad]
+    return kind(trained, lr=lr, weight_decay=params.weight_decay, fused=True)
 
 
 def learning_rate(
     kind: Literal["step", "one_cycle"], peak: float, step: int, num_steps: int, num_epochs: int
 ) -> float:
-    """`step`: the study's StepLR, a tenth every 7 epochs. `one_cycle`: warm-up, then cosine.
+    """Return the rate of a step: `one_cycle` is warm-up, then cosine; `step` is the study's StepLR.
+
+    StepLR divides by ten every 7 epochs.
 
     Args:
         step: from the first one of the training, from 0.

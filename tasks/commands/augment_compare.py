@@ -11,7 +11,7 @@ from pneumo_core.experiments.trial_audit import audit_trial
 from pneumo_core.experiments.trials import Setting
 from pneumo_core.experiments.verdict import decide
 from pneumo_core.params import Params, Strategy
-from pneumo_core.training.training import Cell
+from pneumo_core.training.context import Cell
 from tasks import paths
 from tasks.device_lock import own_device
 

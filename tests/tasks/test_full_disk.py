@@ -15,7 +15,7 @@ from pneumo_core import params
 from pneumo_core.atomic import file_sha256
 from pneumo_core.models import bundle
 from pneumo_core.params import Strategy
-from pneumo_core.training.training import Cell
+from pneumo_core.training.context import Cell
 from tasks import evaluate, paths
 from tasks import train as stage
 from tasks.graph import failures

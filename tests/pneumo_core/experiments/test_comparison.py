@@ -27,7 +27,8 @@ from pneumo_core.experiments.comparison_page import as_json, as_table, draw_pict
 from pneumo_core.experiments.trials import BASELINE, Setting, Trial
 from pneumo_core.experiments.verdict import Outcome, decide
 from pneumo_core.params import Params, Strategy
-from pneumo_core.training.training import Cell, LabelledFilms
+from pneumo_core.training.context import Cell
+from pneumo_core.training.training import LabelledFilms
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ from pneumo_core.evaluation.scoring import predict
 from pneumo_core.experiments import trials
 from pneumo_core.experiments.trials import BASELINE, Setting, Trial, choose_films, run_trials
 from pneumo_core.params import Params, Strategy
-from pneumo_core.training.training import Cell, TrainedModel, train
+from pneumo_core.training.context import Cell
+from pneumo_core.training.training import TrainedModel, train
 
 pytestmark = pytest.mark.slow
 

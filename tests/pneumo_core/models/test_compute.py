@@ -1,11 +1,57 @@
+from collections.abc import Iterator
+
+import numpy as np
 import pytest
 import torch
 
-from pneumo_core.models.compute import Device
+from pneumo_core.evaluation.scoring import predict
+from pneumo_core.models.bundle import Normalisation
+from pneumo_core.models.compute import Device, full_float32
+from pneumo_core.models.weights import create_model
+
+CPU = Device(torch.device("cpu"), False)
+Flags = tuple[bool, bool]
 
 
 @pytest.mark.parametrize(
     ("size_px", "expected"), [(64, 64), (224, 24), (256, 18), (512, 4), (4096, 1)]
 )
 def test_larger_films_are_read_fewer_at_a_time(size_px: int, expected: int) -> None:
-    assert Device(torch.device("cpu"), False).read_batch_size(size_px) == expected
+    assert CPU.read_batch_size(size_px) == expected
+
+
+def _tf32() -> Flags:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+@pytest.fixture(params=[(False, True), (True, True), (True, False)])
+def around(request: pytest.FixtureRequest) -> Iterator[Flags]:
+    """What the process around allows; the first is torch's default."""
+    before = _tf32()
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = request.param
+    yield request.param
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def test_float32_is_full_inside_and_the_process_is_left_as_it_was(around: Flags) -> None:
+    with full_float32():
+        assert _tf32() == (False, False)
+        with full_float32():
+            pass
+        assert _tf32() == (False, False)  # until the outermost end
+    assert _tf32() == around
+
+
+def test_an_error_inside_leaves_the_process_as_it_was(around: Flags) -> None:
+    with pytest.raises(KeyError), CPU.autocast():
+        raise KeyError
+    assert _tf32() == around
+
+
+def test_a_model_is_run_in_full_float32(around: Flags) -> None:
+    seen: list[Flags] = []
+    model = create_model("test_efficientnet", "none", 2)[0]
+    model.register_forward_pre_hook(lambda *_: seen.append(_tf32()))
+    predict(model, np.zeros((2, 64, 64), np.uint8), Normalisation(0.5, 0.5))
+    assert seen == [(False, False)]
+    assert _tf32() == around

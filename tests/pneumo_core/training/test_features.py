@@ -1,5 +1,6 @@
 """What frozen layers see, kept on disk: within its bound, and never that of another input."""
 
+import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from pneumo_core import versions
 from pneumo_core.arrays import Gray
 from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import choose_device
@@ -49,9 +51,31 @@ def test_cache_stays_within_its_bound_and_drops_what_was_used_least_recently(
     assert torch.equal(get(0), first)
 
 
-@pytest.mark.parametrize("change", ["film", "trunk", "normalisation"])
+def test_architectures_with_the_same_tensors_share_no_features(
+    tmp_path: Path, film: Callable[..., Gray]
+) -> None:
+    """They differ in their padding and in batch-norm's epsilon, which no tensor shows."""
+    device, cache = choose_device("float32"), FeatureCache(tmp_path, 10**9)
+    models = [
+        create_model(name, "none", 2)[0] for name in ("efficientnet_b0", "tf_efficientnet_b0")
+    ]
+    models[1].load_state_dict(models[0].state_dict())
+    features = []
+    for model in models:
+        freeze(model, Strategy.FROZEN)
+        parts = cut(model, torch.zeros(2, 3, 64, 64))
+        assert parts is not None
+        features.append(cache.get(parts[0], film(1)[None], Normalisation(0.5, 0.5), device))
+    assert not torch.equal(*features)
+
+
+@pytest.mark.parametrize("change", ["film", "trunk", "normalisation", "timm", "layer"])
 def test_changed_input_never_finds_the_old_features(
-    tmp_path: Path, trunk: Trunk, film: Callable[..., Gray], change: str
+    tmp_path: Path,
+    trunk: Trunk,
+    film: Callable[..., Gray],
+    change: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     device, cache = choose_device("float32"), FeatureCache(tmp_path, 10**9)
     images, other, normalisation = film(1)[None], trunk, Normalisation(0.5, 0.5)
@@ -61,6 +85,11 @@ def test_changed_input_never_finds_the_old_features(
         images[0, 3, 3] ^= 1
     elif change == "normalisation":
         normalisation = Normalisation(0.5, 0.4)
+    elif change == "timm":
+        monkeypatch.setattr(versions, "version", lambda name: f"another {name}")
+    elif change == "layer":
+        other = copy.deepcopy(trunk)
+        other.model.bn1.eps *= 2
     else:
         model = create_model(SMALL, "none", 2)[0]
         freeze(model, Strategy.FROZEN)

@@ -10,9 +10,10 @@ import torch
 from pneumo_core.errors import TrainingError
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import Strategy, TrainParams
-from pneumo_core.training import training
+from pneumo_core.training import context
+from pneumo_core.training.context import Cell
 from pneumo_core.training.events import Event, MicroBatchHalved, Stepped
-from pneumo_core.training.training import Cell, LabelledFilms, TrainedModel, train
+from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 
 SMALL = "test_efficientnet_ln"  # without batch-norm, which sees one part at a time
 
@@ -39,7 +40,7 @@ def run_with_room_for(
             model.register_forward_pre_hook(refuse)
             return model, provenance
 
-        monkeypatch.setattr(training, "create_model", create)
+        monkeypatch.setattr(context, "create_model", create)
         params = settings(epochs=2, batch_size=7, class_weights=[1.0, 2.5], label_smoothing=0.1)
         events: list[Event] = []
         scratch = tmp_path / str(num_films)

@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 import torch
 
+from pneumo_core import versions
 from pneumo_core.arrays import Images
 from pneumo_core.errors import TrainingError
 from pneumo_core.models.strategies import Trunk, freeze
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import Strategy, TrainParams
-from pneumo_core.training import batches, epochs, features, training
+from pneumo_core.training import batches, context, epochs, features
+from pneumo_core.training.context import Cell
 from pneumo_core.training.events import Cached, EpochEnded, Event, Finished, Started, Stepped
-from pneumo_core.training.training import Cell, LabelledFilms, TrainedModel, train
+from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +107,7 @@ def dropout(monkeypatch: pytest.MonkeyPatch) -> None:
         model.drop_rate = 0.5
         return model, provenance
 
-    monkeypatch.setattr(training, "create_model", create)
+    monkeypatch.setattr(context, "create_model", create)
 
 
 @pytest.mark.usefixtures("dropout")
@@ -150,6 +152,22 @@ def test_it_ends_early_where_validation_no_longer_improves(run: Any, settings: A
     _assert_same(resumed, ended)
 
 
+def test_with_patience_the_weights_are_those_of_the_best_epoch(run: Any, settings: Any) -> None:
+    """Not those of the last, after which it was patient for nothing."""
+    impatient = settings(lr=3e-2, epochs=8, patience_epochs=2, schedule="step")
+    ended, _ = run(impatient, scratch="a")
+    losses = [entry["val_loss"] for entry in ended.history]
+    best = losses.index(min(losses)) + 1
+    assert best < len(losses)
+    assert ended.kept == ended.history[best - 1]
+    until_best, _ = run(settings(lr=3e-2, epochs=best, schedule="step"), scratch="b")
+    for name, tensor in until_best.model.state_dict().items():
+        assert torch.equal(ended.model.state_dict()[name], tensor), name
+    with pytest.raises(KilledError):
+        run(impatient, scratch="c", kill_after=len(losses) - 1)
+    _assert_same(run(impatient, scratch="c")[0], ended)
+
+
 def test_training_repeats_and_follows_its_seed(run: Any, settings: Any) -> None:
     first, _ = run(settings(), scratch="a")
     again, _ = run(settings(), scratch="b")
@@ -185,6 +203,43 @@ def test_checkpoint_of_another_run_is_not_resumed(
             run(settings(), kill_after=2)
         _, events = run(**({"params": settings()} | changed))
         assert _of(events, Started)[0].from_epoch == 0
+
+
+@pytest.mark.parametrize("change", ["version", "code"])
+def test_a_training_killed_before_an_upgrade_starts_over(
+    monkeypatch: pytest.MonkeyPatch, run: Any, settings: Any, change: str
+) -> None:
+    """Else epochs of two libraries, or of two schedules in code, would make one model."""
+    with pytest.raises(KilledError):
+        run(settings(), kill_after=3)
+    if change == "version":
+        monkeypatch.setattr(versions, "version", lambda name: f"another {name}")
+    else:
+        monkeypatch.setattr(versions, "_code_sha256", lambda module: f"another {module}")
+    _, events = run(settings())
+    assert _of(events, Started)[0].from_epoch == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"schedule": "step"},
+        {"epochs": 5},
+        {"patience_epochs": 3},
+        {"weight_decay": 0.02},
+        {"class_weights": [1.0, 2.0]},
+        {"label_smoothing": 0.0},
+        {"optimizer": "adam"},
+        {"deterministic": True},
+    ],
+)
+def test_a_training_killed_before_a_setting_changed_starts_over(
+    run: Any, settings: Any, changed: dict[str, Any]
+) -> None:
+    with pytest.raises(KilledError):
+        run(settings(), kill_after=1)
+    _, events = run(settings(**changed))
+    assert _of(events, Started)[0].from_epoch == 0
 
 
 def test_what_the_cell_does_not_depend_on_leaves_its_checkpoint_good(

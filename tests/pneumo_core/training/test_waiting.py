@@ -8,8 +8,9 @@ import pytest
 from pneumo_core.arrays import Images
 from pneumo_core.params import Strategy, TrainParams
 from pneumo_core.training import waiting
+from pneumo_core.training.context import Cell
 from pneumo_core.training.events import EpochEnded, Event, Finished, Stalled
-from pneumo_core.training.training import Cell, LabelledFilms, train
+from pneumo_core.training.training import LabelledFilms, train
 from pneumo_core.training.waiting import DataWait
 
 

@@ -1,0 +1,61 @@
+"""What every part of one training works with."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from pneumo_core.labels import LABELS
+from pneumo_core.models.bundle import PretrainedWeights
+from pneumo_core.models.compute import Device, choose_device
+from pneumo_core.models.randomness import seeded
+from pneumo_core.models.strategies import freeze
+from pneumo_core.models.weights import create_model
+from pneumo_core.params import Strategy, StrategyParams, TrainParams
+from pneumo_core.training.events import Sink, ignore
+from pneumo_core.training.processes import Processes
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the grid: a model (timm's name) and a strategy."""
+
+    architecture: str
+    strategy: Strategy
+
+    @property
+    def name(self) -> str:
+        return f"{self.architecture}-{self.strategy.value}"
+
+
+@dataclass(frozen=True)
+class Context:
+    cell: Cell
+    params: TrainParams
+    sink: Sink
+    device: Device
+    processes: Processes
+
+    @classmethod
+    def of(cls, cell: Cell, params: TrainParams, sink: Sink = ignore) -> "Context":
+        """Return the context on this machine's device and among the processes that were joined."""
+        return cls(cell, params, sink, choose_device(params.precision), Processes.here())
+
+    @property
+    def schedule(self) -> StrategyParams:
+        """Peak learning rate and number of epochs of the cell's strategy."""
+        return self.params.of(self.cell.strategy)
+
+    def start_model(self) -> tuple[nn.Module, PretrainedWeights]:
+        """Return the model before its first step, on the device, with its frozen part frozen.
+
+        Raises:
+            WeightsError: the weights asked for are not to be had.
+        """
+        with seeded(self.params.seed, self.device):
+            model, pretrained = create_model(
+                self.cell.architecture, self.params.weights, len(LABELS)
+            )
+        model = model.to(self.device.torch_device).to(memory_format=torch.channels_last)
+        freeze(model, self.cell.strategy)
+        return model, pretrained

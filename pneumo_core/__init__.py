@@ -1,1 +1,19 @@
-"""Computing on chest films: images, learning, metrics. Knows no orchestrator and no tracker."""
+"""Computing on chest films: images, learning, metrics. Knows no orchestrator and no tracker.
+
+Five functions serve a notebook. They are imported when they are first used, torch with them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pneumo_core.inference.api import certify, compare, evaluate, load_model, predict
+
+__all__ = ["certify", "compare", "evaluate", "load_model", "predict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pneumo_core.inference import api
+
+    return getattr(api, name)

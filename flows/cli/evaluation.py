@@ -1,14 +1,11 @@
 """`pneumo evaluate` and `pneumo compare`: figures without the pipeline."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pneumo_core.errors import EvaluationError
-
-if TYPE_CHECKING:
-    from pneumo_core.metrics.predictions import Predictions
 
 Bundle = Annotated[
     Path | None,
@@ -52,10 +49,10 @@ def evaluate(
         metrics = evaluate_predictions(out, read_predictions(predictions), settings)
     elif source is not None and predictions is None:
         from flows.serving.models import load_model
-        from pneumo_core.evaluation.any_source import evaluate_source
+        from pneumo_core.inference import api
 
         model = load_model(bundle, alias)
-        metrics = evaluate_source(model.scorer, _open(source), split, out, settings)
+        metrics = api.evaluate(model.reader, _open(source), split, out, settings)
         print(model.describe())
         print(f"Files of {split}: {metrics['states']}")
     else:
@@ -73,21 +70,13 @@ def compare(
 ) -> None:
     """Test whether two models differ on the same films."""
     from pneumo_core.atomic import write_json
-    from pneumo_core.evaluation.evaluation import as_scores
-    from pneumo_core.metrics.paired import DIFFERENCES, Reading
-    from pneumo_core.metrics.paired import compare as compare_models
-    from pneumo_core.metrics.predictions import match
+    from pneumo_core.inference import api
+    from pneumo_core.metrics.paired import DIFFERENCES
     from pneumo_core.params import load_measurement
     from tasks import paths
 
-    settings = load_measurement(paths.PARAMS).evaluate
-    pair = match(*(_predictions(path, source, split, settings.operating_point) for path in (a, b)))
-    half = 0.5  # where no threshold is stated
-    readings = {
-        name: Reading(as_scores(each.table), half if each.threshold is None else each.threshold)
-        for name, each in zip(("a", "b"), pair, strict=True)
-    }
-    found = compare_models(readings)
+    point = load_measurement(paths.PARAMS).evaluate.operating_point
+    found = api.compare(a, b, None if source is None else _open(source), split, point)
     if out is not None:
         write_json(out, {"names": {"a": str(a), "b": str(b)}} | found)
     print(f"{a} minus {b}, on {found['n']} films, {found['n_positive']} with pneumonia")
@@ -99,27 +88,6 @@ def compare(
             f"  {name:18} {each['value']:+.4f} [{each['ci_low']:+.4f}, {each['ci_high']:+.4f}]"
             f"  p {each['p']:.4f}  {verdict}"
         )
-
-
-def _predictions(path: Path, source: str | None, split: str, point: str) -> "Predictions":
-    """Return a bundle's predictions on the films of a source, or those of an earlier evaluation."""
-    from pneumo_core.metrics.predictions import Predictions, read_predictions
-
-    if path.is_file():
-        return read_predictions(path)
-    if (path / "predictions.csv").is_file():
-        from pneumo_core.evaluation.evaluation import read_evaluation
-
-        read = read_predictions(path / "predictions.csv")
-        return Predictions(read.table, read_evaluation(path).threshold)
-    from pneumo_core.evaluation.any_source import score_source
-    from pneumo_core.evaluation.scoring import Scorer
-
-    scorer = Scorer.load(path)
-    if source is None:
-        raise EvaluationError(f"{path} is a bundle: give labelled films for it with --source.")
-    table = score_source(scorer, _open(source), split).predictions
-    return Predictions(table, scorer.description.operating_points[point].threshold)
 
 
 def _open(source: str) -> Any:

@@ -19,10 +19,11 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Predict the probability of pneumonia for single films. For research, not for diagnosis."""
-    from flows.serving.models import load_model, predict_files
+    from flows.serving.models import load_model
+    from pneumo_core.inference import api
 
     model = load_model(bundle, alias)
-    predictions = predict_files(model, images)
+    predictions = api.predict(model.reader, images)
     for each in predictions:
         if as_json:
             print(json.dumps(each))

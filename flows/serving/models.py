@@ -1,14 +1,10 @@
 """A model to use: a bundle from a folder or from the registry."""
 
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pneumo_core import params as all_params
-from pneumo_core.errors import ImageError
 from pneumo_core.models import bundle as bundles
 from pneumo_core.params import READING_AID, PromoteParams
 from pneumo_core.promotion import policy
@@ -83,28 +79,3 @@ def _operating_point_of(alias: str, params: PromoteParams) -> str:
     if alias not in params.roles:
         return READING_AID
     return policy.of_role(params, alias).operating_point
-
-
-def _films(path: Path) -> list[Path]:
-    """The file, or the files of a folder."""
-    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-
-
-def predict_files(model: Model, paths: list[Path]) -> list[dict[str, Any]]:
-    """One entry a file: `path` with `probability` and `decision`, or with `error`."""
-    reader = model.reader
-    entries = []
-    for path in chain.from_iterable(map(_films, paths)):
-        entry: dict[str, Any] = {"path": str(path)}
-        try:
-            pixels = reader.admit(path.read_bytes())
-        except (ImageError, OSError) as error:
-            entries.append(entry | {"error": str(error)})
-            continue
-        (prediction,) = reader.predict(pixels[np.newaxis])
-        if prediction.rejection_reason:
-            entries.append(entry | {"error": prediction.rejection_reason})
-            continue
-        said = {"probability": prediction.probability, "decision": prediction.decision}
-        entries.append(entry | said)
-    return entries

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from flows.serving.models import Model, predict_files
+from flows.serving.models import Model
 from pneumo_core.data.images import decode
+from pneumo_core.inference.api import predict
 
 PROBLEM = "application/problem+json"
 
@@ -41,7 +42,7 @@ def test_probability_is_that_of_pneumo_predict(
     for number in range(5):
         path = tmp_path / f"{number}.jpeg"
         path.write_bytes(film_bytes(number, "JPEG"))
-        (expected,) = predict_files(small_model, [path])
+        (expected,) = predict(small_model.reader, [path])
         said = _post(client, path.read_bytes()).json()
         assert said["probability"] == expected["probability"]
         assert said["decision"] == expected["decision"]

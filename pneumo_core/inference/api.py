@@ -1,0 +1,129 @@
+"""What a notebook needs, in five functions; `import pneumo_core` gives them by name."""
+
+import tempfile
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pneumo_core.errors import EvaluationError, ImageError
+from pneumo_core.evaluation.any_source import certify_source, evaluate_source, score_source
+from pneumo_core.evaluation.evaluation import as_scores, read_evaluation
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.inference.reader import Reader
+from pneumo_core.metrics import paired
+from pneumo_core.metrics.paired import Reading
+from pneumo_core.metrics.predictions import Predictions, match, read_predictions
+from pneumo_core.params import EvaluateParams, IngestParams
+from pneumo_core.preparation.certificate import Certificate
+from pneumo_core.sources import Source, open_source
+
+File = str | Path
+Films = Source | str | Path  # labelled images, as `ingest.source` names them
+
+DEFAULT_THRESHOLD = 0.5  # where no threshold is stated
+
+
+def load_model(bundle: File, operating_point: str = "reading_aid") -> Reader:
+    """Return the model in the folder of a bundle; raises BundleError as `Reader.load` does."""
+    return Reader.load(Path(bundle), operating_point)
+
+
+def predict(model: Reader, films: Iterable[File]) -> list[dict[str, Any]]:
+    """Return one entry a file: `path` with `probability` and `decision`, or with `error`.
+
+    Args:
+        films: files, or folders of files.
+    """
+    return [_predict(model, path) for path in chain.from_iterable(map(_files, films))]
+
+
+def evaluate(
+    model: Reader,
+    films: Films,
+    split: str = "test",
+    out: File | None = None,
+    params: EvaluateParams | None = None,
+) -> dict[str, Any]:
+    """Return the content of `metrics.json` (`evaluation.evaluation`) and how many files counted.
+
+    Args:
+        out: a folder to write metrics.json, predictions.csv and films.csv to.
+
+    Raises:
+        SourceError, EvaluationError: as `evaluate_source`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, params = Path(out or scratch), params or EvaluateParams()
+        return evaluate_source(model.scorer, _opened(films), split, folder, params)
+
+
+def compare(
+    a: File,
+    b: File,
+    films: Films | None = None,
+    split: str = "test",
+    operating_point: str = "reading_aid",
+) -> dict[str, Any]:
+    """Return the differences a - b of two models on the same films (`metrics.paired.compare`).
+
+    Args:
+        a, b: the folder of an evaluation, a CSV of predictions, or a bundle.
+        films, split, operating_point: for bundles alone.
+
+    Raises:
+        EvaluationError: the films are not the same, or a bundle has none to predict.
+    """
+    pair = match(*(_predictions(Path(each), films, split, operating_point) for each in (a, b)))
+    readings = {
+        name: Reading(
+            as_scores(each.table),
+            DEFAULT_THRESHOLD if each.threshold is None else each.threshold,
+        )
+        for name, each in zip(("a", "b"), pair, strict=True)
+    }
+    return paired.compare(readings)
+
+
+def certify(films: Films) -> Certificate:
+    """Return what the splits share: duplicates, near-duplicates, patients; see `certificate`."""
+    return certify_source(_opened(films))
+
+
+def _opened(films: Films) -> Source:
+    if isinstance(films, str | Path):
+        return open_source(IngestParams(source=str(films)))
+    return films
+
+
+def _files(path: File) -> list[Path]:
+    path = Path(path)
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
+def _predict(model: Reader, path: Path) -> dict[str, Any]:
+    entry = {"path": str(path)}
+    try:
+        pixels = model.admit(path.read_bytes())
+    except (ImageError, OSError) as error:
+        return entry | {"error": str(error)}
+    (found,) = model.predict(pixels[np.newaxis])
+    if found.rejection_reason:
+        return entry | {"error": found.rejection_reason}
+    return entry | {"probability": found.probability, "decision": found.decision}
+
+
+def _predictions(path: Path, films: Films | None, split: str, point: str) -> Predictions:
+    """Return a bundle's predictions on the films, or those of an earlier evaluation."""
+    if path.is_file():
+        return read_predictions(path)
+    if (path / "predictions.csv").is_file():
+        predictions = read_predictions(path / "predictions.csv")
+        return Predictions(predictions.table, read_evaluation(path).threshold)
+    scorer = Scorer.load(path)
+    if films is None:
+        raise EvaluationError(f"{path} is a bundle: name labelled films for it (--source).")
+    table = score_source(scorer, _opened(films), split).predictions
+    return Predictions(table, scorer.description.operating_points[point].threshold)

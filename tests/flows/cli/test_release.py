@@ -50,7 +50,7 @@ def test_champion_is_released_checked_and_found_altered(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["release"], "Where to? --to s3://BUCKET/PREFIX"),
+        (["release"], "Give the place: --to s3://BUCKET/PREFIX"),
         (["release", "--to", "s3://nowhere/x"], "s3://nowhere/x cannot be written to"),
         (["release", "--to", "models"], "models is no address of a bucket"),
         (["release", "verify", "s3://models/nothing/1"], "No release at s3://models/nothing/1"),

@@ -199,7 +199,7 @@ def test_defect_is_a_problem_that_tells_nothing(
     def fail(*_: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(type(small_model.reader), "read", fail)
+    monkeypatch.setattr(type(small_model.reader), "predict", fail)
     answer = _post(client, film_bytes(0))
     assert answer.status_code == 500
     assert answer.headers["content-type"] == PROBLEM

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pneumo_core.data.leakage import Certificate
 from pneumo_core.errors import EvaluationError, ImageError
 from pneumo_core.evaluation.any_source import certify_source, evaluate_source, score_source
 from pneumo_core.evaluation.evaluation import as_scores, read_evaluation
@@ -17,7 +18,6 @@ from pneumo_core.metrics import paired
 from pneumo_core.metrics.paired import Reading
 from pneumo_core.metrics.predictions import Predictions, match, read_predictions
 from pneumo_core.params import EvaluateParams, IngestParams
-from pneumo_core.preparation.certificate import Certificate
 from pneumo_core.sources import Source, open_source
 
 File = str | Path

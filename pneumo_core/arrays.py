@@ -1,4 +1,4 @@
-"""Arrays by what they hold."""
+"""Names of array types, by what the arrays hold."""
 
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ Images = npt.NDArray[np.uint8]  # [N, H, W]
 
 
 class Stack(Protocol):
-    """What reads like `Images`: an array, or films packed on disk."""
+    """Anything that is indexed like `Images`: an array, or films packed on disk."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...

@@ -1,7 +1,7 @@
-"""The expectations on the data, held by Great Expectations against the manifest.
+"""Check the manifest against the expectations on the data, with Great Expectations.
 
-The suite is code, so that its limits can come from `params.yaml`. What it found goes into a JSON
-without times or ids, the same for the same data, and into Data Docs for people.
+The suite is code, so that its limits can come from `params.yaml`. The result is a JSON without
+times or ids, the same for the same data, and Data Docs for people.
 """
 
 import logging
@@ -18,7 +18,7 @@ MAX_ROWS_NAMED = 20
 
 
 def check(table: pd.DataFrame, params: ValidateParams, data_docs: Path) -> dict[str, Any]:
-    """`success`, `broken` (a sentence each, with the rows), and every expectation's outcome."""
+    """Return `success`, `broken` (a sentence each, with the rows) and all outcomes."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -64,7 +64,7 @@ def check(table: pd.DataFrame, params: ValidateParams, data_docs: Path) -> dict[
 def _suites(
     table: pd.DataFrame, params: ValidateParams
 ) -> list[tuple[str, pd.DataFrame, list[Any]]]:
-    """(name, the rows it is about, its expectations)"""
+    """Yield the name of each suite, its rows and its expectations."""
     from great_expectations import expectations as gxe
 
     every_row = [

@@ -1,4 +1,4 @@
-"""Source to an immutable copy and the first manifest."""
+"""Store the source's files unaltered, and write the first manifest."""
 
 from pneumo_core.atomic import write_json
 from pneumo_core.data import manifest

@@ -1,4 +1,4 @@
-"""Validation enlarged by whole patients, and the certificate of what the splits share."""
+"""Enlarge validation by whole patients, and write the leakage certificate of the splits."""
 
 import json
 

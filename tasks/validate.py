@@ -1,4 +1,4 @@
-"""Every file decoded and measured, what cannot be is quarantined, the rest held to expectations."""
+"""Decode and measure every file, quarantine what cannot be decoded, check the expectations."""
 
 from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.data import manifest

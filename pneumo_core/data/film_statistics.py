@@ -1,4 +1,4 @@
-"""What a film looks like to somebody who sees no anatomy: levels, edges of the frame, sharpness."""
+"""Figures of a film that need no anatomy: gray levels, the frame's edges, sharpness."""
 
 import numpy as np
 
@@ -18,7 +18,10 @@ NAMES = (
 
 
 def film_statistics(images: Images) -> Floats:
-    """Films [N, H, W] to [N, len(NAMES)], in gray levels but for the share of black pixels."""
+    """Return the figures `NAMES` of films [N, H, W] as [N, len(NAMES)].
+
+    All are in gray levels, except the share of black pixels, 0 to 1.
+    """
     return np.stack([_of_one(np.asarray(pixels)) for pixels in images])
 
 

@@ -1,9 +1,9 @@
-"""From the bytes of a file to gray pixels, and the one resize rule of the project.
+"""Decode a file to gray pixels, and resize by the one rule of the project.
 
 Gray: 8 bits, luma of ITU-R 601; 16-bit images are scaled, not clipped.
 Resize: squashed to a square, by area where it shrinks and bilinear where it grows. Padding would
 keep the aspect ratio, which alone separates the classes of the public archive. A JPEG is decoded
-at the smallest of libjpeg's scales (1, 1/2, 1/4, 1/8) that is not below the size asked for.
+at the smallest of libjpeg's scales (1, 1/2, 1/4, 1/8) that is not below the requested size.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ RESIZE_RULE = "squash-area"
 
 SCAN, MAX_SCANS = b"\xff\xda", 100  # the marker that begins one; each is decoded over all pixels
 
-# What films come as; other readers of Pillow start programs or were never meant for pictures.
+# Formats of films. Other readers of Pillow start programs or are not for pictures.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
 
 
-# Luminance table of ITU-T T.81, annex K, the one that qualities are scaled from.
+# The luminance table of ITU-T T.81, annex K, which libjpeg scales to a quality.
 _QUALITY_50 = np.array(
     [
         *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
@@ -45,20 +45,20 @@ class Film:
     width_px: int  # of the file
     height_px: int
     colour_mode: str
-    jpeg_quality: int | None  # 1..100 on libjpeg's scale; None: no JPEG
+    jpeg_quality: int | None  # 1..100 on libjpeg's scale; None: not a JPEG
 
     @cached_property
     def pixels(self) -> Gray:
         return np.asarray(self.gray)
 
     def squared(self, size_px: int) -> Gray:
-        """[size_px, size_px] by the project's rule."""
+        """Return the pixels as [size_px, size_px], by the project's rule."""
         if self.gray.size == (size_px, size_px):
             return self.pixels
         return np.asarray(_resize(self.gray, size_px))
 
 
-# What Pillow's readers raise on damaged bytes of one format or another.
+# What Pillow's readers raise on damaged bytes.
 _DAMAGE = (
     OSError,
     EOFError,
@@ -72,18 +72,19 @@ _DAMAGE = (
 
 
 def decode(data: bytes, max_pixels: int, min_side_px: int = 1, size_px: int | None = None) -> Film:
-    """
+    """Return the film in a file's bytes.
+
     Args:
-        size_px: what the film will be resized to; None decodes every pixel.
+        size_px: the size to which the film will be resized; None decodes every pixel.
 
     Raises:
-        ImageError: no image, truncated, more than `max_pixels` by its header (nothing is
-            decoded then), a side under `min_side_px`, several frames, or an unknown pixel type.
+        ImageError: not an image, truncated, more than `max_pixels` by its header (nothing is
+            decoded then), a side below `min_side_px`, several frames, or an unknown pixel type.
     """
     if not data:
         raise ImageError("empty file")
     try:
-        with warnings.catch_warnings():  # ours is the limit that counts
+        with warnings.catch_warnings():  # our own limit counts
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
@@ -128,7 +129,7 @@ def _to_gray(image: Image.Image) -> Image.Image:
 
 
 def _jpeg_quality(image: Image.Image) -> int | None:
-    """The median of what the entries of the luminance table say, by libjpeg's formula."""
+    """Return the median quality of the luminance table's entries, by libjpeg's formula."""
     tables = getattr(image, "quantization", None)
     if image.format != "JPEG" or not tables or len(tables[min(tables)]) != 64:
         return None
@@ -137,7 +138,7 @@ def _jpeg_quality(image: Image.Image) -> int | None:
 
 
 def content_sha256(images: Stack) -> str:
-    """Of all rows, read in blocks."""
+    """Return the SHA-256 of all rows, read in blocks."""
     digest = hashlib.sha256(repr(images.shape).encode())
     for start in range(0, len(images), HASHED_ROWS):
         digest.update(np.ascontiguousarray(images[start : start + HASHED_ROWS]).data)
@@ -145,7 +146,7 @@ def content_sha256(images: Stack) -> str:
 
 
 def resize(pixels: Gray, size_px: int) -> Gray:
-    """[H, W] to [size_px, size_px] by the project's rule."""
+    """Resize [H, W] to [size_px, size_px] by the project's rule."""
     if pixels.shape == (size_px, size_px):
         return pixels
     return np.asarray(_resize(Image.fromarray(pixels), size_px))

@@ -1,4 +1,4 @@
-"""What a leakage certificate is checked by: is it valid, and about these films?"""
+"""Check a leakage certificate: is it valid, and is it about these films?"""
 
 import hashlib
 from collections.abc import Mapping
@@ -34,12 +34,14 @@ def patients_sentence(certificate: Certificate) -> str:
 def require_valid(
     certificate: Certificate, table: pd.DataFrame, trained_on: "pd.Series[str]"
 ) -> None:
-    """
+    """Check that training may use these films.
+
     Args:
         trained_on: `image_id` of every film that training will see.
 
     Raises:
-        CertificateError: it is not valid, not about this table, or training would see other films.
+        CertificateError: the certificate is not valid or not about this table, or training would
+            see films that are not in train.
     """
     if certificate["state"] == PATIENTS_UNKNOWN and not certificate["accept_unknown_patients"]:
         raise CertificateError(
@@ -54,7 +56,7 @@ def require_valid(
         )
     if certificate["data_sha256"] != data_sha256(table):
         raise CertificateError(
-            "The leakage certificate is about other data than these: run the stage split again."
+            "The leakage certificate is not about these films: run the stage split again."
         )
     strangers = set(trained_on) - set(manifest.kept(table, "train")["image_id"])
     if strangers:
@@ -65,13 +67,13 @@ def require_valid(
 
 
 def data_sha256(table: pd.DataFrame) -> str:
-    """Of what is in which split under which label and for which patient."""
+    """Return the SHA-256 of the kept films with their splits, labels and patients."""
     columns = ["image_id", "sha256", "split", "label", "patient_key", "patient_group"]
     return _hash(manifest.kept(table), columns)
 
 
 def test_split_hash(films: pd.DataFrame) -> str:
-    """Of the bytes and the labels of test films."""
+    """Return the SHA-256 of the bytes and the labels of test films."""
     return _hash(films, ["sha256", "label"])
 
 

@@ -32,16 +32,18 @@ SCHEMA = pa.schema(
         pa.field("patient_group", pa.string(), nullable=False),  # same group: possibly the same
         pa.field("patient_rule", pa.string(), nullable=False),
         pa.field("file_bytes", pa.int64(), nullable=False),
-        pa.field("sha256", pa.string()),  # of the file; null where it cannot be read
+        pa.field("sha256", pa.string()),  # of the file; null if it cannot be read
         pa.field("pixel_sha256", pa.string()),  # of the decoded gray pixels and their shape
         pa.field("perceptual_hash", pa.string()),  # 256 bits as 64 hex digits
         pa.field("width_px", pa.int32()),
         pa.field("height_px", pa.int32()),
         pa.field("colour_mode", pa.string()),
-        pa.field("jpeg_quality", pa.int32()),  # 1..100, from the quantisation table; null: no JPEG
+        pa.field(
+            "jpeg_quality", pa.int32()
+        ),  # 1..100, from the quantisation table; null: not a JPEG
         pa.field("mean", pa.float64()),  # of the gray pixels, 0..255
         pa.field("std", pa.float64()),
-        pa.field("packed_row", pa.int64()),  # row in `results/validate/images.npy`
+        pa.field("packed_row", pa.int64()),  # row of the packed films, `results/validate/images`
         pa.field("state", pa.string(), nullable=False),
         pa.field("reason", pa.string()),
         pa.field("duplicate_of", pa.string()),
@@ -51,21 +53,21 @@ SCHEMA = pa.schema(
 
 
 def conform(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the schema's columns and types; columns that are not there become null."""
+    """Return the rows with the schema's columns and types; missing columns become null."""
     return _to_pandas(_to_arrow(table))
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes the same bytes for the same rows."""
+    """Write a Parquet file, with the same bytes for the same rows."""
     with replacing_file(path) as draft:
         pq.write_table(_to_arrow(table), draft)
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Rows in the order of `image_id`.
+    """Return the rows in the file's order.
 
     Raises:
-        DataError: the file is missing, no Parquet or follows another version of the schema.
+        DataError: the file is missing, is not Parquet or has another version of the schema.
     """
     if not path.is_file():
         raise DataError(f"No manifest at {path}: run the stage before this one first.")
@@ -107,7 +109,7 @@ def label_indices(table: pd.DataFrame) -> pd.Series:
 
 
 def count(table: pd.DataFrame, *columns: str) -> dict[str, int]:
-    """Rows by the values of the columns, joined with '/'; sorted, so that files compare."""
+    """Return the number of rows by the columns' values, joined with '/' and sorted."""
     sizes = table.groupby(list(columns)).size()
     return {
         "/".join(map(str, key if isinstance(key, tuple) else (key,))): int(size)
@@ -140,7 +142,7 @@ def count_steps(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
 
 
 def check_counting_law(before: pd.DataFrame, after: pd.DataFrame) -> None:
-    """Raises DataError if a stage lost or invented a row, or gave one a state outside the three."""
+    """Raise DataError if a stage lost or added a row, or set an unknown state."""
     states = after["state"].isin([KEPT, QUARANTINED, DUPLICATE])
     if not states.all() or sorted(before["image_id"]) != sorted(after["image_id"]):
         raise DataError(

@@ -1,8 +1,7 @@
-"""Films of one size in a few files: shards of raw bytes, cut where their content says so.
+"""Films of one size in a few files: shards of raw bytes, whose bounds follow from the rows' keys.
 
-The order of the rows and the bounds of the shards follow from the keys of the rows alone, so the
-same films give the same files, and a film more or less changes the shard that it falls into and no
-other. Rows that are there already are not made again.
+The same films give the same files. A film more or less changes the shard that it belongs to and no
+other. Rows that exist already are not made again.
 """
 
 import hashlib
@@ -29,18 +28,18 @@ MAX_MAPS = 16  # shards open at a time: what was read of a mapped file counts as
 
 @dataclass(frozen=True)
 class PackedImages:
-    """Reads like an array [N, size, size] of bytes; rows are mapped from disk as they are asked."""
+    """Films on disk that are indexed like an array [N, size, size] of bytes; rows are mapped."""
 
     folder: Path
     rule: str  # how the rows were made
     keys: tuple[str, ...]  # of each row, hexadecimal
-    notes: tuple[Any, ...]  # what the packer was told of each row
+    notes: tuple[Any, ...]  # what the packer got with each row
     shards: tuple[tuple[str, int, str], ...]  # name, rows, SHA-256 of the file
     size_px: int
 
     @classmethod
     def open(cls, folder: Path) -> "PackedImages":
-        """Raises DataError where nothing was packed."""
+        """Return the folder's packed films; raise DataError if it has none."""
         try:
             index = json.loads((folder / INDEX).read_text("utf-8"))
         except FileNotFoundError as error:
@@ -57,7 +56,7 @@ class PackedImages:
         return len(self), self.size_px, self.size_px
 
     def __getitem__(self, rows: int | slice | npt.NDArray[np.integer] | Sequence[int]) -> Images:
-        """One row [size, size], mapped, or several [M, size, size], copied into memory."""
+        """Return one row [size, size], mapped, or several [M, size, size], in memory."""
         if isinstance(rows, int | np.integer):
             shard = int(np.searchsorted(self._ends, rows, "right"))
             one: Images = self._map(shard)[rows - self._ends[shard] + self.shards[shard][1]]
@@ -87,7 +86,7 @@ class PackedImages:
         return self._maps[shard]
 
     def intact(self) -> "PackedImages":
-        """With the shards alone whose bytes are still those that were written."""
+        """Return only the shards whose bytes are still those that were written."""
         shards: list[tuple[str, int, str]] = []
         rows: list[int] = []
         end = 0
@@ -103,7 +102,7 @@ class PackedImages:
 
 @dataclass
 class Packer:
-    """Takes the rows in their order; see `packing`."""
+    """Writer of the rows, in their order; see `packing`."""
 
     folder: Path
     rule: str
@@ -121,11 +120,11 @@ class Packer:
         self._sha_of = {name: sha for name, _, sha in self._before.shards}
 
     def knows(self, key: str) -> bool:
-        """Whether an earlier run left this row, made by the same rule."""
+        """Return whether an earlier run left this row, made by the same rule."""
         return key in self._row_of
 
     def note_of(self, key: str) -> Any:
-        """Of a known row."""
+        """Return the note of a known row."""
         return self._before.notes[self._row_of[key]]
 
     def add(self, key: str, pixels: Gray | None, note: Any = None) -> None:
@@ -170,7 +169,7 @@ class Packer:
 
 @contextmanager
 def packing(folder: Path, size_px: int, rule: str) -> Iterator[Packer]:
-    """Packs rows into a folder in place; killed on the way it leaves what was there readable."""
+    """Pack rows into a folder in place; if it is killed, the earlier rows stay readable."""
     folder.mkdir(parents=True, exist_ok=True)
     before = PackedImages(folder, rule, (), (), (), size_px)
     if (folder / INDEX).is_file():

@@ -1,6 +1,6 @@
-"""One film altered at random within `Ranges`: gray values first, then geometry in one pass.
+"""Alter a film at random within `Ranges`: gray values first, then geometry in one pass.
 
-Geometry comes last, so that what a film does not cover is black whatever its brightness.
+Geometry comes last, so that the area outside the film is black whatever its brightness.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Ranges:
-    """What is drawn for one augmented film, and between which bounds; the defaults alter nothing.
+    """Bounds between which each value of an augmented film is drawn; the defaults alter nothing.
 
     Lengths are parts of the film's side, so a range means the same at every resolution.
     """
@@ -42,8 +42,8 @@ class Ranges:
         )
 
 
-# The widest range of each transform in which a reader would still call the film as before. A test
-# holds every recipe inside. Blur and crop are what can hide a finding: at 224 px, where a pixel is
+# The widest range of each transform in which a reader would still see the same film. A test keeps
+# every recipe inside. Blur and crop can hide a finding: at 224 px, where a pixel is
 # about 1.7 mm of the patient, the bound on blur is 1.1 px, still finer than an acinar shadow
 # (6 to 10 mm); the bound on the crop keeps the area of a lung.
 LIMITS = Ranges(
@@ -72,9 +72,9 @@ _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 def transform(pixels: Gray, ranges: Ranges, rng: np.random.Generator) -> Gray:
-    """One film, [H, W], with everything drawn from `ranges`; what lies outside it is black.
+    """Return the film, [H, W], altered by values drawn from `ranges`; the area outside it is black.
 
-    May be `pixels` itself where the ranges alter nothing.
+    The result may be `pixels` itself if the ranges alter nothing.
     """
     draws = iter(rng.random(NUM_DRAWS).tolist())  # always as many, so that ranges stay independent
     altered = _tone(
@@ -119,7 +119,7 @@ def _with_noise(pixels: Gray, std: float, rng: np.random.Generator) -> Gray:
 
 
 def _move(pixels: Gray, ranges: Ranges, draws: Iterator[float]) -> Gray:
-    """Crop, scale, shift and rotation as one map from the result's places to the film's."""
+    """Crop, scale, shift and rotate by one map from the result's positions to the film's."""
     area, aspect = _uniform(ranges.crop_area, draws), _log_uniform(ranges.crop_aspect, draws)
     part_x, part_y = min(1.0, sqrt(area * aspect)), min(1.0, sqrt(area / aspect))
     place_x, place_y = next(draws), next(draws)

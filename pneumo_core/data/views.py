@@ -1,7 +1,7 @@
-"""Slightly different views of a film that is read, whose mean logit counts.
+"""Slightly different views of a film: a model reads all of them, and their mean logit counts.
 
-Closer, further and turned as far as a patient may stand. The finding is in all of them, and what a
-model owes to one framing is not. The first view is the film itself.
+They are closer, further away and turned, as a patient may stand. The finding is in each of them;
+an effect of the framing is not. The first view is the film itself.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class View:
     rotation_deg: float = 0.0
 
     def of(self, films: Images) -> Images:
-        """Films [N, H, W], the same ones where nothing is altered."""
+        """Return this view of films [N, H, W]; the same array if the view alters nothing."""
         if self == View():
             return films
         turn = self.rotation_deg
@@ -27,5 +27,5 @@ class View:
         return np.stack([transform(film, ranges, nothing_drawn) for film in films])
 
 
-# So many of them as are asked for, from the first; in the order in which they helped validation.
+# A model with n views uses the first n. Those that helped validation most come first.
 VIEWS = (View(), View(scale=0.92), View(rotation_deg=-5), View(rotation_deg=5), View(scale=1.08))

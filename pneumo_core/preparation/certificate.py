@@ -1,4 +1,4 @@
-"""The leakage certificate: whether what a model learns from and what it is judged on are apart.
+"""The leakage certificate: whether the training films and the films that judge a model are apart.
 
 Two strengths of patient links (`patients.py`): *confirmed* where films share a patient key,
 *possible* where they share the wider group, which includes the confirmed ones. A link across splits
@@ -38,11 +38,11 @@ def certify(
     pinned_test_hash: str | None = None,
     accept_unknown_patients: bool = False,
 ) -> Certificate:
-    """Certificate of the kept films of `table`, as they stand in its splits.
+    """Return the certificate of the kept films of `table` in their splits.
 
     Args:
-        found: what `find_duplicates` said of this table, or of an earlier state of it.
-        pinned_test_hash: what the test split must be; None takes it as it is.
+        found: result of `find_duplicates` for this table, or for an earlier state of it.
+        pinned_test_hash: the expected hash of the test split; None expects nothing.
         accept_unknown_patients: recorded; it lets training begin, and changes no finding.
     """
     films = manifest.kept(table).set_index("image_id", drop=False)
@@ -97,7 +97,7 @@ def _steps(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def describe(certificate: Certificate, source: str) -> str:
-    """The readable document, Markdown."""
+    """Return the certificate as Markdown, for people."""
     return (
         environment()
         .get_template("certificate.md.j2")
@@ -115,7 +115,7 @@ def _known(films: pd.DataFrame) -> dict[str, Any]:
 
 
 def _empty_splits(table: pd.DataFrame) -> list[str]:
-    """Faults of splits without a film: train, test, and those that the source has files for."""
+    """Return a fault for each split without a film: train, test, and the source's own splits."""
     wanted = {"train", "test", *table["source_split"]}
     there = set(manifest.kept(table)["split"])
     return [f"no readable film in {split}" for split in SPLITS if split in wanted - there]
@@ -128,7 +128,7 @@ def _counts(films: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _linked_images(films: pd.DataFrame, column: str) -> list[str]:
-    """Images whose patient is in an earlier split too."""
+    """Return the images whose patient is in an earlier split too."""
     linked: list[str] = []
     for place, split in enumerate(SPLITS):
         earlier = films.loc[films["split"].isin(SPLITS[:place]), column]
@@ -159,10 +159,10 @@ def _faults(certificate: Certificate) -> list[str]:
         ],
         "pictures with both labels": certificate["label_conflicts_in_use"],
     }
-    said = [f"{number} {what}" for what, number in faults.items() if number]
+    sentences = [f"{number} {what}" for what, number in faults.items() if number]
     if pinned not in (None, found):
-        said.append(f"the test split is not the pinned one ({found[:12]}, not {pinned[:12]})")
-    return said
+        sentences.append(f"the test split is not the pinned one ({found[:12]}, not {pinned[:12]})")
+    return sentences
 
 
 def _reasons(table: pd.DataFrame, state: str) -> dict[str, str]:

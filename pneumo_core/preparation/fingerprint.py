@@ -1,4 +1,4 @@
-"""What tells two films apart: a hash of the pixels, and one that survives re-encoding."""
+"""Fingerprints of a film: a hash of its pixels, and a perceptual hash that survives re-encoding."""
 
 import hashlib
 
@@ -22,7 +22,7 @@ Spectra = npt.NDArray[np.float32]  # [N, 16, 16]: waves down the film, waves acr
 
 
 def pixel_sha256(pixels: Gray) -> str:
-    """Of the decoded pixels and their shape, so that a re-saved copy without loss is found."""
+    """Return the SHA-256 of the decoded pixels and their shape; lossless re-saving keeps it."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
@@ -33,8 +33,9 @@ def thumbnail(pixels: Gray) -> Gray:
 
 
 def perceptual_hashes(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """DCT hashes of thumbnails [N, 64, 64], packed, [N, 32]: a bit says whether a frequency lies
-    above the median.
+    """Return DCT hashes of thumbnails [N, 64, 64], packed, [N, 32].
+
+    Each bit says whether the coefficient of one frequency is above the median.
 
     After Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010).
     """
@@ -47,7 +48,7 @@ def spectra(thumbnails: npt.NDArray[np.uint8]) -> Spectra:
 
 
 def mirrored(spectra_N: Spectra) -> Spectra:
-    """Of the films mirrored left to right: every other wave across them turns round."""
+    """Return the spectra of the films mirrored left to right: odd waves across change sign."""
     signs = np.where(np.arange(1, HASH_SIDE + 1) % 2, -1, 1).astype(np.float32)
     return spectra_N * signs
 

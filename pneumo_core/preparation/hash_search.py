@@ -1,4 +1,4 @@
-"""All pairs of 256-bit hashes within a Hamming distance, at a cost that follows their number.
+"""Find all pairs of 256-bit hashes within a Hamming distance, in time close to linear.
 
 Locality-sensitive hashing by sampled bits (Indyk & Motwani 1998): the bits are shuffled and cut
 into chunks, and only hashes that agree in a whole chunk are compared. A pair within fewer bits
@@ -36,9 +36,9 @@ def close_pairs(
     query_owners: Rows | None = None,
     base_owners: Rows | None = None,
 ) -> tuple[Rows, Rows]:
-    """Rows of queries and of base that lie within `max_distance` bits of each other.
+    """Return rows of queries and of base, [P] and [P], that differ in at most `max_distance` bits.
 
-    Two hashes of one owner are no pair; the owner of a hash is its row unless told otherwise.
+    Two hashes of one owner are not a pair; without owners, each row is its own owner.
     """
     query_owners = np.arange(len(queries)) if query_owners is None else query_owners
     base_owners = np.arange(len(base)) if base_owners is None else base_owners
@@ -46,7 +46,7 @@ def close_pairs(
     query_bytes, base_bytes = _bytes(queries), _bytes(base)
 
     def in_chunk(positions: Rows) -> Rows:
-        """Pairs that agree in the chunk, as numbers that stand for both rows."""
+        """Return the pairs that agree in the chunk, each as one number for both rows."""
         close = [np.empty(0, np.int64)]
         for query_rows, base_rows in _agreeing(query_bytes, base_bytes, positions):
             apart = query_owners[query_rows] != base_owners[base_rows]
@@ -72,7 +72,7 @@ def _bytes(hashes: Hashes) -> Bytes:
 
 
 def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
-    """The bit positions of each chunk, over as many shuffles as the distance needs."""
+    """Yield the bit positions of each chunk, over as many shuffles as the distance needs."""
     width = math.ceil(math.log2(max(num_hashes, 2))) + SPARE_BITS
     width = min(max(width, MIN_CHUNK_BITS), MAX_CHUNK_BITS)
     certain_width = NUM_BITS // (max_distance + 1)
@@ -89,7 +89,7 @@ def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
 
 
 def _agreeing(queries: Bytes, base: Bytes, positions: Rows) -> Iterator[tuple[Rows, Rows]]:
-    """Rows of queries and base with equal bits at the positions, in blocks."""
+    """Yield rows of queries and base with equal bits at the positions, in blocks."""
     base_keys = _keys(base, positions)
     order = np.argsort(base_keys)
     sizes_of_keys = np.bincount(base_keys, minlength=1 << len(positions))

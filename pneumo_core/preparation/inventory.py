@@ -1,7 +1,7 @@
-"""Every raw file looked at once: decoded, measured, fingerprinted, packed at the working size.
+"""Decode, measure, fingerprint and pack every file of the source, once.
 
-What was found out about a file stays with the packed films, by the SHA-256 of its bytes: a file
-that is still there costs no second look, as long as code and limits are the same.
+The findings of a file are kept with the packed films, by the SHA-256 of its bytes. A file that is
+still there is not decoded again, as long as code and limits are the same.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ Finding = dict[str, Any]  # columns of the manifest
 def take_inventory(
     table: pd.DataFrame, read: Callable[[str], bytes], params: ValidateParams, folder: Path
 ) -> tuple[pd.DataFrame, PackedImages]:
-    """The manifest with what the pixels tell, and its kept films packed in the manifest's order.
+    """Return the manifest with the columns from the pixels, and its kept films, packed in order.
 
     A file that cannot be decoded is quarantined with its reason.
 
     Args:
-        read: gives the bytes of a file by its `path`.
-        folder: takes the packed films; what an earlier run left there is used again.
+        read: returns the bytes of a file by its `path`.
+        folder: where the packed films go; those of an earlier run are used again.
     """
     kept = manifest.kept(table)
     findings: list[Finding] = []
@@ -67,7 +67,7 @@ def take_inventory(
 
 
 def _rule(params: ValidateParams) -> str:
-    """Everything that a finding follows from, beside the bytes of the file."""
+    """Return all that determines a finding, except the bytes of the file."""
     method = method_sha256("preparation.inventory", PIXELS)
     return f"{method} {params.model_dump_json(exclude={'max_quarantined_fraction'})}"
 

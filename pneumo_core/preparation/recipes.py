@@ -1,12 +1,12 @@
-"""The twelve augmentation recipes that are compared, in one table, and the medical limits on them.
+"""The twelve augmentation recipes, in one table.
 
 No recipe flips a film: a mirrored heart is another finding (dextrocardia), and the side marker
-turns with it. A film upside down is none that a reader is ever given.
+turns with it. No reader gets a film upside down.
 
-Whether originals stay (copy 0 is the film itself): the classes differ in size, so balancing gives
-one of them more altered copies, and where originals stay, being altered at all tells the label.
-So only the study's two recipes keep them, as the study did. The ten others alter every copy, with
-ranges that contain the film itself.
+Originals: in a recipe that keeps them, the film with the number 0 is not altered. The classes
+differ in size, so balancing makes more augmented films of one class, and there "altered or not"
+shows the label. Only the study's two recipes keep originals, as the study did. The ten others alter
+every film, by ranges that include no change.
 """
 
 from dataclasses import dataclass, fields
@@ -26,7 +26,7 @@ class Recipe:
     keeps_originals: bool = False
 
     def differs_by_label(self) -> tuple[str, ...]:
-        """The parameters whose range is a function of the label: each one can leak it."""
+        """Return the parameters whose range depends on the label: each of them can leak it."""
         normal, pneumonia = (self.ranges[label] for label in LABELS)
         return tuple(
             field.name
@@ -134,10 +134,11 @@ RECIPES: dict[RecipeName, Recipe] = {
 
 
 def chosen(params: AugmentParams) -> Recipe:
-    """
+    """Return the recipe that the parameters name.
+
     Raises:
-        ParamsError: a recipe of one's own without ranges, with an unknown one or one beyond
-            `LIMITS`; ranges beside another recipe.
+        ParamsError: the recipe `own` has no ranges, an unknown one or one beyond `LIMITS`; or
+            ranges are given for another recipe.
     """
     if params.recipe != "own":
         if params.ranges:
@@ -153,7 +154,7 @@ def chosen(params: AugmentParams) -> Recipe:
         if not least <= low <= high <= most:
             raise ParamsError(
                 f"augment.ranges.{name} = [{low:g}, {high:g}]: expected two ascending numbers "
-                f"within {least:g} to {most:g}, beyond which a reader would see another film."
+                f"within {least:g} to {most:g}; beyond, a reader would see another film."
             )
     return Recipe(
         "own ranges, the same for both classes", "", "params.yaml", _same(**params.ranges)

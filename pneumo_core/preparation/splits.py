@@ -1,4 +1,4 @@
-"""A validation set of whole patients, exactly balanced, and a test set that nobody touches."""
+"""Make a validation set of whole patients, exactly balanced; the test set stays as it is."""
 
 from hashlib import sha256
 
@@ -14,10 +14,10 @@ MAX_ATTEMPTS = 100
 
 
 def enlarge_validation(table: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
-    """Moves whole patient groups from train to val until val has `val_per_class` of each class.
+    """Move whole patient groups from train to val until val has `val_per_class` of each class.
 
-    The source's own validation films stay there and pull the rest of their patients along.
-    Groups follow the wider reading of the names (`patients.py`).
+    The source's own validation films stay there; the other films of their patients follow them.
+    Groups are those of possible patients (`patients.py`).
 
     Raises:
         SplitError: there are too few films, or no set of whole groups has exactly these sizes.
@@ -35,7 +35,7 @@ def enlarge_validation(table: pd.DataFrame, params: SplitParams) -> pd.DataFrame
     spare = sizes[~pinned].sum().to_numpy() - missing
     if (missing < 0).any() or (spare <= 0).any():
         raise SplitError(
-            f"split.val_per_class = {params.val_per_class} cannot be had: train and validation "
+            f"split.val_per_class = {params.val_per_class} is not possible: train and validation "
             f"together hold {_by_class(sizes.sum())}, validation's own patients "
             f"{_by_class(sizes[pinned].sum())}, and train must keep some of each class."
         )
@@ -50,10 +50,10 @@ def enlarge_validation(table: pd.DataFrame, params: SplitParams) -> pd.DataFrame
 
 
 def _fill(sizes: pd.DataFrame, missing: np.ndarray, seed: int) -> list[str]:
-    """Groups in random order, each taken if it still fits, until all classes are exactly full.
+    """Return groups in random order, each taken if it still fits, until all classes are full.
 
-    The order is by a hash of each group's name: when films are added, most patients stay where
-    they were, so that yesterday's validation is not today's training.
+    The order is by a hash of each group's name. When films are added, most patients stay in their
+    split, so that earlier validation films do not become training films.
     """
     counts = sizes.to_numpy()
     for attempt in range(MAX_ATTEMPTS):

@@ -1,8 +1,7 @@
-"""The variants in which a copy of a film may come: tilted, mirrored, cropped, framed,
-inverted.
+"""Variants in which a duplicate of a film may come: tilted, mirrored, cropped, framed, inverted.
 
-Each film is hashed as it is and without its margin; those hashes are the base. It is looked for in
-the base under every variant, so that of two copies one finds the other whichever was altered.
+Each film is hashed as it is and without its margin; those hashes are the base. Every variant of it
+is looked up in the base, so a pair is found whichever of the two was altered.
 """
 
 import os
@@ -23,7 +22,7 @@ from pneumo_core.preparation.fingerprint import (
 )
 
 MARGIN_PX = 6  # of a thumbnail: where a border or a caption would be
-DETAIL_SIGMA_PX = 3  # what is coarser than this all chest films have in common
+DETAIL_SIGMA_PX = 3  # all chest films share the coarser structures
 BLOCK_FILMS = 256
 
 Floats = npt.NDArray[np.float64]
@@ -34,12 +33,13 @@ class Variant:
     angle_deg: float = 0.0
     cut: tuple[float, float, float, float] = (0, 0, 0, 0)  # left, top, right, bottom: parts lost
     mirrored: bool = False
-    inverted: bool = False  # as MONOCHROME1 is, read by who does not know it
+    inverted: bool = False  # as a reader shows MONOCHROME1 that does not know it
 
     def __call__(self, thumbnail: Gray, aspect: float) -> Gray:
-        """
+        """Return the variant of one thumbnail.
+
         Args:
-            aspect: width to height of the film, which its thumbnail no longer has.
+            aspect: width to height of the film; its thumbnail is a square.
         """
         one: Gray = self.of_all(thumbnail[None], np.array([aspect]))[0]
         return one
@@ -55,7 +55,7 @@ class Variant:
         return np.stack([255 - film for film in shown] if self.inverted else shown)
 
     def _matrices(self, aspects: Floats) -> Floats:
-        """From a place in what is shown to the place in the film, [N, 2, 3]."""
+        """Return the maps [N, 2, 3] from a position in the variant to the position in the film."""
         left, top, right, bottom = self.cut
         angle, centre = np.deg2rad(self.angle_deg), (THUMBNAIL_SIDE_PX - 1) / 2
         turn = np.empty((len(aspects), 2, 2))
@@ -95,7 +95,7 @@ PARTIAL = (
 def hashes(
     thumbnails: Images, aspects: Floats, variants: tuple[Variant, ...]
 ) -> npt.NDArray[np.uint8]:
-    """Packed perceptual hashes [G, N, 32] of thumbnails [N, 64, 64]."""
+    """Return packed perceptual hashes [variants, N, 32] of thumbnails [N, 64, 64]."""
 
     def of_block(start: int) -> npt.NDArray[np.uint8]:
         block = slice(start, start + BLOCK_FILMS)
@@ -109,7 +109,7 @@ def hashes(
 def _hashes(
     thumbnails: Images, aspects: Floats, variants: tuple[Variant, ...]
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """A mirrored film's spectrum follows from that of the film, and need not be computed."""
+    """Yield the hashes of each variant; a mirrored film's spectrum follows from the film's."""
     seen: dict[Variant, npt.NDArray[np.float32]] = {}
     for variant in variants:
         twin = replace(variant, mirrored=False)
@@ -120,7 +120,7 @@ def _hashes(
 
 
 def similarity(first: Gray, second: Gray) -> float:
-    """Correlation of the fine detail inside the margin of two thumbnails, -1..1."""
+    """Return the correlation of the fine detail of two thumbnails inside their margin, -1..1."""
     return float(np.vdot(_detail(first), _detail(second)))
 
 

@@ -1,6 +1,6 @@
 """Where images come from: a folder, a zip archive, or a description (`.yaml`) of another kind.
 
-Each kind is one small class behind `Source`; the table says which `kind:` stands for which.
+Each kind is one small class behind `Source`; `KINDS` names the class of each `kind:`.
 """
 
 from collections.abc import Mapping
@@ -36,14 +36,14 @@ def open_source(
     more_kinds: Mapping[str, type[Description]] | None = None,
     cache: Path = Path("var/sources"),
 ) -> Source:
-    """The source that `ingest.source` stands for.
+    """Return the source that `ingest.source` names.
 
     Args:
-        more_kinds: what only the caller can open, such as S3, which the core may not import.
-        cache: for what is fetched, unless its own library has a place for it.
+        more_kinds: kinds that only the caller can open, such as S3, which the core may not import.
+        cache: folder for downloads, unless a library has a cache of its own.
 
     Raises:
-        SourceError: nothing is there, or it is no kind of source that pneumo knows.
+        SourceError: nothing is there, or it is not a kind of source that pneumo knows.
     """
     opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache)
     return PatientsNamed(opening.source(params.source), params.patients)

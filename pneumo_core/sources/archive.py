@@ -1,4 +1,4 @@
-"""A zip archive as a source of images, opened as if a stranger had sent it."""
+"""A zip archive as a source of images. It is not trusted: it may come from a stranger."""
 
 import zipfile
 import zlib
@@ -16,10 +16,10 @@ from pneumo_core.sources.layout import (
 )
 from pneumo_core.sources.source import SourceFile
 
-# RuntimeError: encrypted; ValueError: a name that is not the UTF-8 that it claims to be.
+# RuntimeError: encrypted; ValueError: a name that is not UTF-8, as its flag says.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
-# Of the others, zipfile unpacks a whole chunk before it looks at the size that the header states.
+# With any other, zipfile unpacks a whole chunk before it checks the size in the header.
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -29,16 +29,17 @@ class ZipSource:
     limits: IngestParams
 
     def files(self) -> list[SourceFile]:
-        """
+        """Return the images of the archive.
+
         Raises:
-            ArchiveError: no zip, a member that leaves the archive's root, or over the limits.
+            ArchiveError: not a zip, a member that leaves the archive's root, or over the limits.
             SourceError: no images, or images in no split and class.
         """
         try:
             archive = zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            # NotImplementedError is what zipfile raises for parts of the format that it cannot read
-            raise ArchiveError(f"{self.path} is no readable zip archive: {error}.") from error
+            # NotImplementedError: zipfile cannot read this part of the format
+            raise ArchiveError(f"{self.path} is not a readable zip archive: {error}.") from error
         members = [member for member in archive.infolist() if not member.is_dir()]
         self._check(members)
         found, unplaced = [], []
@@ -70,7 +71,7 @@ def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], b
             raise OSError("compressed in the archive by something other than deflate")
         try:
             with archive.open(member) as stream:
-                # Asked for a size, zipfile unpacks no more than that, whatever lies behind it.
+                # With a size, zipfile unpacks no more than that, whatever follows.
                 return stream.read(member.file_size + 1)
         except _DAMAGE as error:
             raise OSError(f"damaged in the archive: {error}") from error

@@ -1,4 +1,4 @@
-"""The immutable copy of the source's files, and the first manifest."""
+"""Store the source's files unaltered, and make the first manifest."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -20,19 +20,17 @@ MAX_NAME_BYTES = 255  # of each part of a path, on Linux and its file systems
 
 
 def collect(source: Source, folder: Path) -> pd.DataFrame:
-    """Copies every file to `folder/split/label/name` and returns a manifest row for each.
+    """Store every file in `folder/split/label/name` and return a manifest row for each.
 
-    In place: what an earlier run left is kept where the bytes are the same, and removed where the
-    source no longer has it.
-
-    A file that cannot be read becomes a quarantined row, not an error.
+    Files of an earlier run stay if their bytes are the same, and are removed if the source no
+    longer has them. A file that cannot be read becomes a quarantined row, not an error.
 
     Raises:
         DataError: train or test lacks a class.
     """
     files = source.files()
     require_classes(files)
-    with ThreadPoolExecutor(NUM_READERS) as pool:  # most of the time they wait
+    with ThreadPoolExecutor(NUM_READERS) as pool:  # they wait most of the time
         rows = pool.map(lambda file: _collect_one(file, folder), files)
         table = manifest.conform(pd.DataFrame(list(track(rows, "ingest", total=len(files)))))
     copied = table[table["state"] == manifest.KEPT]
@@ -47,7 +45,7 @@ def _remove_others(folder: Path, named: set[Path]) -> None:
 
 
 def require_classes(files: list[SourceFile]) -> None:
-    """Raises DataError if train or test lacks a class."""
+    """Raise DataError if train or test lacks a class."""
     there = {(file.split, file.label) for file in files}
     missing = [
         f"{split}/{label}"
@@ -63,7 +61,7 @@ def require_classes(files: list[SourceFile]) -> None:
 
 
 def describe(file: SourceFile) -> dict[str, object]:
-    """What a file's place and name tell, as a row of the manifest."""
+    """Return a row of the manifest from a file's split, label and name."""
     patient = file.patient or unknown(file.image_id)
     return {
         "image_id": file.image_id,
@@ -82,10 +80,11 @@ def describe(file: SourceFile) -> dict[str, object]:
 
 
 def read(file: SourceFile) -> bytes:
-    """
+    """Return the bytes of a file.
+
     Raises:
         OSError: the file cannot be read, is larger than any film, or is DICOM, whose header names
-            the patient and must not get into copies.
+            the patient and must not be stored.
     """
     if file.num_bytes > MAX_FILE_BYTES:
         raise OSError(f"{file.num_bytes / 1e6:.0f} MB, more than a film can have")
@@ -107,7 +106,7 @@ def _collect_one(file: SourceFile, folder: Path) -> dict[str, object]:
 
 
 def _keep(target: Path, data: bytes) -> None:
-    """A file that is there is never written into: it may be DVC's own, linked."""
+    """Replace an existing file, never write into it: it may be a link to DVC's cache."""
     if target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data:
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Descriptions of sources: YAML files that say `kind:` and what that kind needs to know."""
+"""Descriptions of sources: YAML files with `kind:` and the settings of that kind."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ D = TypeVar("D", bound=Description)
 
 @dataclass(frozen=True)
 class Opening:
-    """What it takes to open a source, beyond its description."""
+    """Settings that opening a source needs, besides its description."""
 
     limits: IngestParams
     kinds: Mapping[str, type[Description]]
-    cache: Path  # of what is fetched
+    cache: Path  # for downloads
     folder: Path = Path()  # what relative paths are relative to
     within: tuple[Path, ...] = ()  # the descriptions that are being opened
 
@@ -38,9 +38,10 @@ class Opening:
         return self.folder / Path(given).expanduser()
 
     def source(self, given: str | dict[str, Any]) -> Source:
-        """
+        """Return the source at a path, or the described one.
+
         Raises:
-            SourceError: nothing is there, or it is no source or no good description of one.
+            SourceError: nothing is there, or it is neither a source nor a valid description.
         """
         if isinstance(given, dict):
             return self._described(given, "A description")
@@ -54,17 +55,17 @@ class Opening:
         if path.suffix.lower() not in {".yaml", ".yml"}:
             raise SourceError(f"{path} is neither a folder, a zip nor a .yaml description.")
         if path.resolve() in self.within:
-            raise SourceError(f"{path} names itself as a source: take that out.")
+            raise SourceError(f"{path} names itself as a source: remove that entry.")
         inside = replace(self, folder=path.parent, within=(*self.within, path.resolve()))
         return inside._described(read_yaml(path), str(path))
 
-    def _described(self, content: Any, told_where: str) -> Source:
+    def _described(self, content: Any, where: str) -> Source:
         kind = content.get("kind") if isinstance(content, dict) else None
         if not isinstance(kind, str) or kind not in self.kinds:
             raise SourceError(
-                f"{told_where}: kind {kind!r}, expected one of {', '.join(sorted(self.kinds))}."
+                f"{where}: kind {kind!r}, expected one of {', '.join(sorted(self.kinds))}."
             )
-        return parse(self.kinds[kind], content, told_where).source(self)
+        return parse(self.kinds[kind], content, where).source(self)
 
 
 def read_yaml(path: Path) -> Any:
@@ -74,8 +75,8 @@ def read_yaml(path: Path) -> Any:
         raise SourceError(f"{path} is not YAML: {error}") from error
 
 
-def parse(kind: type[D], content: Any, told_where: str) -> D:
-    """Raises SourceError if a key is missing, unknown or has a bad value."""
+def parse(kind: type[D], content: Any, where: str) -> D:
+    """Return the description; raise SourceError if a key is missing, unknown or has a bad value."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -83,4 +84,6 @@ def parse(kind: type[D], content: Any, told_where: str) -> D:
             f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}"
             for fault in error.errors()
         ]
-        raise SourceError(f"{told_where} describes no source: {'; '.join(faults)}.") from error
+        raise SourceError(
+            f"{where} is not a valid description of a source: {'; '.join(faults)}."
+        ) from error

@@ -1,12 +1,12 @@
-"""DICOM files, of which only pixels go on: no header, no name, no path, no number of a patient.
+"""DICOM files, of which only the pixels are stored: no header, name, path or patient number.
 
-What has to stay apart is told by keyed hashes (HMAC-SHA-256): a film's name is one of its SOP
-instance UID, a patient's key one of the patient ID. Without the salt nobody can try out numbers,
-so keep it beside the hospital's data and out of this project.
+Keyed hashes (HMAC-SHA-256) stand for identities: a film's name is the hash of its SOP instance UID,
+a patient's key that of the patient ID. Nobody can guess an ID by trying without the salt, so keep
+the salt beside the hospital's data and outside this project.
 A patient ID that anonymisers write (empty, `0`, `ANONYMOUS`, or one value for most films of several
 studies) names nobody: the patient is unknown, and films of one study are possibly of one patient.
-Text burned into the pixels is refused where the header admits it (`BurnedInAnnotation`); where it
-does not, nothing here finds it.
+A film whose header declares text burned into the pixels (`BurnedInAnnotation`) is refused; text
+that the header does not declare is not found.
 """
 
 import hashlib
@@ -114,7 +114,7 @@ class DicomSource:
     labels: Path | None = None
 
     def files(self) -> list[SourceFile]:
-        """Raises SourceError if there are none, or the table of labels cannot be used."""
+        """Return the films; raise SourceError if there are none or the labels are not usable."""
         files: dict[str, SourceFile] = {}
         claims = list(self._by_folder() if self.labels is None else self._by_table(self.labels))
         claims.sort(key=lambda claim: claim.below)
@@ -122,7 +122,7 @@ class DicomSource:
         nobody = _placeholders(found)
         for number, (claim, ids) in enumerate(zip(claims, found, strict=True), 1):
             file = self._file(claim, ids, nobody, number)
-            if file.image_id in files:  # one film twice: the pixels tell
+            if file.image_id in files:  # one film twice: dedup compares the pixels
                 file = replace(file, name=f"{Path(file.name).stem}-{number}.png")
             files[file.image_id] = file
         if not files:
@@ -166,7 +166,7 @@ def _read_ids(path: Path) -> Ids:
     keywords = ["SOPInstanceUID", "PatientID", "StudyInstanceUID"]
     try:
         header = read_header(path, keywords, pixels=False)
-        with warnings.catch_warnings():  # they quote what they warn of
+        with warnings.catch_warnings():  # warnings quote the header
             warnings.simplefilter("ignore")
             return Ids(*(str(header.get(keyword) or "").strip() for keyword in keywords))
     except Exception:  # a value is converted as it is asked for, and may be damaged
@@ -174,7 +174,7 @@ def _read_ids(path: Path) -> Ids:
 
 
 def _placeholders(found: Sequence[Ids]) -> set[str]:
-    """Patient IDs that name nobody: words for it, one value for most films of several studies."""
+    """Return the patient IDs that name nobody: such words, or one value for most of the films."""
     read = [ids for ids in found if ids.patient]
     nobody = {""} | {ids.patient for ids in read if ids.patient.lower() in NOBODY}
     for patient, num_films in Counter(ids.patient for ids in read).items():
@@ -185,7 +185,7 @@ def _placeholders(found: Sequence[Ids]) -> set[str]:
 
 
 def _read(path: Path, number: int) -> bytes:
-    """What stands in an error is written into the manifest: never the path, only its number."""
+    """Return the film as a PNG; the manifest gets an error's text, so it names no path."""
     if path.is_symlink():
         reason = "symbolic link, not followed"
     elif not path.exists():
@@ -199,5 +199,5 @@ def _read(path: Path, number: int) -> bytes:
 
 
 def looks_like_dicom(data: bytes) -> bool:
-    """By the marker, or by an element of group 2 or 8 where the preamble is missing."""
+    """Return whether it has the marker, or starts with an element of group 2 or 8 without one."""
     return data[128:132] == b"DICM" or data[:2] in {b"\x02\x00", b"\x08\x00"}

@@ -1,8 +1,8 @@
-"""From a DICOM file to 8-bit gray, as a viewer shows it first, and on to a PNG of nothing else.
+"""Render a DICOM file as an 8-bit gray PNG, as a viewer shows it first.
 
-Modality rescale or table, then the first VOI window or table (PS3.3 C.11.1 and C.11.2), then
-inverted where small values are white (MONOCHROME1). Without a window, 8-bit values stay as they
-are and deeper ones are spread from the least to the greatest.
+The steps: modality rescale or table, the first VOI window or table (PS3.3 C.11.1 and C.11.2),
+inversion if small values are white (MONOCHROME1). Without a window, 8-bit values stay as they are
+and deeper ones are stretched from the lowest to the highest.
 """
 
 import io
@@ -18,12 +18,28 @@ from pneumo_core.arrays import Gray
 from pneumo_core.sources.png import encode_png
 
 MAX_PIXELS = 100_000_000  # by the header, before decoding
-NEEDED = [  # of the header; nothing else of it is read
-    *("SOPClassUID", "PixelData", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
-    *("PhotometricInterpretation", "PlanarConfiguration", "PixelRepresentation"),
-    *("BitsAllocated", "BitsStored", "HighBit", "BurnedInAnnotation"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+# The elements of the header that are read; no other is.
+NEEDED = [
+    "SOPClassUID",
+    "PixelData",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "PixelRepresentation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "BurnedInAnnotation",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "VOILUTSequence",
 ]
 
 Values = npt.NDArray[Any]  # [H, W]
@@ -35,7 +51,7 @@ def render(file: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> bytes:
     """Return the film as the bytes of a PNG.
 
     Raises:
-        OSError: no DICOM film that can be shown; says why, and nothing of what the file holds.
+        OSError: not a DICOM film that can be shown; the message quotes nothing of the file.
     """
     data = file.read_bytes() if isinstance(file, Path) else file.read()
     if DEFLATED in data:
@@ -53,18 +69,18 @@ def read_header(file: Path | BinaryIO, keywords: list[str], pixels: bool = True)
     """Return pydicom's data set of these keywords.
 
     Raises:
-        OSError: it cannot be read; says nothing of what the file holds.
+        OSError: it cannot be read; the message quotes nothing of the file.
     """
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it logs what it cannot read
     try:
-        with warnings.catch_warnings():  # they quote what they warn of
+        with warnings.catch_warnings():  # warnings quote the header
             warnings.simplefilter("ignore")
             return dcmread(file, stop_before_pixels=not pixels, specific_tags=list(keywords))
     except InvalidDicomError:
-        raise OSError("no DICOM file: the marker DICM is missing") from None
+        raise OSError("not a DICOM file: the marker DICM is missing") from None
     except Exception:  # pydicom's errors share no root, and quote the patient's name
         raise OSError("the DICOM header cannot be read") from None
 
@@ -121,12 +137,12 @@ def _show(header: Any) -> Gray:
 
 
 def _first(value: Any) -> float:
-    """Of several windows the first counts."""
+    """Return the value, or the first of several."""
     return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
 
 
 def window(values: Values, centre: float, width: float, function: str) -> npt.NDArray[np.float64]:
-    """Values to 0..1, to be clipped; the functions of PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    """Map values to 0..1, not yet clipped, by the functions of PS3.3 C.11.2.1.2 and C.11.2.1.3."""
     width = max(width, 1e-9)
     if function == "SIGMOID":
         return (1 + np.tanh(2 * (values - centre) / width)) / 2

@@ -1,4 +1,4 @@
-"""One file from the web, kept once its checksum is right."""
+"""Download one file, and keep it if its checksum is right."""
 
 import hashlib
 import shutil
@@ -13,10 +13,10 @@ TIMEOUT_S = 30
 
 
 def fetch(remote: RemoteFile, target: Path) -> Path:
-    """`target`, downloaded unless it is there.
+    """Return `target`, downloaded unless it is there.
 
     Raises:
-        OSError: no answer, or other bytes than the checksum promises.
+        OSError: no answer, or bytes with another checksum.
     """
     if target.is_file() and _md5(target) == remote.md5:
         return target

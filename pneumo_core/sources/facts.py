@@ -1,4 +1,4 @@
-"""What is known about the public data sets: counts, licence, citation, addresses, checksums.
+"""Facts about the public data sets: counts, licence, citation, addresses, checksums.
 
 Code reads these rows and never repeats them.
 """
@@ -24,7 +24,7 @@ class DataSet:
     what: str
     labelled_by: str
     patients: str  # what is known about them
-    num_films: Mapping[str, int]  # as published; by "split", or by "split/label" where that is
+    num_films: Mapping[str, int]  # as published: by "split", or by "split/label" if that is known
     licence: str
     citation: str
     page: str  # for a person to open
@@ -38,15 +38,18 @@ _GUANGZHOU = (
     "Guangzhou Women and Children's Medical Center; JPEGs of many sizes."
 )
 _EXPERTS = "Two expert physicians; a third one checked the evaluation set."
-_BY_NAME = "Told by the file names: person and pathogen, or number of the series."
+_BY_NAME = "By the file names: person and pathogen, or number of the series."
 _KERMANY = (
     "Kermany, Zhang, Goldbaum (2018): Labeled Optical Coherence Tomography (OCT) and Chest X-Ray "
     "Images for Classification. Mendeley Data, doi:10.17632/rscbjbr9sj"
 )
 _KERMANY_FILMS = {
-    **{"train/NORMAL": 1341, "train/PNEUMONIA": 3875},
-    **{"val/NORMAL": 8, "val/PNEUMONIA": 8},
-    **{"test/NORMAL": 234, "test/PNEUMONIA": 390},
+    "train/NORMAL": 1341,
+    "train/PNEUMONIA": 3875,
+    "val/NORMAL": 8,
+    "val/PNEUMONIA": 8,
+    "test/NORMAL": 234,
+    "test/PNEUMONIA": 390,
 }
 
 # Kaggle publishes no checksum that one can compare before its own client unpacks the archive.
@@ -114,7 +117,7 @@ PNEUMONIAMNIST = DataSet(
 
 
 def remarks(files: Iterable["SourceFile"]) -> list[str]:
-    """For each public data set among the files: its terms, and where its counts are not met."""
+    """Return the terms of each public data set among the files, and each count that differs."""
     found: dict[DataSet, Counter[str]] = {}
     for file in files:
         if file.data_set is not None:

@@ -16,10 +16,11 @@ class FolderSource:
     ignore: tuple[str, ...] = ()  # folders whose images are left out
 
     def files(self) -> list[SourceFile]:
-        """
+        """Return the images in the known layout.
+
         Raises:
             SourceError: no images, images in no split and class, a linked folder, or one that
-                cannot be looked into.
+                cannot be read.
         """
         found, unplaced = [], []
         for path in walk(self.root):
@@ -34,10 +35,10 @@ class FolderSource:
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Everything below a folder that is no folder, sorted.
+    """Return every file below a folder, sorted.
 
     Raises:
-        SourceError: a linked folder, or one that cannot be looked into.
+        SourceError: a linked folder, or one that cannot be read.
     """
     entries = []
     for folder, folders, names in os.walk(root, onerror=_refuse):
@@ -49,11 +50,11 @@ def walk(root: Path) -> Iterator[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise SourceError(f"Cannot look into a folder of images: {error}.") from error
+    raise SourceError(f"Cannot read a folder of images: {error}.") from error
 
 
 def posix_below(path: Path, root: Path) -> PurePosixPath:
-    """Bytes in a name that are no UTF-8 come out as `\\xNN`."""
+    """Return the path below the root; bytes of a name that are not UTF-8 become `\\xNN`."""
     return PurePosixPath(os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace"))
 
 

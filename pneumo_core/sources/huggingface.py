@@ -1,8 +1,8 @@
 """A data set of the Hugging Face hub whose images are in Parquet files.
 
-They are plain tables, which pyarrow reads; it is here anyway. The package `datasets` would bring
-many others and a second cache of the same bytes. A token, where one is needed, comes from the
-hub's own places (`HF_TOKEN`, `hf auth login`), and what is fetched stays in its cache (`HF_HOME`).
+They are plain tables, which pyarrow reads; it is a dependency anyway. The package `datasets` would
+bring many others and a second cache of the same bytes. The hub's own settings give a token, if one
+is needed (`HF_TOKEN`, `hf auth login`), and the cache for downloads (`HF_HOME`).
 """
 
 import re
@@ -47,7 +47,7 @@ class HuggingFaceSource:
     given: Path | None
 
     def files(self) -> list[SourceFile]:
-        """Raises SourceError if the files cannot be fetched, or hold no labelled images."""
+        """Return the images; raise SourceError if the files cannot be fetched or have no labels."""
         folder = self.given or self._download()
         paths = sorted(folder.rglob("*.parquet"))
         if not paths:
@@ -61,7 +61,11 @@ class HuggingFaceSource:
                 if f"{place}/{name}" in files:
                     name = f"{Path(name).stem}-{number:03d}-{row.number:05d}{Path(name).suffix}"
                 files[f"{place}/{name}"] = SourceFile(
-                    *(split, row.label, name, row.num_bytes, row.read),
+                    split,
+                    row.label,
+                    name,
+                    row.num_bytes,
+                    row.read,
                     origin="huggingface",
                     data_set=self._data_set(),
                 )
@@ -96,10 +100,10 @@ class HuggingFaceSource:
 
 
 def split_of(path: PurePosixPath) -> str:
-    """The split that a Parquet file is of: `train-00000-of-00007.parquet`, `train/0000.parquet`.
+    """Return the split of a Parquet file: `train-00000-of-00007.parquet`, `train/0000.parquet`.
 
     Raises:
-        SourceError: neither its name nor its folder's begins with a split.
+        SourceError: neither its name nor its folder's name begins with a split.
     """
     for name in (path.stem, path.parent.name):
         start = re.split(r"[-._]", name)[0].lower()

@@ -1,7 +1,7 @@
 """A data set of Kaggle, fetched by its own client into its own cache (`KAGGLEHUB_CACHE`).
 
-Credentials, which public data sets do without, come from that client's places: `KAGGLE_API_TOKEN`,
-`KAGGLE_USERNAME` with `KAGGLE_KEY`, or `~/.kaggle/`.
+Public data sets need no credentials. Others take them from that client's settings:
+`KAGGLE_API_TOKEN`, `KAGGLE_USERNAME` with `KAGGLE_KEY`, or `~/.kaggle/`.
 """
 
 import tarfile
@@ -20,7 +20,7 @@ from pneumo_core.sources.source import SourceFile
 class KaggleDescription(Description):
     kind: Literal["kaggle"]
     dataset: str = KERMANY_KAGGLE.handle
-    version: int | None = None  # None: whichever is newest, asked for each time
+    version: int | None = None  # None: the newest, requested each time
 
     def source(self, opening: Opening) -> "KaggleSource":
         return KaggleSource(self, opening.limits.ignore)
@@ -32,7 +32,7 @@ class KaggleSource:
     ignore: tuple[str, ...] = ()
 
     def files(self) -> list[SourceFile]:
-        """Raises SourceError if the data set cannot be fetched, or is in no known layout."""
+        """Return the images; raise SourceError if they cannot be fetched or have another layout."""
         data_set = KERMANY_KAGGLE if self.wanted.dataset == KERMANY_KAGGLE.handle else None
         return [
             replace(file, origin="kaggle", data_set=data_set)
@@ -49,9 +49,15 @@ class KaggleSource:
         try:
             return Path(kagglehub.dataset_download(handle))
         except (
-            *(OSError, ValueError, zipfile.BadZipFile, tarfile.TarError),
-            *(exceptions.BackendError, exceptions.CredentialError, exceptions.NotFoundError),
-            *(exceptions.DataCorruptionError, exceptions.UnauthenticatedError),
+            OSError,
+            ValueError,
+            zipfile.BadZipFile,
+            tarfile.TarError,
+            exceptions.BackendError,
+            exceptions.CredentialError,
+            exceptions.NotFoundError,
+            exceptions.DataCorruptionError,
+            exceptions.UnauthenticatedError,
         ) as error:
             raise SourceError(
                 f"Kaggle did not give {handle}: {error}\n"

@@ -1,13 +1,11 @@
-"""The known layout, that of the Kaggle archive, in upper or lower case:
-`[anything/]{train,val,test}/{NORMAL,PNEUMONIA}/[anything/]name`. `val` may be called valid,
-validation or dev.
+"""The layout of the Kaggle archive: `[x/]{train,val,test}/{NORMAL,PNEUMONIA}/[x/]name`, x anything.
 
-An image that is in no split and class stops the reading, unless its folder is listed in
-`ingest.ignore`: nothing vanishes.
+`val` may be called valid, validation or dev. An image without a split and a class is an error,
+unless `ingest.ignore` lists its folder, so no film disappears.
 
-System litter (`__MACOSX`, `.DS_Store`, hidden files) is no image and is left out.
-The Kaggle zip holds its tree twice: of two files that claim one place, the shallower one counts,
-and the other is left out only if its bytes are the same.
+Upper and lower case are the same. System files (`__MACOSX`, `.DS_Store`, hidden files) are not
+images and are left out. The Kaggle zip holds its tree twice: of two files with one place, the
+shallower one counts, and the other is left out only if its bytes are the same.
 """
 
 from collections import Counter
@@ -31,7 +29,7 @@ MAX_NAMED = 5  # folders in a message
 
 
 def parse_place(path: PurePosixPath) -> tuple[str, str, str] | None:
-    """(split, label, name) that a path claims, or None where it claims no place."""
+    """Return (split, label, name) of a path in the layout, else None."""
     if is_litter(path):
         return None
     folders = path.parts[:-1]
@@ -49,9 +47,10 @@ def is_litter(path: PurePosixPath) -> bool:
 def require_placed(
     paths: Iterable[PurePosixPath], ignore: Collection[str], described_as: str
 ) -> None:
-    """
+    """Check that no image is left out by mistake.
+
     Args:
-        paths: of the files that claim no place, below the source's root.
+        paths: files that are not in the layout, below the source's root.
         ignore: names of folders whose images are left out on purpose.
 
     Raises:
@@ -74,27 +73,27 @@ def require_placed(
         )
 
 
-def parse_label(text: str, told_where: str) -> str:
-    """Raises SourceError, which says where, if it is none of the project's labels."""
+def parse_label(text: str, where: str) -> str:
+    """Return the label; raise SourceError, which names `where`, if it is not one of `LABELS`."""
     if text.strip().upper() in LABELS:
         return text.strip().upper()
-    raise SourceError(f"{told_where}: label {text!r}, expected {' or '.join(LABELS)}, in any case.")
+    raise SourceError(f"{where}: label {text!r}, expected {' or '.join(LABELS)}, in any case.")
 
 
-def parse_split(text: str, told_where: str) -> str:
-    """Raises SourceError, which says where, if it is no name of a split."""
+def parse_split(text: str, where: str) -> str:
+    """Return the split; raise SourceError, which names `where`, if it is not the name of one."""
     if text.strip().lower() in SPLIT_NAMES:
         return SPLIT_NAMES[text.strip().lower()]
-    raise SourceError(f"{told_where}: split {text!r}, expected one of {', '.join(SPLIT_NAMES)}.")
+    raise SourceError(f"{where}: split {text!r}, expected one of {', '.join(SPLIT_NAMES)}.")
 
 
 def settle_places(
     files_by_depth: Iterable[tuple[int, SourceFile]], described_as: str
 ) -> list[SourceFile]:
-    """One file a place, in the order of the ids.
+    """Return one file for each place, in the order of the ids.
 
     Raises:
-        SourceError: no file has a place, or two different files claim one.
+        SourceError: no file has a place, or two different files have the same one.
     """
     settled: dict[str, SourceFile] = {}
     for _, file in sorted(files_by_depth, key=lambda entry: (entry[0], entry[1].image_id)):
@@ -116,11 +115,11 @@ def _same_bytes(first: SourceFile, second: SourceFile) -> bool:
     try:
         return first.read() == second.read()
     except OSError:
-        return False  # nothing shows that they are
+        return False  # not shown to be the same
 
 
 def over_limits(sizes: list[int], limits: IngestParams) -> str | None:
-    """What is too much about files of these sizes, or None."""
+    """Return which limit files of these sizes exceed, or None."""
     if len(sizes) > limits.max_files:
         return f"holds {len(sizes)} files, ingest.max_files allows {limits.max_files}"
     if sum(sizes) > limits.max_total_bytes:

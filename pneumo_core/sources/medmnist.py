@@ -1,4 +1,4 @@
-"""PneumoniaMNIST: arrays of small squares in an `.npz`, each row made a PNG.
+"""PneumoniaMNIST: arrays of small squares in an `.npz`; each row becomes a PNG.
 
 Rows have no names, so nothing is known about patients: every row counts as a patient of its own.
 """
@@ -38,13 +38,13 @@ class MedmnistSource:
     given: Path | None = None
 
     def files(self) -> list[SourceFile]:
-        """Raises SourceError if the arrays cannot be fetched or read."""
+        """Return the images; raise SourceError if the arrays cannot be fetched or read."""
         path = self.given or self._download()
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 files = [file for split in SPLITS for file in _rows(arrays, split)]
         except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise SourceError(f"{path} is no .npz of PneumoniaMNIST: {error}.") from error
+            raise SourceError(f"{path} is not an .npz of PneumoniaMNIST: {error}.") from error
         return sorted(files, key=lambda file: file.image_id)
 
     def _download(self) -> Path:

@@ -1,9 +1,9 @@
-"""Labelled images in a Parquet file, as the Hugging Face hub has them.
+"""Labelled images in a Parquet file, as the Hugging Face hub stores them.
 
-The image column is a struct {bytes, path}; labels are numbers, which the hub's metadata in the
-file's schema gives names to, or the names themselves.
-Parquet compresses whole pages, so that images out of order would unpack them again and again: the
-rows are copied once into an Arrow file, from which each is mapped into memory alone.
+The image column is a struct {bytes, path}. Labels are names, or numbers whose names are in the
+hub's metadata in the file's schema.
+Parquet compresses whole pages, so reading images in another order would unpack them repeatedly:
+the rows are written once to an Arrow file, from which each one is mapped into memory.
 """
 
 import json
@@ -29,13 +29,14 @@ class ImageRow:
 
 
 def read_rows(path: Path, unpacked: Path, labels: tuple[str, ...] | None) -> Iterator[ImageRow]:
-    """
+    """Yield the labelled images.
+
     Args:
-        unpacked: where the Arrow file is, or will be.
-        labels: names of the label numbers, before those that the file gives.
+        unpacked: path of the Arrow file, which is written if it is not there.
+        labels: names of the label numbers, instead of those in the file.
 
     Raises:
-        SourceError: no Parquet, no column of images or of labels, or an unknown label.
+        SourceError: not Parquet, no column of images or of labels, or an unknown label.
     """
     import pyarrow as pa
 
@@ -50,15 +51,15 @@ def read_rows(path: Path, unpacked: Path, labels: tuple[str, ...] | None) -> Ite
     label_column = _column(reader.schema, features, "ClassLabel", "label", path)
     kind = reader.schema.field(image_column).type
     if not pa.types.is_struct(kind) or not {"bytes", "path"} <= {field.name for field in kind}:
-        raise SourceError(f"{path}: column {image_column} is no struct of bytes and path.")
+        raise SourceError(f"{path}: column {image_column} is not a struct of bytes and path.")
     names = labels or tuple(features.get(label_column, {}).get("names", ()))
     number = 0
     for index in range(reader.num_record_batches):
         batch = reader.get_batch(index)
         images = batch.column(image_column)
         for row, label in enumerate(batch.column(label_column).to_pylist()):
-            told_where = f"{path}, row {number}"
-            yield _image_row(number, _label(label, names, told_where), images, row)
+            where = f"{path}, row {number}"
+            yield _image_row(number, _label(label, names, where), images, row)
             number += 1
 
 
@@ -77,7 +78,7 @@ def _unpack(path: Path, unpacked: Path) -> None:
 
 
 def _features(schema: Any) -> dict[str, dict[str, Any]]:
-    """What the hub noted about the columns; nothing where it noted nothing."""
+    """Return the hub's metadata of the columns; empty if there is none."""
     noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features: dict[str, dict[str, Any]] = noted.get("info", {}).get("features", {})
     return features
@@ -96,15 +97,15 @@ def _column(
     )
 
 
-def _label(label: int | str | None, names: tuple[str, ...], told_where: str) -> str:
+def _label(label: int | str | None, names: tuple[str, ...], where: str) -> str:
     if isinstance(label, int) and 0 <= label < len(names):
-        return parse_label(names[label], told_where)
+        return parse_label(names[label], where)
     if isinstance(label, int) and not names:
         raise SourceError(
-            f"{told_where}: label {label} has no name in the file; give them all in the "
+            f"{where}: label {label} has no name in the file; give them all in the "
             "description, as labels: [NORMAL, PNEUMONIA]."
         )
-    return parse_label(str(label), told_where)
+    return parse_label(str(label), where)
 
 
 def _image_row(number: int, label: str, images: Any, row: int) -> ImageRow:

@@ -1,4 +1,4 @@
-"""Who is on a film: the source's own column or tag, or a rule about file names.
+"""The patient of a film: by the source's own column or tag, or by a rule about file names.
 
 Two strengths of evidence: films with one `key` are *confirmed* to show one patient, films with one
 `group` *possibly* do. `person12_bacteria_46` and `person12_virus_22` share a group, not a key:

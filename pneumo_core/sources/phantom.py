@@ -1,7 +1,7 @@
 """A phantom: drawn chest films in the layout of the public archive, with the truth about them.
 
 Names follow the archive, so that its patient rules hold. Defects are planted at known places:
-what the pipeline finds can be held against `PhantomSource.truth()`. Every file is a pure
+`PhantomSource.truth()` lists them, to compare with what the pipeline finds. Every file is a pure
 function of the seed and its id.
 """
 
@@ -26,25 +26,25 @@ from pneumo_core.sources.patients import kermany
 from pneumo_core.sources.phantom_film import draw_film
 from pneumo_core.sources.source import SourceFile
 
-Copy = Literal["exact_duplicates", "resaved_duplicates", "near_duplicates"]
+Duplicate = Literal["exact_duplicates", "resaved_duplicates", "near_duplicates"]
 Broken = Literal["truncated_files", "text_files"]
 
-COPIES: tuple[Copy, ...] = get_args(Copy)
+DUPLICATES: tuple[Duplicate, ...] = get_args(Duplicate)
 BROKEN_REASONS: dict[Broken, str] = {"truncated_files": "truncated", "text_files": "not an image"}
-DEFECTS = (*COPIES, *BROKEN_REASONS)
+DEFECTS = (*DUPLICATES, *BROKEN_REASONS)
 
 FILMS_PER_PATIENT = (1, 1, 1, 1, 1, 1, 2, 2, 3, 6)  # each as likely as the next
 SHARE_OF_BACTERIA = 0.62
-# The pathogens number their persons apart and in unlike steps, so that only some numbers meet.
+# Each pathogen numbers its persons in steps of its own, so that only some numbers are shared.
 PERSON_STEP = {"bacteria": 1, "virus": 3}
-FIRST_PERSON_FILM = 1001  # four digits throughout: a copy's id sorts behind its original's
+FIRST_PERSON_FILM = 1001  # always four digits: a duplicate's id sorts after its original's
 
 JPEG_QUALITY = (85, 96)
 NEAR_JPEG_QUALITY, NEAR_SCALE = (65, 80), (0.94, 0.99)
 
 
 class PhantomSplit(Section):
-    """Counts of films; the planted ones come on top of the distinct ones of the two classes."""
+    """Counts of films; planted files are added to the distinct films of the two classes."""
 
     NORMAL: NonNegativeInt
     PNEUMONIA: NonNegativeInt
@@ -76,7 +76,7 @@ class PhantomParams(Description):
 
 @dataclass(frozen=True)
 class PhantomTruth:
-    """What was planted; pairs are (image id of the original, image id of the copy)."""
+    """Planted files; a pair is (image id of the original, image id of the duplicate)."""
 
     exact_duplicates: tuple[tuple[str, str], ...]
     resaved_duplicates: tuple[tuple[str, str], ...]
@@ -91,7 +91,7 @@ class _Entry:
     label: str
     patient: str
     name: str
-    defect: Copy | Broken | None = None
+    defect: Duplicate | Broken | None = None
     original: "_Entry | None" = None
 
     @property
@@ -105,14 +105,15 @@ class PhantomSource:
 
     @classmethod
     def from_description(cls, path: Path) -> Self:
-        """
+        """Return the phantom that a description file defines.
+
         Raises:
             SourceError: not YAML, or a key is missing, unknown or has a bad value.
         """
         return cls(parse(PhantomParams, read_yaml(path), str(path)))
 
     def files(self) -> list[SourceFile]:
-        """Draws every film, some 3 ms each, since a file's size is known only then."""
+        """Draw every film, about 3 ms each: only then a file's size is known."""
         files = []
         for entry in self._entries():
             data = self._encode(entry)
@@ -124,7 +125,7 @@ class PhantomSource:
     def truth(self) -> PhantomTruth:
         entries = self._entries()
 
-        def pairs(defect: Copy) -> tuple[tuple[str, str], ...]:
+        def pairs(defect: Duplicate) -> tuple[tuple[str, str], ...]:
             return tuple(
                 (entry.original.image_id, entry.image_id)
                 for entry in entries
@@ -145,7 +146,7 @@ class PhantomSource:
         )
 
     def _entries(self) -> list[_Entry]:
-        """The distinct films, then what is planted beside them: it renames none of them."""
+        """Return the distinct films, then the planted files, which change no name of the others."""
         register = _Register()
         films = {
             split: [
@@ -161,7 +162,7 @@ class PhantomSource:
         return [film for split in SPLITS for film in films[split]] + planted
 
     def _patients(self, split: str, label: str, register: "_Register") -> list[str]:
-        """The patient of each film of a class."""
+        """Yield the patient of each film of a class."""
         rng = self._rng(f"patients of {split}/{label}")
         num_films: int = self.params.model_dump()[split][label]
         patients: list[str] = []
@@ -176,12 +177,12 @@ class PhantomSource:
             for _ in range(num_planted[defect]):
                 film = films[next(chosen)]
                 name = register.next_name(film.patient)
-                original = film if defect in COPIES else None
+                original = film if defect in DUPLICATES else None
                 yield _Entry(split, film.label, film.patient, name, defect, original)
 
     def _encode(self, entry: _Entry) -> bytes:
         if entry.original is not None:
-            return self._copy(entry, self._encode(entry.original))
+            return self._duplicate(entry, self._encode(entry.original))
         if entry.defect == "text_files":
             return f"Planted: a text under the name of a film, {entry.image_id}.\n".encode()
         body, film = self._rng(f"body of {entry.patient}"), self._rng(entry.image_id)
@@ -190,7 +191,7 @@ class PhantomSource:
         jpeg = _save(Image.fromarray(pixels), "JPEG", film.integers(*JPEG_QUALITY).item())
         return jpeg[: len(jpeg) // 2] if entry.defect == "truncated_files" else jpeg
 
-    def _copy(self, entry: _Entry, original: bytes) -> bytes:
+    def _duplicate(self, entry: _Entry, original: bytes) -> bytes:
         if entry.defect == "exact_duplicates":
             return original
         image = Image.open(io.BytesIO(original))
@@ -207,7 +208,7 @@ class PhantomSource:
 
 
 class _Register:
-    """Hands out each number once, over all splits: no confirmed patient is in two."""
+    """Give each number once, over all splits: no confirmed patient is in two splits."""
 
     def __init__(self) -> None:
         self._series = count(1)
@@ -222,7 +223,7 @@ class _Register:
         return f"person{next(self._persons[pathogen])}_{pathogen}"
 
     def next_name(self, patient: str) -> str:
-        """The patient's next film: numbered within a series, but over all persons of a pathogen."""
+        """Return the name of the next film, numbered by series or by pathogen."""
         pathogen = patient.rpartition("_")[2]
         if pathogen in self._person_films:
             return f"{patient}_{next(self._person_films[pathogen])}.jpeg"

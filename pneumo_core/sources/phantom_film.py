@@ -1,4 +1,4 @@
-"""The drawing of a phantom: a schematic frontal chest film.
+"""Draw a phantom: a schematic frontal chest film.
 
 Body coordinates: x and y run over -1..1 of the film, y downwards, and the patient's left is at
 x > 0, as a radiologist sees it. Only sums, products and square roots touch the pixels: `exp` and
@@ -23,10 +23,11 @@ EXPOSURE_MEAN, EXPOSURE_STD = (95.0, 150.0), (42.0, 60.0)  # gray levels
 
 
 def draw_film(body: np.random.Generator, film: np.random.Generator, subtype: str | None) -> Gray:
-    """
+    """Return a film, [size, size].
+
     Args:
-        body: decides what all films of one patient share.
-        film: decides what changes from film to film: position, exposure, noise, opacities.
+        body: random numbers for what all films of one patient share.
+        film: random numbers for what differs by film: position, exposure, noise, opacities.
         subtype: `bacteria` (one or two dense patches), `virus` (many faint ones on both sides)
             or None for a healthy chest.
     """
@@ -59,7 +60,7 @@ def _place_body(width: int, height: int, film: np.random.Generator) -> tuple[Fie
 
 
 def _draw_torso(x: Field, y: Field, body: np.random.Generator, wall: Field) -> Field:
-    """Trunk and neck: 1, arms: less, the air around: 0."""
+    """Return the density of the body: trunk and neck 1, arms less, the air around 0."""
     side = abs(x)
     trunk = _inside(wall + body.uniform(0.07, 0.14) - side, 0.03)
     arms = body.uniform(0.3, 0.7) * _inside(body.uniform(-0.2, 0.5) - y, 0.4)
@@ -70,7 +71,7 @@ def _draw_torso(x: Field, y: Field, body: np.random.Generator, wall: Field) -> F
 
 
 def _draw_lungs(x: Field, y: Field, body: np.random.Generator) -> Field:
-    """Air: 1 within the lungs, 0 elsewhere."""
+    """Return the air: 1 within the lungs, 0 elsewhere."""
     air = np.zeros_like(x)
     half_width, half_height = body.uniform(0.29, 0.36), body.uniform(0.76, 0.90)
     top, lean = body.uniform(-0.80, -0.68), body.uniform(0.05, 0.14)
@@ -85,7 +86,7 @@ def _draw_lungs(x: Field, y: Field, body: np.random.Generator) -> Field:
 
 
 def _draw_heart(x: Field, y: Field, body: np.random.Generator) -> Field:
-    """Heart, great vessels and hila, which hide the air behind them."""
+    """Draw heart, great vessels and hila, which hide the air behind them."""
     size, low = body.uniform(0.24, 0.34), body.uniform(0.20, 0.32)
     slant = x - 0.35 * (y - low)
     heart = 1 - np.sqrt(((slant - 0.12) / size) ** 2 + ((y - low) / (1.25 * size)) ** 2)
@@ -114,7 +115,7 @@ def _draw_bones(x: Field, y: Field, body: np.random.Generator, chest: Field) -> 
 
 
 def _draw_opacities(x: Field, y: Field, film: np.random.Generator, subtype: str) -> Field:
-    """Share of the air that is lost, 0..1."""
+    """Return the share of the air that is lost, 0..1."""
     if subtype == "bacteria":
         sides = film.permutation([-1, 1])[: film.integers(1, 3)].tolist()
         strength, radius = (0.75, 1.0), (0.36, 0.6)
@@ -131,7 +132,7 @@ def _draw_opacities(x: Field, y: Field, film: np.random.Generator, subtype: str)
 
 
 def _expose(shadow: Field, film: np.random.Generator) -> Gray:
-    """Gray levels with a mean and a spread of their own, so that neither tells the disease."""
+    """Return gray levels whose mean and spread are random, so that neither shows the disease."""
     grain = film.uniform(0.01, 0.035) * film.standard_normal(shadow.shape, np.float32)
     shadow = shadow + grain
     shadow = (shadow - shadow.mean()) / shadow.std()
@@ -141,25 +142,25 @@ def _expose(shadow: Field, film: np.random.Generator) -> Gray:
 
 
 def _inside(depth: Field, edge: float) -> Field:
-    """1 where `depth` is above `edge`, 0 below `-edge`, and a smooth step between."""
+    """Return 1 where `depth` is above `edge`, 0 below `-edge`, and a smooth step between."""
     step: Field = np.clip(depth / (2 * edge) + 0.5, 0, 1)
     return step * step * (3 - 2 * step)
 
 
 def _bump(across: Field | float, down: Field) -> Field:
-    """A soft spot of height 1 that ends at distance 1."""
+    """Return a soft spot of height 1 that ends at distance 1."""
     height = np.maximum(1 - across * across - down * down, 0)
     return height * height
 
 
 def _stripes(position: Field, spacing: float, share: float) -> Field:
-    """Soft lines one `spacing` apart, each `share` of it to either side."""
+    """Return soft lines one `spacing` apart, each `share` of it to either side."""
     phase = position / spacing
     return _bump(0, (phase - np.rint(phase)) / share)
 
 
 def _smooth_field(cells: int, film: np.random.Generator, like: Field) -> Field:
-    """Random hills, about `cells` across the film, of unit spread."""
+    """Return random hills, about `cells` across the film, of unit spread."""
     return _enlarge(film.standard_normal((cells, cells), np.float32), *like.shape)
 
 

@@ -1,4 +1,4 @@
-"""Pixels as the bytes of a file."""
+"""Encode pixels as the bytes of a file."""
 
 import io
 
@@ -8,7 +8,7 @@ from pneumo_core.arrays import Gray
 
 
 def encode_png(pixels: Gray) -> bytes:
-    """Pixels and nothing else: no text, no time."""
+    """Return a PNG with the pixels and nothing else: no text, no time."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Several sources as one, each keeping the name that it is given as its origin.
+"""Several sources as one; a film's origin is the name of its source.
 
 Names of a public set mean the same patient wherever they come from. Equal numbers of two tables or
 two hospitals are possibly one patient, unless the description says `patients: separate`.

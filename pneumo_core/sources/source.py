@@ -1,4 +1,4 @@
-"""What every kind of source gives: files that claim to be images, each with its place."""
+"""The interface of every kind of source: files that should be images, each with its place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class SourceFile:
     label: str
     name: str  # below `split/label/`; has a `/` where names alone would collide
     num_bytes: int  # before anything is converted
-    read: Callable[[], bytes]  # raises OSError where the file cannot be read
+    read: Callable[[], bytes]  # raises OSError if the file cannot be read
     origin: str  # the source, by name
     patient: Patient | None = None  # by the source's own column or tag
     id_space: str = ""  # an origin whose patients' numbers mean nothing in the others
@@ -27,7 +27,7 @@ class SourceFile:
 
 class Source(Protocol):
     def files(self) -> list[SourceFile]:
-        """Every file that claims to be an image, in the order of its id."""
+        """Return every file that should be an image, in the order of the ids."""
         ...
 
 

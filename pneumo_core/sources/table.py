@@ -37,7 +37,7 @@ class TableSource:
     path: Path
 
     def files(self) -> list[SourceFile]:
-        """Raises SourceError; see `read_rows`. A missing file is a file that cannot be read."""
+        """Return the images; see `read_rows` for errors. A missing file fails when it is read."""
         files = [self._file(row) for row in read_rows(self.path)]
         return sorted(files, key=lambda file: file.image_id)
 
@@ -56,7 +56,7 @@ def _size(path: Path) -> int:
     try:
         return path.lstat().st_size
     except OSError:
-        return 0  # reading it tells why
+        return 0  # reading it raises the reason
 
 
 def _read_named(read: Callable[[], bytes]) -> bytes:
@@ -67,9 +67,10 @@ def _read_named(read: Callable[[], bytes]) -> bytes:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """
+    """Return the rows of a CSV.
+
     Raises:
-        SourceError: no CSV in UTF-8 with the columns `path` and `label`, or a row, which the
+        SourceError: not a CSV in UTF-8 with the columns `path` and `label`, or a row, which the
             message names, with an unknown label or split, a path outside or an image twice.
     """
     try:
@@ -91,7 +92,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _row(line: dict[str, str | None], table: Path, number: int) -> Row:
-    told_where = f"{table}, line {number}"
+    where = f"{table}, line {number}"
 
     def cell(name: str) -> str:
         return (line.get(name) or "").strip()
@@ -99,12 +100,12 @@ def _row(line: dict[str, str | None], table: Path, number: int) -> Row:
     path = PurePosixPath(cell("path").replace("\\", "/"))
     if not path.name or path.is_absolute() or ".." in path.parts:
         raise SourceError(
-            f"{told_where}: path {cell('path')!r}, expected a file below the table's folder."
+            f"{where}: path {cell('path')!r}, expected a file below the table's folder."
         )
     return Row(
         path,
-        parse_split(cell("split") or "train", told_where),
-        parse_label(cell("label"), told_where),
+        parse_split(cell("split") or "train", where),
+        parse_label(cell("label"), where),
         cell("patient") or None,
         cell("subtype").lower() or None,
     )

@@ -1,4 +1,4 @@
-"""A folder of films as they come in, sorted in no way; for a look at them, not for training."""
+"""A folder of unlabelled films, to be described or read by a model, not for training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ SPLIT, LABEL = "later", "UNLABELLED"
 
 
 def holds_labelled_films(root: Path) -> bool:
-    """Raises SourceError; see `walk`."""
+    """Return whether a file has a place in the known layout; see `walk` for errors."""
     return any(parse_place(posix_below(path, root)) for path in walk(root))
 
 
@@ -21,9 +21,10 @@ class UnlabelledFolder:
     root: Path
 
     def files(self) -> list[SourceFile]:
-        """
+        """Return every file of the folder.
+
         Raises:
-            SourceError: it holds no file, a linked folder, or one that cannot be looked into.
+            SourceError: it has no file, a linked folder, or one that cannot be read.
         """
         found = []
         for path in walk(self.root):

@@ -1,7 +1,7 @@
-"""What pneumo itself asks of S3; DVC and MLflow have their own ways to it.
+"""Pneumo's own access to S3; DVC and MLflow have theirs.
 
-Credentials come from boto3's places (`AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, roles), and so does the
-address of a store that is not Amazon's (`AWS_ENDPOINT_URL_S3`), unless a caller knows better.
+boto3 finds credentials (`AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, roles) and the address of a store that
+is not Amazon's (`AWS_ENDPOINT_URL_S3`), unless the caller gives others.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ CHUNK_BYTES = 1 << 20
 ABSENT = {"NoSuchKey", "404"}
 ALREADY_THERE = {"PreconditionFailed", "412"}
 
-Access = Mapping[str, str | None]  # endpoint_url, region, profile, ... where boto3's are not meant
+Access = Mapping[str, str | None]  # endpoint_url, region, profile, ... instead of boto3's own
 
 
 def connect(access: Access, read_timeout_s: float = 20) -> Any:
-    """A client that gives up in seconds.
+    """Return a client with timeouts of seconds.
 
     Raises:
-        BotoCoreError, ValueError: the access is none.
+        BotoCoreError, ValueError: the access settings are not valid.
     """
     import boto3
     from botocore.config import Config
@@ -37,7 +37,7 @@ def connect(access: Access, read_timeout_s: float = 20) -> Any:
         connect_timeout=3,
         read_timeout=read_timeout_s,
         retries={"mode": "standard", "total_max_attempts": 3},
-        response_checksum_validation="when_required",  # what comes is compared by whoever asked
+        response_checksum_validation="when_required",  # the caller compares what comes
     )
     return boto3.session.Session(profile_name=access.get("profile")).client(
         "s3",
@@ -52,7 +52,7 @@ def connect(access: Access, read_timeout_s: float = 20) -> Any:
 
 @dataclass(frozen=True)
 class Folder:
-    """All keys of a bucket that begin with a prefix; names are what follows it."""
+    """All keys of a bucket that begin with a prefix; a name is the rest of the key."""
 
     address: str  # s3://bucket/prefix
     access: Access = field(default_factory=dict, repr=False)
@@ -65,7 +65,9 @@ class Folder:
     def _place(self) -> tuple[str, str]:
         match = ADDRESS.fullmatch(self.address)
         if match is None:
-            raise StoreError(f"{self.address} is no address of a bucket: s3://BUCKET/PREFIX.")
+            raise StoreError(
+                f"{self.address} is not the address of a bucket: expected s3://BUCKET/PREFIX."
+            )
         prefix = match["prefix"].strip("/")
         return match["bucket"], f"{prefix}/" if prefix else ""
 
@@ -78,21 +80,21 @@ class Folder:
         return {"Bucket": bucket, "Key": f"{prefix}{name}"}
 
     def require_writable(self) -> None:
-        """Puts a small object there, reads it and takes it away again.
+        """Put a small object there, read it and delete it.
 
         Raises:
             StoreError: one of these is refused or takes too long.
         """
-        with self._telling("be written to"):
+        with self._explained("be written to"):
             self._client.put_object(**self._object(PROBE), Body=b"pneumo")
             answer = self._client.get_object(**self._object(PROBE))["Body"].read()
             self._client.delete_object(**self._object(PROBE))
         if answer != b"pneumo":
-            raise StoreError(f"{self.address} gives back other bytes than it was given.")
+            raise StoreError(f"{self.address} returns other bytes than it got.")
 
     def names(self) -> set[str]:
         bucket, prefix = self._place
-        with self._telling("be listed"):
+        with self._explained("be listed"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix
             )
@@ -100,18 +102,18 @@ class Folder:
         return {key.removeprefix(prefix) for key in keys}
 
     def upload(self, name: str, path: Path) -> None:
-        """The store checks what arrives against its SHA-256."""
+        """Upload a file; the store checks the bytes by their SHA-256."""
         bucket, key = self._object(name).values()
-        with self._telling(f"take {name}"):
+        with self._explained(f"take {name}"):
             self._client.upload_file(
                 str(path), bucket, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"}
             )
 
     def create(self, name: str, data: bytes) -> bool:
-        """False, and nothing is written, where an object of that name is there already."""
+        """Write an object and return True; return False if one of that name exists already."""
         from botocore.exceptions import ClientError
 
-        with self._telling(f"take {name}"):
+        with self._explained(f"take {name}"):
             try:
                 self._client.put_object(
                     **self._object(name), Body=data, IfNoneMatch="*", ChecksumAlgorithm="SHA256"
@@ -123,12 +125,12 @@ class Folder:
         return True
 
     def read(self, name: str) -> bytes | None:
-        """None where there is no such object."""
+        """Return the bytes; None if there is no such object."""
         chunks = self._chunks(name)
         return None if chunks is None else b"".join(chunks)
 
     def sha256(self, name: str) -> str | None:
-        """Of what is downloaded now; None where there is no such object."""
+        """Return the SHA-256 of the object, downloaded now; None if there is no such object."""
         chunks = self._chunks(name)
         if chunks is None:
             return None
@@ -140,21 +142,21 @@ class Folder:
     def _chunks(self, name: str) -> Iterator[bytes] | None:
         from botocore.exceptions import ClientError
 
-        with self._telling(f"give {name}"):
+        with self._explained(f"give {name}"):
             try:
                 body = self._client.get_object(**self._object(name))["Body"]
             except ClientError as error:
                 if error.response["Error"]["Code"] in ABSENT:
                     return None
                 raise
-        return self._told_chunks(name, body)
+        return self._body_chunks(name, body)
 
-    def _told_chunks(self, name: str, body: Any) -> Iterator[bytes]:
-        with self._telling(f"give {name}"):
+    def _body_chunks(self, name: str, body: Any) -> Iterator[bytes]:
+        with self._explained(f"give {name}"):
             yield from body.iter_chunks(CHUNK_BYTES)
 
     @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
+    def _explained(self, what: str) -> Iterator[None]:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,9 +1,9 @@
-"""Asks, before long work, whether its results can be put where they are meant to go."""
+"""Check, before long work, that its results can be stored."""
 
 from tasks.stores.buckets import Folder
 
 READ_TIMEOUT_S = 5
-# DVC's names for what decides who asks which store, and ours.
+# DVC's names of the access settings, and ours.
 DVC_OPTIONS = {"endpointurl": "endpoint_url"} | {
     name: name
     for name in ("region", "profile", "access_key_id", "secret_access_key", "session_token")
@@ -11,10 +11,10 @@ DVC_OPTIONS = {"endpointurl": "endpoint_url"} | {
 
 
 def require_remote() -> str:
-    """The address of DVC's default remote, once a bucket has taken and given back an object.
+    """Return the address of DVC's default remote; a bucket is first tried with a small object.
 
     Raises:
-        StoreError: the bucket does not.
+        StoreError: the bucket cannot be written to.
     """
     from dvc.repo import Repo
 

@@ -1,7 +1,7 @@
-"""Images below a prefix of an S3 bucket; the core has no boto3.
+"""Images below a prefix of an S3 bucket; outside the core, which has no boto3.
 
-An object is fetched once into a cache by bucket, key and ETag, so that a killed ingest goes on
-where it was. Credentials come from boto3's places (`AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, roles).
+A cache by bucket, key and ETag holds each fetched object, so that a killed ingest continues.
+boto3 finds the credentials (`AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, roles).
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class S3Source:
         return f"s3://{self.wanted.bucket}/{self.wanted.prefix}"
 
     def files(self) -> list[SourceFile]:
-        """Raises SourceError if the prefix cannot be listed, is too much or holds no images."""
+        """Return the images; raise SourceError if there are none, too many or no list."""
         client = self._client()
         found, unplaced = [], []
         for each in self._list(client):
@@ -109,11 +109,12 @@ class S3Source:
         )
 
     def _read(self, client: Any, wanted: S3Object) -> bytes:
-        """
+        """Return the bytes of an object.
+
         Raises:
-            OSError: the object is gone, altered since it was listed, or came damaged.
-            SourceError: the store does not answer or refuses, or the cache has no room; both say
-                nothing of the object, which the next run asks for again.
+            OSError: the object is gone, changed since it was listed, or came damaged.
+            SourceError: the store does not answer or refuses, or the cache has no room; the object
+                may be sound, and the next run fetches it again.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -143,8 +144,8 @@ def _keep(cached: Path, data: bytes) -> None:
 
 
 def _fetch(client: Any, bucket: str, wanted: S3Object) -> bytes:
-    """Raises OSError if other bytes come than were listed, and botocore's errors if none do."""
-    answer = client.get_object(  # boto3 holds the bytes against the store's own checksum
+    """Return the bytes; raise OSError if they are not those listed, and botocore's own errors."""
+    answer = client.get_object(  # boto3 compares the bytes with the store's own checksum
         Bucket=bucket, Key=wanted.key, IfMatch=wanted.etag, ChecksumMode="ENABLED"
     )
     data: bytes = answer["Body"].read()
@@ -152,12 +153,12 @@ def _fetch(client: Any, bucket: str, wanted: S3Object) -> bytes:
         raise OSError(f"S3 gave {len(data)} bytes, its list says {wanted.num_bytes}")
     etag_is_md5 = PLAIN_ETAG.fullmatch(wanted.etag) and not _is_encrypted_by_key_service(answer)
     if etag_is_md5 and hashlib.md5(data, usedforsecurity=False).hexdigest() != wanted.etag:
-        raise OSError("S3 gave other bytes than its ETag promises")
+        raise OSError("the bytes from S3 do not match their ETag")
     return data
 
 
 def _is_about_the_object(error: Exception) -> bool:
-    """And not about the store, which may be away or refuse everything."""
+    """Return whether the error concerns this object, not the whole store."""
     from botocore.exceptions import ClientError, FlexibleChecksumError
 
     if isinstance(error, ClientError):

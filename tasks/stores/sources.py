@@ -1,4 +1,4 @@
-"""Every kind of source: those of the core, and those that need what the core has not."""
+"""Every kind of source: those of the core, and those that need boto3."""
 
 from pneumo_core import sources
 from pneumo_core.params import IngestParams
@@ -10,5 +10,5 @@ MORE_KINDS = {"s3": S3Description}
 
 
 def open_source(params: IngestParams) -> Source:
-    """Raises SourceError; see `pneumo_core.sources.open_source`."""
+    """Return the source; see `pneumo_core.sources.open_source`."""
     return sources.open_source(params, MORE_KINDS, paths.SOURCES)

@@ -52,7 +52,7 @@ def test_champion_is_released_checked_and_found_altered(
     [
         (["release"], "Give the place: --to s3://BUCKET/PREFIX"),
         (["release", "--to", "s3://nowhere/x"], "s3://nowhere/x cannot be written to"),
-        (["release", "--to", "models"], "models is no address of a bucket"),
+        (["release", "--to", "models"], "models is not the address of a bucket"),
         (["release", "verify", "s3://models/nothing/1"], "No release at s3://models/nothing/1"),
     ],
 )

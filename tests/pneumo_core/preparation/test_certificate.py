@@ -189,7 +189,7 @@ def test_training_needs_a_valid_certificate_of_exactly_its_data(table: pd.DataFr
     for column, value in (("split", "test"), ("label", "PNEUMONIA"), ("patient_key", "x")):
         moved = sound.copy()
         moved.loc[0, column] = value
-        with pytest.raises(CertificateError, match="other data"):
+        with pytest.raises(CertificateError, match="not about these films"):
             require_valid(certify(sound, NOTHING), moved, train)
     with pytest.raises(CertificateError, match="not in train, such as test/NORMAL"):
         require_valid(certify(sound, NOTHING), sound, sound["image_id"])

@@ -90,7 +90,7 @@ def test_split_depends_on_the_seed_and_not_on_the_order_of_the_rows(table: pd.Da
     [
         (1, r"own patients 4 NORMAL \+ 5 PNEUMONIA"),
         (62, r"together hold 62 NORMAL \+ 92 PNEUMONIA"),
-        (1000, r"val_per_class = 1000 cannot be had"),
+        (1000, r"val_per_class = 1000 is not possible"),
     ],
 )
 def test_sizes_that_cannot_be_had_are_named(table: pd.DataFrame, per_class: int, told: str) -> None:

@@ -62,7 +62,7 @@ def test_archive_over_the_limits_is_refused(
 def test_file_that_is_no_zip_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "films.zip"
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"films\.zip is no readable zip"):
+    with pytest.raises(ArchiveError, match=r"films\.zip is not a readable zip"):
         _files(path)
 
 
@@ -71,7 +71,7 @@ def test_archive_cut_short_is_one_clear_error(
 ) -> None:
     path = write_zip(tmp_path / "films.zip", one_of_each)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(ArchiveError, match="no readable zip"):
+    with pytest.raises(ArchiveError, match="not a readable zip"):
         _files(path)
 
 
@@ -82,7 +82,7 @@ def test_member_list_that_cannot_be_decoded_is_one_clear_error(
     header, listed = path.read_bytes().split(b"PK\x01\x02")
     listed = listed.replace("필".encode(), b"\xff\xff\xff")
     path.write_bytes(header + b"PK\x01\x02" + listed)
-    with pytest.raises(ArchiveError, match="no readable zip"):
+    with pytest.raises(ArchiveError, match="not a readable zip"):
         _files(path)
 
 

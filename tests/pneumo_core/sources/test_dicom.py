@@ -106,7 +106,7 @@ def test_quarantined_files_are_told_by_number(
     table = collect.collect(source(), tmp_path / "raw")
     (reason,) = table["reason"].dropna()
     assert reason == (
-        "cannot be read: no DICOM file: the marker DICM is missing "
+        "cannot be read: not a DICOM file: the marker DICM is missing "
         "(file 3 of the source, sorted by path)"
     )
 

@@ -130,7 +130,7 @@ def test_label_names_are_read_in_any_case_or_given(
         ([_row("a", b"x")], [0], None, r"label 0 has no name .* labels: \[NORMAL, PNEUMONIA\]"),
         ([_row("a", b"x")], [2], FEATURES, "row 0: label '2'"),
         ([_row("a", b"x")], [-1], FEATURES, "row 0: label '-1'"),
-        ([b"x"], [0], FEATURES, "column image is no struct of bytes and path"),
+        ([b"x"], [0], FEATURES, "column image is not a struct of bytes and path"),
     ],
 )
 def test_rows_of_something_else_are_one_clear_error(

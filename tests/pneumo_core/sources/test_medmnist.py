@@ -112,7 +112,7 @@ def test_file_that_is_here_is_taken(tmp_path: Path, open_description: Describe) 
         ({"train_images": np.zeros((4, 28, 28, 3), np.uint8)}, r"\[4, 28, 28, 3\]"),
         ({"train_images": np.zeros((4, 28, 28), np.float32)}, "float32"),
         ({"train_labels": np.zeros((3, 1), np.uint8)}, "for 3 labels"),
-        ({"train_labels": np.full((4, 1), 2, np.uint8)}, "no .npz of PneumoniaMNIST"),
+        ({"train_labels": np.full((4, 1), 2, np.uint8)}, "not an .npz of PneumoniaMNIST"),
         ({"train_images": np.array([{}, {}, {}, {}])}, "allow_pickle"),
     ],
 )
@@ -129,5 +129,5 @@ def test_damaged_file_is_one_clear_error(
     tmp_path: Path, open_description: Describe, data: bytes
 ) -> None:
     (tmp_path / "mine.npz").write_bytes(data)
-    with pytest.raises(SourceError, match=r"mine\.npz is no \.npz of PneumoniaMNIST"):
+    with pytest.raises(SourceError, match=r"mine\.npz is not an \.npz of PneumoniaMNIST"):
         open_description(kind="medmnist", path="mine.npz").files()

@@ -202,7 +202,7 @@ def test_broken_bundle_is_not_published(
 @pytest.mark.usefixtures("to")
 def test_address_that_is_none_is_an_error() -> None:
     for address in ("films/models", "https://films/models", "s3://"):
-        with pytest.raises(StoreError, match="is no address of a bucket"):
+        with pytest.raises(StoreError, match="is not the address of a bucket"):
             Folder(address).require_writable()
 
 

@@ -133,7 +133,7 @@ def test_object_altered_or_gone_since_listing_is_quarantined(
     ("answer", "told"),
     [
         ({"data": b"short"}, "gave 5 bytes, its list says"),
-        ({"same_size": True}, "other bytes than its ETag promises"),
+        ({"same_size": True}, "do not match their ETag"),
     ],
 )
 def test_other_bytes_than_listed_are_refused(

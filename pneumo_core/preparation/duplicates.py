@@ -90,7 +90,9 @@ def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
         exact = group in found.exact
         suspects = [i for i in group if exact or cleaned.at[i, "split"] != "test"]
         cleaned.loc[suspects, "state"] = manifest.QUARANTINED
-        cleaned.loc[suspects, "reason"] = f"label conflict: {', '.join(group)}"
+        cleaned.loc[suspects, "reason"] = (
+            f"label conflict: one picture under both labels: {', '.join(group)}"
+        )
         cleaned.loc[suspects, "duplicate_of"] = None
     for group in found.exact + found.near:
         tied = cleaned.loc[group, "patient_group"]

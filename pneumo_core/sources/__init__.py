@@ -12,6 +12,7 @@ from pneumo_core.sources.dicom import DicomDescription
 from pneumo_core.sources.huggingface import HuggingFaceDescription
 from pneumo_core.sources.kaggle import KaggleDescription
 from pneumo_core.sources.medmnist import MedmnistDescription
+from pneumo_core.sources.names import SafelyNamed
 from pneumo_core.sources.patient_rules import PatientsNamed
 from pneumo_core.sources.phantom import PhantomParams
 from pneumo_core.sources.several import SeveralDescription
@@ -46,4 +47,4 @@ def open_source(
         SourceError: nothing is there, or it is not a kind of source that pneumo knows.
     """
     opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache)
-    return PatientsNamed(opening.source(params.source), params.patients)
+    return SafelyNamed(PatientsNamed(opening.source(params.source), params.patients))

@@ -10,6 +10,7 @@ from pneumo_core.metrics.estimates import difference
 from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.report.proportions import by_name, proportions
+from pneumo_core.report.sections.models import gap
 from pneumo_core.report.sections.study_facts import (
     BEST,
     CONSISTENT,
@@ -92,15 +93,10 @@ def _partial_over_frozen() -> Claim:
     return Claim("partial_over_frozen", "not_separable", {"difference": found})
 
 
-def _gap(cell: CellFindings) -> float:
-    val = cell.val["accuracy"]["value"] if cell.val else 0.0
-    return float(val - cell.test["accuracy"]["value"])
-
-
 def _full_overfits(cells: Mapping[str, CellFindings]) -> Claim:
     """Whether full fine-tuning falls further from validation to test than the others do."""
     gaps = {
-        strategy: [_gap(c) for c in cells.values() if c.description.strategy == strategy]
+        strategy: [gap(c) for c in cells.values() if c.description.strategy == strategy]
         for strategy in ("frozen", "partial", "full")
     }
     others = gaps["frozen"] + gaps["partial"]

@@ -1,6 +1,5 @@
 """What tells the label without the disease: in the data, the augmentation and the models."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pneumo_core import params as all_params
-from pneumo_core.atomic import write_json
+from pneumo_core.atomic import read_json, write_json
 from pneumo_core.audit.audit import audit_augmentation, audit_cell, audit_winner, lint
 from pneumo_core.audit.shortcut_probes import metadata_baseline
 from pneumo_core.audit.shortcuts import Check
@@ -56,5 +55,5 @@ def _counted(checks: Sequence[Check]) -> str:
 
 
 def _cell(folder: Path) -> tuple[Scorer, float]:
-    threshold = json.loads((folder / "val" / "metrics.json").read_text())["threshold"]
+    threshold = read_json(folder / "val" / "metrics.json")["threshold"]
     return Scorer.load(folder / paths.BUNDLE), threshold

@@ -3,7 +3,6 @@ on test. The leaderboard is by the mean of two validations, films as they are an
 place might have taken them; test figures stand beside it and choose nothing.
 """
 
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 
 from pneumo_core import params as all_params
 from pneumo_core.arrays import Images, Stack
-from pneumo_core.atomic import replacing_file, replacing_folder, write_json
+from pneumo_core.atomic import read_json, replacing_file, replacing_folder, write_json
 from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.data.views import VIEWS
@@ -25,6 +24,7 @@ from pneumo_core.evaluation.evaluation import (
     read_evaluation,
     write_evaluation,
 )
+from pneumo_core.evaluation.measurement import mean_value
 from pneumo_core.evaluation.operating_point import (
     choose_operating_points,
 )
@@ -93,7 +93,7 @@ def _make_bundle(
     trained: Path, folder: Path, table: pd.DataFrame, images: Stack, params: EvaluateParams
 ) -> None:
     """Calibration and thresholds from validation complete what was trained."""
-    blueprint = Blueprint.model_validate(json.loads((trained / paths.BLUEPRINT).read_text()))
+    blueprint = Blueprint.model_validate(read_json(trained / paths.BLUEPRINT))
     val, val_images = _films(table, images, "val")
     views = VIEWS[: params.num_views]
     scorer = Scorer.uncalibrated(blueprint, trained / paths.WEIGHTS, views)
@@ -150,7 +150,7 @@ def _evaluate(
     scorer = Scorer.load(folder / paths.BUNDLE)
     test, test_images = _films(table, images, "test")
     predictions = predict(scorer, test, test_images)
-    certificate = json.loads(paths.CERTIFICATE.read_text("utf-8"))
+    certificate = read_json(paths.CERTIFICATE)
     suspects = set(certificate["lists"]["possible_across_splits"]) & set(test["image_id"])
     on_test = write_evaluation(
         folder / "test", predictions, scorer.description, "test", params, suspects
@@ -162,12 +162,11 @@ def _evaluate(
         n=on_test["n"],
         test_split_hash=certificate["test_split_hash"],
     )
-    on = {
-        split: json.loads((folder / split / "metrics.json").read_text())
-        for split in paths.VALIDATIONS
-    } | {"test": on_test}
+    on = {split: read_json(folder / split / "metrics.json") for split in paths.VALIDATIONS} | {
+        "test": on_test
+    }
     shown = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "ece")
-    choice = (on["val"]["auroc"]["value"] + on[SHIFTED]["auroc"]["value"]) / 2
+    choice = mean_value([on[VAL], on[SHIFTED]], "auroc")
     return {"cell": scorer.description.name, "choice_auroc": choice} | {
         f"{split}_{name}": metrics[name]["value"] for split, metrics in on.items() for name in shown
     }

@@ -1,12 +1,11 @@
 """What was found, as pages to read: in English, in Korean, and as JSON."""
 
-import json
 from importlib.metadata import version
 
 import pandas as pd
 
 from pneumo_core import params as all_params
-from pneumo_core.atomic import replacing_folder
+from pneumo_core.atomic import read_json, replacing_folder
 from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
@@ -43,15 +42,15 @@ def run(params: ReportParams) -> None:
 
 def _findings(settings: Params) -> Findings:
     cells = pd.read_csv(paths.LEADERBOARD)["cell"].tolist()
-    comparisons = json.loads(paths.COMPARISONS.read_text())
-    of_winner = json.loads(paths.WINNER_AUDIT.read_text())
+    comparisons = read_json(paths.COMPARISONS)
+    of_winner = read_json(paths.WINNER_AUDIT)
     return Findings(
         data=_data(settings.ingest.source),
         cells=tuple(map(_cell, cells)),
         provenance=_provenance(settings),
         tied=frozenset(tied_with(cells[0], comparisons["choice"])),
         recipe=_recipe(settings),
-        audit=json.loads(paths.AUDIT.read_text()),
+        audit=read_json(paths.AUDIT),
         robustness=of_winner["robustness"],
         saliency=of_winner["saliency"],
         occlusion=of_winner["occlusion"],
@@ -64,7 +63,7 @@ def _data(source: str) -> DataFindings:
         table=manifest.read(paths.SPLIT),
         images=PackedImages.open(paths.IMAGES),
         num_augmented=manifest.count(pd.read_parquet(paths.TRAIN_FILMS), "label"),
-        certificate=json.loads(paths.CERTIFICATE.read_text()),
+        certificate=read_json(paths.CERTIFICATE),
     )
 
 
@@ -81,10 +80,10 @@ def _cell(name: str) -> CellFindings:
     folder = paths.EVALUATED / name
     return CellFindings(
         description=bundle.read_description(folder / paths.BUNDLE),
-        test=json.loads((folder / "test" / "metrics.json").read_text()),
+        test=read_json(folder / "test" / "metrics.json"),
         predictions=read_table(folder / "test" / "predictions.csv"),
         **{
-            name: json.loads((folder / split / "metrics.json").read_text())
+            name: read_json(folder / split / "metrics.json")
             for name, split in zip(("val", "shifted"), paths.VALIDATIONS, strict=True)
         },
         history=pd.read_csv(paths.TRAINED / name / paths.HISTORY),

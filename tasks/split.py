@@ -1,8 +1,6 @@
 """Enlarge validation by whole patients, and write the leakage certificate of the splits."""
 
-import json
-
-from pneumo_core.atomic import write_json, write_text
+from pneumo_core.atomic import read_json, write_json, write_text
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import patients_sentence, verdict
 from pneumo_core.params import SplitParams
@@ -14,7 +12,7 @@ from tasks import paths
 
 def run(params: SplitParams) -> None:
     table = enlarge_validation(manifest.read(paths.DEDUPLICATED), params)
-    found = Duplicates(**json.loads(paths.DUPLICATES.read_text("utf-8")))
+    found = Duplicates(**read_json(paths.DUPLICATES))
     certificate = certify(table, found, params.pinned_test_hash, params.accept_unknown_patients)
     print(f"split: {patients_sentence(certificate)}")
     films = manifest.kept(table)

@@ -1,6 +1,5 @@
 """One cell of the grid: weights, blueprint and curves from the packed training set."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import params as all_params
-from pneumo_core.atomic import replacing_folder, write_json
+from pneumo_core.atomic import read_json, replacing_folder, write_json
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import require_valid
 from pneumo_core.data.packed import PackedImages
@@ -36,7 +35,7 @@ def run(params: TrainParams, cell: Cell) -> None:
     val_images = PackedImages.open(paths.IMAGES)[val["packed_row"].to_numpy(np.int64)]
     val_films = LabelledFilms(val_images, manifest.label_indices(val).to_numpy())
     origin_of_data = provenance.data_hashes()
-    certificate = json.loads(paths.CERTIFICATE.read_text("utf-8"))
+    certificate = read_json(paths.CERTIFICATE)
     require_valid(certificate, table, films["image_id"])
     size_px = train_films.images.shape[1]
     used = {"model": cell.architecture, "strategy": cell.strategy.value, "image_size_px": size_px}

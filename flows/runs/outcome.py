@@ -1,7 +1,6 @@
 """How a run ended, in a few lines for the terminal."""
 
-import json
-
+from pneumo_core.atomic import read_json
 from tasks import paths
 
 HOW = "pneumo promote --dry-run"
@@ -12,7 +11,7 @@ def describe(promote: bool = True) -> str:
     """The cells in question with their figures, what was decided of them, where the report is."""
     lines = []
     if promote:
-        decided = json.loads(paths.DECISION.read_text("utf-8"))
+        decided = read_json(paths.DECISION)
         cells = sorted({decision["cell"] for decision in decided.values()} - {None})
         for role, decision in decided.items():
             cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
@@ -20,7 +19,7 @@ def describe(promote: bool = True) -> str:
             if decision["outcome"] == "refused":
                 lines.append(f"  in use: {_in_use(decision['in_use'])}; each gate: {HOW}")
     else:
-        cells = [json.loads(paths.METRICS.read_text("utf-8"))["cell"]]
+        cells = [read_json(paths.METRICS)["cell"]]
         lines.append("Best by validation; the registry was not asked:")
     for cell in cells:
         lines += [cell, *_figures(cell), f"  --bundle {paths.EVALUATED / cell / paths.BUNDLE}"]
@@ -35,7 +34,7 @@ def _in_use(version: str | None) -> str:
 def _figures(cell: str) -> list[str]:
     lines = []
     for split, name in (("val", "validation"), ("test", "test")):
-        metrics = json.loads((paths.EVALUATED / cell / split / "metrics.json").read_text("utf-8"))
+        metrics = read_json(paths.EVALUATED / cell / split / "metrics.json")
         shown = ", ".join(
             f"{figure} {metrics[figure]['value']:.3f} "
             f"[{metrics[figure]['ci_low']:.3f}, {metrics[figure]['ci_high']:.3f}]"

@@ -55,7 +55,6 @@ average_precision, brier) the difference a - b `{value, ci_low, ci_high, p, p_ho
 row.
 """
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.atomic import replacing_file, write_json
+from pneumo_core.atomic import read_json, replacing_file, write_json
 from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.measurement import Rule, check, figures_of, measure
@@ -180,7 +179,7 @@ def read_evaluation(folder: Path) -> Reading:
     """
     predictions = read_table(folder / "predictions.csv")
     try:
-        threshold = json.loads((folder / "metrics.json").read_text("utf-8"))["threshold"]
+        threshold = read_json(folder / "metrics.json")["threshold"]
     except (OSError, ValueError, KeyError) as error:
         raise EvaluationError(f"{folder} holds no evaluation: {error}") from error
     return Reading(as_scores(predictions), threshold)

@@ -1,7 +1,8 @@
 """What predictions amount to: the content of `metrics.json`, whose shape `evaluation.py` states."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,3 +116,30 @@ def _at_point(scores: Scores, point: OperatingPoint, prevalences: Collection[flo
         **{name: asdict(figure) for name, figure in found.items()},
         "predictive": [predictive_values(scores, point.threshold, p) for p in prevalences],
     }
+
+
+def at_operating_point(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The part of a `metrics.json` that follows from a threshold; empty where it is missing."""
+    points = metrics.get("operating_points")
+    found = points.get(name) if isinstance(points, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def mean_value(
+    validations: Sequence[Mapping[str, Any]], name: str, point: str | None = None
+) -> float | None:
+    """Return the mean of a figure over validations, by which models are ranked and chosen.
+
+    Args:
+        point: the operating point of a figure that follows from a threshold.
+
+    None: there are no validations, or one of them has no such figure or point.
+    """
+    values = []
+    for metrics in validations:
+        at_point = at_operating_point(metrics, point) if point else metrics
+        figure = {**metrics, **at_point}.get(name) if at_point else None
+        if figure is None:
+            return None
+        values.append(figure["value"])
+    return sum(values) / len(values) if values else None

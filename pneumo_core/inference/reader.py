@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from pneumo_core import charts
-from pneumo_core.arrays import Gray, Images
+from pneumo_core.arrays import Bools, Gray, Images
 from pneumo_core.errors import BundleError
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.saliency import saliency
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.intake import Intake
 from pneumo_core.labels import LABELS, POSITIVE
-from pneumo_core.metrics.metrics import Estimate, wilson
+from pneumo_core.metrics.estimates import wilson_interval
 from pneumo_core.models.compute import choose_device, to_batch
 from pneumo_core.sources.png import encode_png
 
@@ -100,15 +100,15 @@ class Reader:
         """What the operating point stands for, by the validation films that it was chosen on."""
         called = self.reference.val_probabilities >= self.threshold
         ill = self.reference.val_labels == POSITIVE
-        found = wilson(int((called & ill).sum()), int(ill.sum()))
-        cleared = wilson(int((~called & ~ill).sum()), int((~ill).sum()))
+        found, cleared = _share(called[ill]), _share(~called[~ill])
         return (
             f"A probability of {self.threshold:.3f} or more reads as {LABELS[POSITIVE]}, a lower "
-            f"one as {LABELS[0]}. Of the validation films with pneumonia {_share(found)} were read "
-            f"so, of those without {_share(cleared)} were cleared. The probability is calibrated "
+            f"one as {LABELS[0]}. Of the validation films with pneumonia {found} were read "
+            f"so, of those without {cleared} were cleared. The probability is calibrated "
             f"where {ill.mean():.0%} of films have pneumonia."
         )
 
 
-def _share(figure: Estimate) -> str:
-    return f"{figure.value:.0%} (95 % interval {figure.ci_low:.0%} to {figure.ci_high:.0%})"
+def _share(hits: Bools) -> str:
+    share = wilson_interval(hits.mean(keepdims=True), len(hits)).figure()
+    return f"{share.value:.0%} (95 % interval {share.ci_low:.0%} to {share.ci_high:.0%})"

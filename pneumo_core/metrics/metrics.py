@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 from pneumo_core.arrays import Floats, Ints
 from pneumo_core.errors import EvaluationError
@@ -102,12 +101,6 @@ def confusion(scores: Scores, threshold: float) -> Confusion:
         tn=int((~called & ~ill).sum()),
         fn=int((~called & ill).sum()),
     )
-
-
-def wilson(successes: int, trials: int) -> Estimate:
-    """Wilson (1927), without continuity correction."""
-    interval = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(successes / trials, float(interval.low), float(interval.high))
 
 
 def percentile_interval(values: Floats) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pneumo_core.data.leakage import VALID, verdict
+from pneumo_core.evaluation.measurement import at_operating_point
 from pneumo_core.metrics.paired import Reading
 from pneumo_core.promotion.policy import Policy
 
@@ -142,13 +143,6 @@ def _within(check: Mapping[str, Any]) -> Gate:
     gate = _at_most(f"audit: {check['name']}, upper bound", bound, check["limit"])
     asked = gate.asked if check["passed"] is not None else f"{gate.asked} ({UNSURE})"
     return replace(gate, asked=asked, passed=gate.passed and check["passed"] is True)
-
-
-def at_operating_point(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """The part of a `metrics.json` that follows from a threshold; empty where it is missing."""
-    points = metrics.get("operating_points")
-    found = points.get(name) if isinstance(points, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
 
 
 def _state(certificate: Mapping[str, Any] | None) -> str | None:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pneumo_core.errors import EvaluationError
+from pneumo_core.evaluation.measurement import mean_value
 from pneumo_core.metrics.paired import Reading, compare
 from pneumo_core.promotion.gates import (
     Challenger,
     Data,
     Gate,
-    at_operating_point,
     audit_gates,
     evidence_gates,
     figure_gates,
@@ -59,16 +59,11 @@ def choose_challenger(
     Args:
         on_validations: the contents of each cell's `metrics.json`, one a validation.
     """
-    means = {}
-    for cell, validations in sorted(on_validations.items()):
-        values = [
-            {**metrics, **at_point}[policy.choose_by]["value"]
-            for metrics in validations
-            if (at_point := at_operating_point(metrics, policy.operating_point))
-            and {**metrics, **at_point}.get(policy.choose_by)
-        ]
-        if values and len(values) == len(validations):
-            means[cell] = sum(values) / len(values)
+    means = {
+        cell: mean
+        for cell, validations in sorted(on_validations.items())
+        if (mean := mean_value(validations, policy.choose_by, policy.operating_point)) is not None
+    }
     return max(means, key=means.__getitem__, default=None)
 
 

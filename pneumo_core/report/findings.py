@@ -8,6 +8,7 @@ import pandas as pd
 
 from pneumo_core.arrays import Stack
 from pneumo_core.evaluation.evaluation import as_scores
+from pneumo_core.evaluation.measurement import mean_value
 from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.models.bundle import Description
@@ -70,7 +71,9 @@ class CellFindings:
         """Mean AUROC of both validations, which sorts the leaderboard."""
         assert self.val is not None
         assert self.shifted is not None
-        return float((self.val["auroc"]["value"] + self.shifted["auroc"]["value"]) / 2)
+        mean = mean_value((self.val, self.shifted), "auroc")
+        assert mean is not None
+        return mean
 
     @property
     def points(self) -> Mapping[str, Any]:

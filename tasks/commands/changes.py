@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pneumo_core import params as all_params
+from pneumo_core.atomic import read_json
 from pneumo_core.errors import PipelineError
 from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.interval_plot import draw_intervals
@@ -71,7 +72,7 @@ def _promotion() -> str:
         decided = {p.role: {"cell": p.cell} | p.decision.as_dict() for p in proposals}
         head = "The registry was not asked yet. It would be:"
     else:
-        decided = json.loads(paths.DECISION.read_text("utf-8"))
+        decided = read_json(paths.DECISION)
         head = "It was decided:"
     lines = [
         f"- {role}: {d['cell'] or 'no cell'}, **{d['outcome']}** ({'; '.join(d['reasons'])})"

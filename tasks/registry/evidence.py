@@ -1,7 +1,6 @@
 """What the results say of a challenger and of the champion, gathered for the decision."""
 
 import hashlib
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pneumo_core.atomic import read_json
 from pneumo_core.data import leakage, manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import PREDICTION_COLUMNS, as_scores, predict
@@ -154,7 +154,6 @@ def _predictions(cell: Path) -> pd.DataFrame | None:
 def _json(path: Path) -> dict[str, Any] | None:
     """None: there is no such file, or what is there is no JSON object."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        return read_json(path)
     except (FileNotFoundError, ValueError):
         return None
-    return found if isinstance(found, dict) else None

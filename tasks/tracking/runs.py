@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from pneumo_core.atomic import read_json
 from pneumo_core.models import bundle
 from pneumo_core.models.bundle import Blueprint
 from pneumo_core.params import TrainParams
@@ -127,7 +128,7 @@ def _log_figures(client: "MlflowClient", run_id: str, evaluated: Path) -> None:
 
     now_ms = int(time.time() * 1000)
     for split in (*paths.VALIDATIONS, "test"):
-        figures = json.loads((evaluated / split / "metrics.json").read_text())
+        figures = read_json(evaluated / split / "metrics.json")
         values = {
             f"evaluation/{split}/{name}": figure["value"]
             for name, figure in figures.items()

@@ -4,7 +4,7 @@ import sklearn.metrics as sk
 
 from pneumo_core.errors import EvaluationError
 from pneumo_core.metrics import metrics
-from pneumo_core.metrics.metrics import Confusion, Scores, patient_weights, wilson
+from pneumo_core.metrics.metrics import Confusion, Scores, patient_weights
 
 THRESHOLD = 0.5
 
@@ -46,23 +46,6 @@ def test_weighted_draws_equal_scikit_learn_with_sample_weights(seed: int) -> Non
     for name in expected[0]:
         found = getattr(metrics, name)(scores, THRESHOLD, weights)
         np.testing.assert_allclose(found, [draw[name] for draw in expected], atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "value", "low", "high"),
-    [
-        (389 + 210, 390 + 234, 0.960, 0.942, 0.973),  # the study's accuracy
-        (389, 390, 0.997, 0.986, 1.000),  # its sensitivity
-        (210, 234, 0.897, 0.852, 0.930),  # its specificity
-        (0, 10, 0.0, 0.0, 0.278),
-        (10, 10, 1.0, 0.722, 1.0),
-    ],
-)
-def test_wilson_gives_the_values_worked_out_by_hand(
-    successes: int, trials: int, value: float, low: float, high: float
-) -> None:
-    found = wilson(successes, trials)
-    assert (found.value, found.ci_low, found.ci_high) == pytest.approx((value, low, high), abs=5e-4)
 
 
 def test_confusion_counts_a_probability_at_the_threshold_as_ill() -> None:

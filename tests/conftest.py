@@ -251,7 +251,8 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
         versions.record(folder / "var" / "versions")
         (folder / ".dvc").mkdir()
         shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-        shutil.copy(ROOT / ".gitignore", folder / ".gitignore")
+        for name in (".dvcignore", ".gitignore"):
+            shutil.copy(ROOT / name, folder / name)
         # One commit for all projects: the report names it.
         day = {f"GIT_{who}_DATE": "2026-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")}
         identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]

@@ -23,7 +23,7 @@ EXPOSURE_MEAN, EXPOSURE_STD = (95.0, 150.0), (42.0, 60.0)  # gray levels
 
 
 def draw_film(body: np.random.Generator, film: np.random.Generator, subtype: str | None) -> Gray:
-    """Return a film, [size, size].
+    """Return a film, [H, W], of a size drawn from `film`.
 
     Args:
         body: random numbers for what all films of one patient share.

@@ -11,7 +11,6 @@ from pneumo_core.arrays import Gray, Images
 from pneumo_core.audit.shortcut_probes import augmented_gain, exchange_probe, metadata_baseline
 from pneumo_core.audit.shortcuts import Check, Cohort
 from pneumo_core.data import manifest
-from pneumo_core.data.film_statistics import NAMES, film_statistics
 from pneumo_core.labels import LABELS
 from pneumo_core.params import AuditParams
 
@@ -104,18 +103,6 @@ def test_exchange_names_the_statistic_that_tells(before: Images, cohort: Cohort)
     roles = [brighten(before, by) for by in (0.1, -0.1)]
     check = exchange_probe(before, *roles, cohort.patients, LIMITS)
     assert check.detail == {"strongest_statistic": "mean", "its_auroc": 0.0}
-
-
-def test_film_statistics_by_hand() -> None:
-    film = np.zeros((1, 32, 64), np.uint8)
-    film[0, :, 32:] = 100
-    found = dict(zip(NAMES, film_statistics(film)[0], strict=True))
-    assert found["mean"] == found["std"] == found["border_top"] == 50
-    assert (found["percentile_25"], found["percentile_75"]) == (0, 100)
-    assert found["black_share"] == 0.5
-    assert (found["corner_bottom_left"], found["corner_top_right"]) == (0, 100)
-    assert found["border_right"] == 100
-    assert found["sharpness"] == pytest.approx(100 / 63 / 2)
 
 
 def _table(make_table: Any, heights: Any, modes: Any) -> pd.DataFrame:

@@ -1,0 +1,59 @@
+"""The source's files in the project's folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pneumo_core.data import manifest
+from pneumo_core.errors import DataError
+from pneumo_core.params import IngestParams
+from pneumo_core.sources import Source, open_source
+from pneumo_core.sources.collect import collect
+
+
+def _source(root: Path) -> Source:
+    return open_source(IngestParams(source=str(root)))
+
+
+def test_a_second_run_writes_only_what_changed(
+    tmp_path: Path, write_tree: Callable[..., Path], one_of_each: dict[str, bytes]
+) -> None:
+    root = write_tree(tmp_path / "source", one_of_each | {"train/NORMAL/gone.png": b"gone"})
+    table = collect(_source(root), tmp_path / "raw")
+    stored = {place: tmp_path / "raw" / place for place in table["path"]}
+    assert all(path.read_bytes() == (root / place).read_bytes() for place, path in stored.items())
+    written = {place: path.stat().st_ino for place, path in stored.items()}
+    changed = next(iter(one_of_each))
+    (root / changed).write_bytes(b"changed")
+    (root / "train/NORMAL/gone.png").unlink()
+    again = collect(_source(root), tmp_path / "raw")
+    assert not stored["train/NORMAL/gone.png"].exists()
+    assert len(again) == len(table) - 1
+    now = {place: (tmp_path / "raw" / place).stat().st_ino for place in again["path"]}
+    assert {place for place, inode in now.items() if inode == written[place]} >= set(now) - {
+        changed
+    }
+    assert stored[changed].read_bytes() == b"changed"
+
+
+def test_a_file_that_cannot_be_read_is_a_quarantined_row(
+    tmp_path: Path, write_tree: Callable[..., Path], one_of_each: dict[str, bytes]
+) -> None:
+    root = write_tree(tmp_path / "source", one_of_each)
+    (root / "train/NORMAL/linked.png").symlink_to(root / next(iter(one_of_each)))
+    table = collect(_source(root), tmp_path / "raw").set_index("image_id")
+    row = table.loc["train/NORMAL/linked.png"]
+    assert row["state"] == manifest.QUARANTINED
+    assert row["reason"] == "cannot be read: symbolic link, not followed"
+
+
+@pytest.mark.parametrize("missing", ["train/NORMAL", "test/PNEUMONIA"])
+def test_missing_class_is_one_clear_error(
+    tmp_path: Path, write_tree: Callable[..., Path], one_of_each: dict[str, bytes], missing: str
+) -> None:
+    there = {name: data for name, data in one_of_each.items() if missing not in name}
+    source = _source(write_tree(tmp_path / "source", there))
+    with pytest.raises(DataError, match=f"no files in {missing}:"):
+        collect(source, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()

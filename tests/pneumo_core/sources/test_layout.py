@@ -1,0 +1,42 @@
+"""Which paths are films of a split and a class."""
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from pneumo_core.errors import SourceError
+from pneumo_core.params import IngestParams
+from pneumo_core.sources.layout import over_limits, parse_label, parse_place, parse_split
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("train/NORMAL/a.png", ("train", "NORMAL", "a.png")),
+        ("archive/Valid/pneumonia/a.png", ("val", "PNEUMONIA", "a.png")),
+        ("test/NORMAL/ward/a.png", ("test", "NORMAL", "ward/a.png")),
+        ("NORMAL/train/a.png", None),
+        ("train/NORMAL/.DS_Store", None),
+        ("__MACOSX/train/NORMAL/a.png", None),
+        ("train/a.png", None),
+    ],
+)
+def test_place_of_a_path(path: str, place: tuple[str, str, str] | None) -> None:
+    assert parse_place(PurePosixPath(path)) == place
+
+
+def test_unknown_names_are_errors_that_say_where() -> None:
+    assert (parse_label(" normal ", "row 3"), parse_split("Validation", "row 3")) == (
+        "NORMAL",
+        "val",
+    )
+    for parse in (parse_label, parse_split):
+        with pytest.raises(SourceError, match=r"^row 3: .* 'other', expected"):
+            parse("other", "row 3")
+
+
+def test_limits_are_of_number_and_of_total_size() -> None:
+    limits = IngestParams(source="x", max_files=2, max_total_gb=1e-6)
+    assert over_limits([400, 600], limits) is None
+    assert "3 files" in str(over_limits([1, 1, 1], limits))
+    assert "ingest.max_total_gb" in str(over_limits([600, 401], limits))

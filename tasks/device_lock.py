@@ -1,6 +1,6 @@
 """One training a device, held by the operating system: a crashed process cannot keep it.
 
-The locks lie with the project, which several machines may share: each bears its device's own name,
+The locks lie with the project, which several machines may share: each has its device's own name,
 whatever number a process knows it by.
 """
 

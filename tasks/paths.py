@@ -1,4 +1,4 @@
-"""Where each stage leaves its results; the folders bear the stages' names, as in `dvc.yaml`."""
+"""Where each stage leaves its results; each folder has its stage's name, as in `dvc.yaml`."""
 
 from pathlib import Path
 

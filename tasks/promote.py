@@ -24,7 +24,7 @@ class Proposal:
     role: str
     cell: str | None  # None: none is fit for the role
     bundle_sha256: str | None
-    champion: str | None  # version that bears the role now
+    champion: str | None  # version that has the alias now
     decision: Decision
 
 
@@ -83,7 +83,7 @@ def carry_out(params: PromoteParams, proposal: Proposal) -> str:
     """The challenger's version, empty where there is none.
 
     The ledger comes before the alias: a kill between the two leaves a line without its deed, which
-    `pneumo registry verify` tells, and never a deed without its line.
+    `pneumo registry verify` finds, and never a deed without its line.
     """
     name, decision = params.registered_model, proposal.decision
     facts = provenance.data_versions() | provenance.tags()

@@ -48,11 +48,11 @@ def run(params: TrainParams, cell: Cell) -> None:
         with training_run(subject, params) as mlflow_sink:
             sinks = (ProgressBar(), JsonLines(paths.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
 
-            def tell(event: Event) -> None:
+            def publish(event: Event) -> None:
                 for sink in sinks:
                     sink(event)
 
-            trained = train(cell, train_films, val_films, params, paths.SCRATCH, tell)
+            trained = train(cell, train_films, val_films, params, paths.SCRATCH, publish)
             origin = TrainingRecord(
                 **origin_of_data,
                 code_version=version("pneumo"),

@@ -315,8 +315,10 @@ def typed(
             warnings.simplefilter("ignore")  # as a process of its own has them
             with pytest.raises(SystemExit) as end:
                 app.main()
-        said = capfd.readouterr()
-        return subprocess.CompletedProcess(command, int(end.value.code or 0), said.out, said.err)
+        output = capfd.readouterr()
+        return subprocess.CompletedProcess(
+            command, int(end.value.code or 0), output.out, output.err
+        )
 
     return typed
 

@@ -29,7 +29,7 @@ def monitor(
 
     findings = monitoring.look(source, bundle, alias, out)
     if not findings.reasons:
-        print("Nothing calls for a training.")
+        print("No training is due.")
     for reason in findings.reasons:
         print(reason)
     print(f"Written to {out}")

@@ -1,4 +1,4 @@
-"""Someone is told when a run failed: whom the operator named, and a line in a file."""
+"""Notifications of failed runs: by the operator's command, and a line in a file."""
 
 import json
 import os
@@ -17,13 +17,13 @@ COMMAND = "PNEUMO_ON_FAILURE"  # for a shell, which gets it as JSON on its stand
 PATIENCE_S = 60
 
 
-def tell(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """A hook of a flow: `on_failure`, `on_crashed`."""
-    sound(flow.name, flow_run, state)
+def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Notify of a failed run; a hook of flows for `on_failure` and `on_crashed`."""
+    notify(flow.name, flow_run, state)
 
 
-def sound(flow_name: str, flow_run: FlowRun, state: State[Any]) -> None:
-    """An alarm that cannot be delivered is logged and stops nothing."""
+def notify(flow_name: str, flow_run: FlowRun, state: State[Any]) -> None:
+    """Notify by both ways; one that fails is logged and does not stop the other."""
     what = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "flow": flow_name,
@@ -35,11 +35,11 @@ def sound(flow_name: str, flow_run: FlowRun, state: State[Any]) -> None:
     }
     logger = get_logger(__name__)
     logger.error("Run %s of %s: %s", flow_run.name, flow_name, state.message)
-    for taker, give in ((COMMAND, _to_command), (FAILED_RUNS, _to_file)):
+    for target, send in ((COMMAND, _to_command), (FAILED_RUNS, _to_file)):
         try:
-            give(what)
+            send(what)
         except (subprocess.SubprocessError, OSError) as error:
-            logger.error("%s did not take the alarm: %s", taker, error)
+            logger.error("%s did not take the notification: %s", target, error)
 
 
 def _to_command(what: dict[str, Any]) -> None:

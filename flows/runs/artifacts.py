@@ -1,4 +1,4 @@
-"""What a run shows beside its log on Prefect's page: progress, stages, result, links."""
+"""Artifacts of a run on Prefect's page: progress, stages, result, links."""
 
 from typing import Any, cast
 from uuid import UUID

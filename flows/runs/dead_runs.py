@@ -1,7 +1,7 @@
-"""Runs that were killed together with their worker, which nobody is left to report.
+"""Runs that were killed together with their worker, so that no process reports them.
 
-Prefect shows them as running for ever. Whoever holds the project knows better: the run that wrote
-its name here before and did not take it away is dead. A worker looks for one before it starts:
+Prefect shows them as running for ever. The next process that holds the project knows that the run
+whose name is still here is dead. A worker looks for one before it starts:
 `python -m flows.runs.dead_runs`.
 """
 
@@ -23,12 +23,12 @@ from tasks import paths
 from tasks.project_lock import hold_project
 
 HOLDER = paths.SCRATCH / "locks" / "run.txt"
-KILLED = "It was stopped before it could say so: killed, or interrupted by Ctrl-C."
+KILLED = "It was stopped before it could report: killed, or interrupted by Ctrl-C."
 
 
 @contextmanager
 def entered(own: UUID) -> Iterator[None]:
-    """To be called by the holder of the project."""
+    """Keep the name of this run on disk while it holds the project."""
     report(own)
     write_text(HOLDER, str(own))
     try:
@@ -38,10 +38,10 @@ def entered(own: UUID) -> Iterator[None]:
 
 
 def report(own: UUID | None = None) -> None:
-    """Tells of the one before, if it is dead; to be called by the holder of the project.
+    """Report the run before, if it is dead. Call it while holding the project.
 
     Args:
-        own: the run that asks.
+        own: the run that calls.
     """
     if HOLDER.is_file() and (before := UUID(HOLDER.read_text())) != own:
         with get_client(sync_client=True) as client:
@@ -49,7 +49,7 @@ def report(own: UUID | None = None) -> None:
 
 
 def _report(client: SyncPrefectClient, run_id: UUID) -> None:
-    """Nothing where its worker did, or where it ran on another server."""
+    """Mark the run as crashed, unless it has ended or ran on another server."""
     try:
         run = client.read_flow_run(run_id)
     except ObjectNotFound:
@@ -64,7 +64,7 @@ def _report(client: SyncPrefectClient, run_id: UUID) -> None:
         if task_run.state is None or not task_run.state.is_final():
             client.set_task_run_state(task_run.id, crashed, force=True)
     client.set_flow_run_state(run_id, crashed, force=True)
-    alarm.sound(client.read_flow(run.flow_id).name, run, crashed)
+    alarm.notify(client.read_flow(run.flow_id).name, run, crashed)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The flow that looks at new films, and calls for a training where they call for it."""
+"""The flow that compares new films with the training data and starts a training if needed."""
 
 import hashlib
 import json
@@ -24,27 +24,27 @@ from tasks.registry import model_versions
 
 RETRAIN = "pneumo/retrain"  # flow and deployment, as in prefect.yaml
 BY_HAND = "dvc repro --force --single-item ingest && pneumo run"
-NOT_INGESTED = "Nothing learns from these films yet: put them, with labels, into ingest.source."
+NOT_INGESTED = "No model learns from these films yet: put them, with labels, into ingest.source."
 
 
-@flow(on_failure=[alarm.tell], on_crashed=[alarm.tell])
+@flow(on_failure=[alarm.notify_failure], on_crashed=[alarm.notify_failure])
 def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
-    """Holds new films against the training data of the model in use.
+    """Compare new films with the training data of the model in use.
 
     Args:
-        source: As ingest.source; otherwise that, in which films may be new.
-        alias: Role of the model in the registry.
+        source: any form of ingest.source; by default ingest.source itself.
+        alias: alias of the model in the registry.
     """
     findings = look(source, None, alias, paths.MONITOR)
     page = (paths.MONITOR / body.PAGE).read_text("utf-8")
     create_markdown_artifact(page, key="new-films", description="New films and training data")
     if not findings.reasons:
-        return Completed(message="Nothing calls for a training.")
+        return Completed(message="No training is due.")
     return Completed(message=f"{call_for_training(findings)} {'; '.join(findings.reasons)}")
 
 
 def look(source: str | None, bundle: Path | None, alias: str, out: Path) -> Findings:
-    """Raises what `monitor.run` raises, and PromotionError where no version has the alias."""
+    """Return the findings; raises as `monitor.run`, and PromotionError without that alias."""
     params = all_params.load(paths.PARAMS)
     where_from = str(bundle)
     if bundle is None:
@@ -55,7 +55,7 @@ def look(source: str | None, bundle: Path | None, alias: str, out: Path) -> Find
 
 
 def call_for_training(findings: Findings) -> str:
-    """Starts one on the server that is configured, or says how to; the same findings start one.
+    """Start a training on the configured server, or return how to. Same findings start it once.
 
     Raises:
         PipelineError: the server has no deployment for it.

@@ -8,7 +8,7 @@ SHOWN = ("auroc", "accuracy", "sensitivity", "specificity")
 
 
 def describe(promote: bool = True) -> str:
-    """The cells in question with their figures, what was decided of them, where the report is."""
+    """Return the decisions, the cells with their figures, and the path of the report."""
     lines = []
     if promote:
         decided = read_json(paths.DECISION)
@@ -28,7 +28,7 @@ def describe(promote: bool = True) -> str:
 
 
 def _in_use(version: str | None) -> str:
-    return f"version {version}" if version else "nobody"
+    return f"version {version}" if version else "no model"
 
 
 def _figures(cell: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""The Prefect server of one run, where none is configured: nobody else can use it.
+"""The Prefect server of one run, where none is configured: no other process can use it.
 
 It listens on 127.0.0.1, knows one password that only this process has, and is killed with this
-process. Prefect's own temporary server asks nobody who they are and outlives a killed run.
+process. Prefect's own temporary server has no authentication and outlives a killed run.
 """
 
 import secrets

@@ -22,7 +22,7 @@ BASE_PROFILE = "phantom"
 
 
 def rewrite(profile: str | None, assignments: list[str]) -> None:
-    """Writes `params.yaml`, or leaves it as it was where a key or a value is wrong.
+    """Write `params.yaml`, or leave it as it was where a key or a value is wrong.
 
     A profile states what differs from the profile `phantom`, which states everything.
 
@@ -51,7 +51,7 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
 
 
 def check() -> None:
-    """A bad value is an error now, not in the middle.
+    """Find a bad value before the run starts.
 
     Raises:
         ParamsError, PromotionError: in `params.yaml`, or in the policy of a role.
@@ -60,7 +60,7 @@ def check() -> None:
 
 
 def _require(asked: Params) -> None:
-    """What no type says: the ranges of a recipe, and each role's policy."""
+    """Check what types cannot: the ranges of a recipe, and each role's policy."""
     recipes.chosen(asked.augment)
     for role in asked.promote.roles:
         policy.of_role(asked.promote, role)
@@ -74,7 +74,7 @@ def _yaml() -> YAML:
 
 
 def _write_null(representer: Any, _: None) -> Any:
-    """As it is written in the profiles, and not as nothing."""
+    """Write null as the profiles do, not as an empty value."""
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 

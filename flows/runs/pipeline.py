@@ -40,7 +40,7 @@ Profile = Literal["phantom", "archive-cpu", "study", "best"]
 
 
 def _is_unavailable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """What is wrong with the data or with a gate stays wrong."""
+    """Retry only what may pass: faults of the data or of a gate stay."""
     return state.name == UNAVAILABLE
 
 
@@ -51,25 +51,25 @@ def _is_unavailable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
     retry_condition_fn=_is_unavailable,
 )
 def run_one(stage: str, force: bool = False, project: str | None = None) -> State[None]:
-    """A terminal shows the stage's own progress bars, a log its lines.
+    """Run one stage. A terminal shows its progress bars, a log its lines.
 
     Args:
-        project: Its folder, where this is a machine of a cluster.
+        project: the project's folder, on a machine of a cluster.
     """
     begun = time.monotonic()
     log = None if sys.stderr.isatty() else get_run_logger().info
     try:
         if project is not None:
             ray_cells.enter(project)
-        said = dvc_stage.run_stage(stage, log, force)
+        last_line = dvc_stage.run_stage(stage, log, force)
     except UnavailableError as error:
         return Failed(name=UNAVAILABLE, message=str(error))
     except PipelineError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{said or 'done'} ({time.monotonic() - begun:.0f} s)")
+    return Completed(message=f"{last_line or 'done'} ({time.monotonic() - begun:.0f} s)")
 
 
-@flow(name="pneumo", on_failure=[alarm.tell], on_crashed=[alarm.tell])
+@flow(name="pneumo", on_failure=[alarm.notify_failure], on_crashed=[alarm.notify_failure])
 def pipeline(
     profile: Profile | None = None,
     changes: list[str] | None = None,
@@ -77,14 +77,14 @@ def pipeline(
     ingest_again: bool = False,
     ray: str | None = None,
 ) -> State[None]:
-    """Runs what DVC finds stale, each stage as soon as what it needs is there.
+    """Run what DVC finds stale, each stage as soon as its inputs are there.
 
     Args:
-        profile: A file of profiles/ to be written into params.yaml first, as a whole.
-        changes: Single values to be changed in params.yaml then, each as section.key=value.
-        promote: False stops before the registry is asked.
-        ingest_again: Look into the source even if its description is the same.
-        ray: Address of a Ray cluster whose machines train the cells.
+        profile: profile of profiles/ to write into params.yaml first.
+        changes: values to change in params.yaml then, each as section.key=value.
+        promote: run the promote stage too.
+        ingest_again: read the source again even if its description is the same.
+        ray: address of a Ray cluster that trains the cells.
     """
     try:
         with hold_project(), dead_runs.entered(UUID(flow_run.id)):
@@ -103,7 +103,7 @@ def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> Sta
         return Completed(message="Nothing to do: every result is newer than what it depends on.")
     try:
         require_remote()
-    except StoreError as error:  # of no weight for the run itself
+    except StoreError as error:  # the run itself goes on
         get_run_logger().warning("The results will stay here: %s", error)
     progress = artifacts.Progress(len(stale))
     states: dict[str, State[Any]] = {}
@@ -135,7 +135,7 @@ def _in_turn(
     stale: dict[str, set[str]],
     submit: Callable[[str, Sequence[PrefectFuture[Any]]], PrefectFuture[Any]],
 ) -> Iterator[tuple[str, State[Any]]]:
-    """Each stage as soon as what it needs is done, none behind one that is not; gives its end."""
+    """Run each stage as soon as its inputs are done; yield each stage with its final state."""
     done: dict[str, PrefectFuture[Any]] = {}
     running: dict[PrefectFuture[Any], str] = {}
     waiting = dict(stale)
@@ -154,7 +154,7 @@ def _in_turn(
 
 
 def end_of(stages: Sequence[State[Any]]) -> State[None]:
-    """The run's own end: a stage whose process was told to go has not failed, and is not done."""
+    """Return the run's final state; a stage whose process was stopped has crashed, not failed."""
     wrong = [state for state in stages if state.is_failed() or state.is_crashed()]
     if wrong:
         end = Crashed if any(state.is_crashed() for state in wrong) else Failed
@@ -163,7 +163,7 @@ def end_of(stages: Sequence[State[Any]]) -> State[None]:
 
 
 def _stop_with(server: OwnServer) -> None:
-    """End at once by Ctrl-C: Prefect would ask its server for minutes."""
+    """End at once on Ctrl-C: Prefect would try its server for minutes."""
     dvc_stage.stop_running()
     server.stop()
     print("Stopped. What was finished stays: run it again to go on.", file=sys.stderr, flush=True)
@@ -171,7 +171,7 @@ def _stop_with(server: OwnServer) -> None:
 
 
 def run(promote: bool = True, ray: str | None = None) -> None:
-    """Runs the flow on the Prefect server that is configured, or on one of its own.
+    """Run the flow on the configured Prefect server, or on a server of its own.
 
     Raises:
         PipelineError: a stage failed, or what a Ray cluster needs is missing.

@@ -27,12 +27,12 @@ from tasks import project_lock, telemetry_off
 
 Submit = Callable[[Task[..., Any], str, Sequence[PrefectFuture[Any]]], PrefectFuture[Any]]
 
-TOLD = (*telemetry_off.DEFAULTS, "MLFLOW_TRACKING_URI")  # of this environment, to every worker
+FORWARDED = (*telemetry_off.DEFAULTS, "MLFLOW_TRACKING_URI")  # variables for every worker
 PATIENCE_S = 10
 
 
 def require() -> str:
-    """Address of the Prefect server that the workers report to.
+    """Return the address of the Prefect server that the workers report to.
 
     Raises:
         PipelineError: the extra is not installed, or no server is configured.
@@ -50,23 +50,23 @@ def require() -> str:
 
 @contextmanager
 def connected(address: str) -> Iterator[Submit]:
-    """Yields what submits a cell, once all that it needs has ended.
+    """Yield a function that submits a cell once all that it needs has ended.
 
     Cells that still run at the end of the context are killed.
 
     Raises:
         PipelineError: as `require`, or no cluster answers at the address.
     """
-    told = {name: os.environ[name] for name in TOLD if name in os.environ}
-    told["PREFECT_API_URL"] = require()
+    variables = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+    variables["PREFECT_API_URL"] = require()
     if login := get_current_settings().api.auth_string:
-        told["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
+        variables["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
     from prefect_ray import RayTaskRunner
     from prefect_ray.context import remote_options
 
     # As an argument of its own, the address "auto" would start a cluster where there is none.
     runner: RayTaskRunner[Any] = RayTaskRunner(
-        init_kwargs={"address": address, "runtime_env": {"env_vars": told}}
+        init_kwargs={"address": address, "runtime_env": {"env_vars": variables}}
     )
     cells: list[PrefectFuture[Any]] = []
 
@@ -89,7 +89,7 @@ def connected(address: str) -> Iterator[Submit]:
 
 
 def enter(project: str) -> None:
-    """Makes a worker's process one that can run a stage there.
+    """Prepare a worker's process to run a stage in the project.
 
     Raises:
         PipelineError: its machine does not share the project, or not its locks.
@@ -121,14 +121,14 @@ def _joined(runner: Any, address: str) -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for five minutes."""
+    """Raise OSError without a server at the address; Ray would try for five minutes."""
     host, _, port = address.rpartition(":")
     if host:
         socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
 
 
 def _share() -> dict[str, float]:
-    """Of the cluster, for one cell. Ray would wait for ever for a GPU that no machine has."""
+    """Return one cell's share of the cluster. Ray waits for ever for a GPU that no machine has."""
     import ray
 
     if ray.cluster_resources().get("GPU"):
@@ -137,7 +137,7 @@ def _share() -> dict[str, float]:
 
 
 def _report_lost(cells: Sequence[PrefectFuture[Any]]) -> None:
-    """To Prefect, of cells whose worker was killed, or will be as the context ends."""
+    """Report to Prefect the cells whose worker was killed, or is killed as the context ends."""
     crashed: State[Any] = Crashed(message="Its process on the Ray cluster was killed.")
     with get_client(sync_client=True) as client:
         for cell in cells:

@@ -17,7 +17,8 @@ PR_SET_PDEATHSIG = 1
 
 
 def run_body(name: str, model: str | None, strategy: str | None) -> None:
-    """
+    """Run the body of a stage in this process.
+
     Raises:
         PipelineError: train was called without a cell, or a library is not the recorded one.
     """
@@ -65,9 +66,9 @@ def require_same_versions() -> None:
 
 
 def die_with_parent() -> None:
-    """A stage whose DVC was killed must not go on writing beside the next one (Linux only).
+    """End with the parent: without its DVC a stage must not write beside the next one (Linux only).
 
-    One that was killed before this is asked for sends no signal any more, but is no ancestor.
+    A parent that was killed before this call sends no signal, but is not an ancestor.
 
     Raises:
         PipelineError: the run that started this stage is gone.

@@ -1,4 +1,4 @@
-"""`mlflow/compose.yaml`, as far as its services can be started without containers."""
+"""The part of `mlflow/compose.yaml` that starts services without containers."""
 
 import re
 from collections.abc import Mapping
@@ -17,17 +17,19 @@ class Service:
     name: str
     command: tuple[str, ...]  # empty: the image's own
     environment: dict[str, str]
-    health_check: tuple[str, ...]  # exits with 0 where it is well; empty: it comes to an end
-    needs: tuple[str, ...]  # must be well, or have come to their end
+    health_check: tuple[
+        str, ...
+    ]  # exits with 0 while it is healthy; empty: the service ends by itself
+    needs: tuple[str, ...]  # must be healthy, or have ended
     stop_signal: str
 
 
 def read_services(variables: Mapping[str, str], without: frozenset[str]) -> list[Service]:
-    """In the order of the file, in which a service stands behind what it needs.
+    """Return the services in the order of the file: each after those that it needs.
 
     Args:
-        variables: What `${NAME}` stands for. Variables of S3 are left to the environment.
-        without: Services that are somewhere else.
+        variables: values of `${NAME}`. The environment has the variables of S3.
+        without: names of services that run elsewhere.
     """
     document = yaml.safe_load(FILE.read_text("utf-8"))
     of_s3 = document["x-environment"]["s3"].keys()
@@ -52,7 +54,7 @@ def read_services(variables: Mapping[str, str], without: frozenset[str]) -> list
 
 
 def _fill(text: Any, variables: Mapping[str, str]) -> str:
-    """`${NAME}`, `${NAME:-default}` and `${NAME:?what it is}` as Docker reads them."""
+    """Fill in `${NAME}`, `${NAME:-default}` and `${NAME:?what it is}` as Docker does."""
 
     def value(match: re.Match[str]) -> str:
         name, sign, default = match.groups()

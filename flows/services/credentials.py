@@ -42,7 +42,7 @@ def how_to_log_in() -> str:
 
 
 def _write_new(file: Path, text: str) -> None:
-    """Write it complete and with its mode from the first byte on; who comes second keeps its."""
+    """Write the file whole, with its mode from the first byte; a file that is there stays."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(text)

@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own from Debian's packages: its cluster, made where it is missing."""
+"""A local PostgreSQL from Debian's packages; its cluster is made where it is missing."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ USER = "pneumo"
 
 
 def programs() -> Path:
-    """The folder of initdb and postgres.
+    """Return the folder of initdb and postgres.
 
     Raises:
-        PipelineError: they are not on this machine.
+        PipelineError: this machine has no PostgreSQL.
     """
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parts[4]))
     found = shutil.which("postgres")
@@ -30,7 +30,7 @@ def programs() -> Path:
 
 
 def make_cluster(folder: Path, password: str) -> None:
-    """Nothing where there is one.
+    """Make a cluster unless the folder has one.
 
     Raises:
         PipelineError: initdb failed.
@@ -51,12 +51,10 @@ def make_cluster(folder: Path, password: str) -> None:
                 f"--pgdata={folder}",
                 f"--username={USER}",
                 f"--pwfile={secret.name}",
-                *(
-                    "--auth=scram-sha-256",
-                    "--encoding=UTF8",
-                    "--locale=C.UTF-8",
-                    "--no-instructions",
-                ),
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-instructions",
             ],
             capture_output=True,
             text=True,
@@ -67,7 +65,7 @@ def make_cluster(folder: Path, password: str) -> None:
 
 
 def server_command(folder: Path, port: str) -> tuple[str, ...]:
-    """Listens on this machine only, on no socket file."""
+    """Return the command of a server that listens on 127.0.0.1 and on no socket file."""
     server = str(programs() / "postgres")
     return (*as_owner(), server, "-D", str(folder), "-h", "127.0.0.1", "-p", port, "-k", "")
 

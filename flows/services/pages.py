@@ -16,7 +16,7 @@ COMMANDS = {
 
 
 def require_free(host: str, port: int) -> None:
-    """Raises PipelineError where somebody listens there already, or nobody may."""
+    """Raise PipelineError if a server cannot listen there."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
@@ -27,7 +27,7 @@ def require_free(host: str, port: int) -> None:
 
 
 def serve(which: str, port: int | None) -> None:
-    """Becomes the server; does not return.
+    """Replace this process with the server; does not return.
 
     Raises:
         PipelineError: the port is taken.

@@ -1,6 +1,6 @@
 """`python -m flows.services.stores` makes the databases and the bucket that are missing.
 
-The environment says where: POSTGRES_URL, MLFLOW_ARTIFACTS_DESTINATION and boto3's own variables.
+The environment has POSTGRES_URL, MLFLOW_ARTIFACTS_DESTINATION and boto3's own variables.
 """
 
 import os
@@ -23,7 +23,7 @@ def make_databases(url: str) -> None:
 
 
 def make_bucket(artifacts: str) -> None:
-    """Nothing where artifacts are kept in a folder."""
+    """Make the bucket of the artifacts, unless they are kept in a folder."""
     place = urlsplit(artifacts)
     if place.scheme != "s3":
         return

@@ -1,7 +1,7 @@
 """The services of `mlflow/compose.yaml` without containers, until Ctrl-C or SIGTERM.
 
-One that ends is started again; what it knew is in the database and with the artifacts. All die
-with this process, whatever kills that.
+A service that ends is started again; its state is in the database and in the artifacts. All
+services die with this process, whatever kills it.
 """
 
 import os
@@ -24,24 +24,25 @@ LOOPBACK = "127.0.0.1"
 
 
 def serve() -> None:
-    """
+    """Start the services and keep them running.
+
     Raises:
-        PipelineError: PostgreSQL is missing, or a service ended before it was well.
+        PipelineError: PostgreSQL is missing, or a service ended before it was healthy.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Whoever is started by `... &` in a script ignores it, and so would all services.
+    # A process that a script starts by `... &` ignores SIGINT, and so would all services.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     FOLDER.mkdir(parents=True, exist_ok=True)
     variables = _variables()
     running = {service.name: _Running(service) for service in _services(variables)}
-    told = False
+    announced = False
     try:
         while True:
             ready = {name for name, each in running.items() if each.is_ready}
             for each in running.values():
                 each.look_after(ready)
-            if not told and len(ready) == len(running):
-                told = True
+            if not announced and len(ready) == len(running):
+                announced = True
                 print(_how_to_use(variables), flush=True)
             time.sleep(POLL_S)
     except KeyboardInterrupt:
@@ -52,7 +53,7 @@ def serve() -> None:
 
 
 def _variables() -> dict[str, str]:
-    """What the file asks for, and where things are on this machine."""
+    """Return the variables that the file asks for, with the paths and ports of this machine."""
     own = {f"{name}_HOST": LOOPBACK for name in ("POSTGRES", "MLFLOW", "PREFECT")}
     own |= {"LISTEN": LOOPBACK, "PNEUMO_ROOT": str(Path.cwd())}
     given = {
@@ -69,7 +70,7 @@ def _variables() -> dict[str, str]:
 
 
 def _services(variables: dict[str, str]) -> list[Service]:
-    """S3 is somewhere else, or the artifacts are in a folder."""
+    """Return the services to start: all but S3, which is elsewhere or a folder."""
     data = Path(variables["POSTGRES_DATA"])
     local_postgres.make_cluster(data, variables["POSTGRES_PASSWORD"])
     server = local_postgres.server_command(data, variables["POSTGRES_PORT"])
@@ -81,7 +82,7 @@ def _services(variables: dict[str, str]) -> list[Service]:
 
 def _how_to_use(variables: dict[str, str]) -> str:
     return (
-        f"All is well; logs are in {FOLDER}. For those who use it:\n"
+        f"All services are up; their logs are in {FOLDER}. To use them:\n"
         f"export MLFLOW_TRACKING_URI=http://{LOOPBACK}:{variables['MLFLOW_PORT']}\n"
         f"export PREFECT_API_URL=http://{LOOPBACK}:{variables['PREFECT_PORT']}/api\n"
         f"{credentials.how_to_log_in()}"
@@ -92,7 +93,7 @@ class _Running:
     """A service with its process."""
 
     def __init__(self, service: Service) -> None:
-        self.is_ready = False  # it is well, or has come to its end
+        self.is_ready = False  # healthy, or ended with 0 where it has no health check
         self._service = service
         self._log = FOLDER / f"{service.name}.log"
         self._environment = environment() | service.environment
@@ -107,7 +108,7 @@ class _Running:
             return
         code = self._process.poll()
         if self._service.health_check:
-            self.is_ready = code is None and (self.is_ready or self._is_well())
+            self.is_ready = code is None and (self.is_ready or self._is_healthy())
         else:
             self.is_ready = code == 0
         self._was_ready |= self.is_ready
@@ -131,7 +132,7 @@ class _Running:
                 start_new_session=True,
             )
 
-    def _is_well(self) -> bool:
+    def _is_healthy(self) -> bool:
         with suppress(subprocess.TimeoutExpired):
             asked = subprocess.run(
                 self._service.health_check,
@@ -152,7 +153,7 @@ class _Running:
         self._kill_rest()
 
     def _kill_rest(self) -> None:
-        """As a container would: what outlives a server that was killed keeps its port."""
+        """Kill the whole process group: what outlives a killed server keeps its port."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

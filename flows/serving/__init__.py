@@ -1,1 +1,1 @@
-"""A model over HTTP, and a page to drop films on. What is computed is computed in `pneumo_core`."""
+"""A model over HTTP, and a page to drop films on. All computing is in `pneumo_core`."""

@@ -1,4 +1,4 @@
-"""What the API answers, as it stands in its OpenAPI description."""
+"""The answers of the API, with the texts of its OpenAPI description."""
 
 from typing import Literal
 
@@ -16,15 +16,17 @@ NOTICE = (
 class ModelName(BaseModel):
     name: str
     version: str
-    alias: str | None = Field(description="Role in the registry; null for a folder.")
+    alias: str | None = Field(description="Alias in the registry; null for a model from a folder.")
 
 
 class ModelInUse(BaseModel):
-    """Who reads, and by which rule."""
+    """The model that answers, and its decision rule."""
 
     operating_point: str
     threshold: float
-    meaning: str = Field(description="What the operating point did on validation.")
+    meaning: str = Field(
+        description="Sensitivity and specificity of the operating point on validation, in words."
+    )
     notice: str
     model: ModelName
 
@@ -41,13 +43,13 @@ class ModelInUse(BaseModel):
 
 
 class Prediction(ModelInUse):
-    probability: float = Field(ge=0, le=1, description="Calibrated, of pneumonia.")
+    probability: float = Field(ge=0, le=1, description="Calibrated probability of pneumonia.")
     decision: Literal["NORMAL", "PNEUMONIA"]
 
     @classmethod
     def by(cls, model: Model, prediction: reader.Prediction) -> "Prediction":
-        said = {"probability": prediction.probability, "decision": prediction.decision}
-        return cls.model_validate(ModelInUse.of(model).model_dump() | said)
+        found = {"probability": prediction.probability, "decision": prediction.decision}
+        return cls.model_validate(ModelInUse.of(model).model_dump() | found)
 
 
 class Alive(BaseModel):
@@ -58,5 +60,5 @@ class Ready(BaseModel):
     status: Literal["ready"] = "ready"
     model: ModelName
     newer_refused: bool = Field(
-        description="The alias points to a model that cannot be used; this one goes on serving."
+        description="True if the alias points to a newer model that cannot be used."
     )

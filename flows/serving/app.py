@@ -36,7 +36,7 @@ Film = Annotated[UploadFile, File(description="A chest film: JPEG, PNG, DICOM, .
 
 @dataclass(frozen=True)
 class Limits:
-    room: int = 32  # films at a time, from upload to answer; more are told to come again
+    room: int = 32  # films at a time, from upload to answer; more get 503
     max_bytes: int = 40_000_000  # of an upload; all of them at once fit in memory
     max_upload_s: float = 30
     max_batch: int = 16
@@ -46,7 +46,8 @@ class Limits:
 def create_app(
     model: Model, look: Callable[[Model], Model | None], limits: Limits | None = None
 ) -> FastAPI:
-    """
+    """Return the service of a model.
+
     Args:
         look: see `CurrentModel`.
     """
@@ -88,7 +89,7 @@ def _add_reading(
     decoders = anyio.CapacityLimiter(os.cpu_count() or 1)  # each may need a film's size in memory
 
     async def admit(reader: Reader, file: UploadFile) -> tuple[Gray, core.Prediction]:
-        """Raises ImageError for what is no chest film."""
+        """Return pixels and prediction; raises ImageError if it is not a chest film."""
         data = await file.read()
         pixels = await anyio.to_thread.run_sync(reader.admit, data, limiter=decoders)
         prediction = await asyncio.wrap_future(batches.submit(reader.predict, pixels))
@@ -98,7 +99,7 @@ def _add_reading(
 
     @app.post("/v1/predict", responses=FILM_PROBLEMS)
     async def predict(file: Film) -> Prediction:
-        """Read one film. It is not kept."""
+        """Predict the probability of pneumonia for one film. The film is not stored."""
         model = current.model
         _, prediction = await admit(model.reader, file)
         telemetry.decision(prediction.decision)
@@ -108,13 +109,16 @@ def _add_reading(
         "/v1/saliency",
         response_class=Response,
         responses={
-            200: {"content": {"image/png": {}}, "description": "The film with what spoke."},
+            200: {
+                "content": {"image/png": {}},
+                "description": "PNG of the film with the saliency map over it.",
+            },
             **FILM_PROBLEMS,
             **described(501),
         },
     )
     async def saliency(file: Film) -> Response:
-        """What on the film speaks for pneumonia, laid over it, as a PNG."""
+        """Return the film with the saliency map for pneumonia over it."""
         reader = current.model.reader
         pixels, _ = await admit(reader, file)
         overlay = await asyncio.wrap_future(batches.submit(reader.explain, pixels))
@@ -122,7 +126,7 @@ def _add_reading(
 
     @app.get("/v1/model")
     async def model_in_use() -> ModelInUse:
-        """Which model answers, and what its threshold means."""
+        """Return the model that answers, its threshold and what the threshold means."""
         return ModelInUse.of(current.model)
 
 
@@ -131,23 +135,24 @@ def _add_health(
 ) -> None:
     @app.get("/healthz")
     async def healthz() -> Alive:
-        """The process answers."""
+        """Return 200 while the process answers."""
         return Alive()
 
     @app.get("/readyz", responses=described(503))
     async def readyz() -> Ready:
-        """Films would be read."""
+        """Return 200 while films can be read."""
         if not batches.is_alive:
-            raise HTTPException(503, "Nothing reads films any more: start the server again.")
+            raise HTTPException(503, "The thread that reads films has ended: restart the server.")
         name = ModelInUse.of(current.model).model
         return Ready(model=name, newer_refused=current.refusal is not None)
 
     @app.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}, "description": "For Prometheus."}},
+        responses={200: {"content": {"text/plain": {}}, "description": "Metrics for Prometheus."}},
     )
     async def metrics() -> Any:
+        """Return counts and times of requests, batches and decisions."""
         return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4")
 
 

@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class CurrentModel:
-    """
+    """The model in use, and why a newer one is not.
+
     Args:
-        look: gives the model that has taken the place of the one given, checked and tried, or None
-            where that is still the one.
+        look: returns the model that replaces the given one, checked and tried, or None.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class CurrentModel:
         telemetry.model(model)
 
     def refresh(self) -> None:
-        """What cannot be used, or not be reached, leaves the model that is there."""
+        """Take the newer model if there is one; keep the present one if it cannot be used."""
         try:
             found = self._look(self.model)
         except Exception as error:  # a registry fails in many ways, none may end the service
@@ -42,7 +42,7 @@ class CurrentModel:
             logger.warning("Now answering: %s", found.describe())
 
     async def follow(self, every_s: float) -> None:
-        """For ever."""
+        """Look for a newer model for ever."""
         while True:
             await asyncio.sleep(every_s)
             await asyncio.to_thread(self.refresh)

@@ -22,10 +22,10 @@ class Job:
 
 
 class MicroBatches:
-    """No film waits for others to come: what is there when the thread is free is its next batch.
+    """The films that wait when the thread is free are its next batch; none waits for more films.
 
     Args:
-        observe: told the number of films of each batch.
+        observe: called with the number of films of each batch.
     """
 
     def __init__(self, max_films: int, observe: Callable[[int], None]) -> None:
@@ -41,7 +41,7 @@ class MicroBatches:
         return self._thread.is_alive()
 
     def submit(self, work: Work, pixels: Gray) -> Future[Any]:
-        """What `work` gives for this film, among others that came with the same `work`."""
+        """Return the result of `work` for this film; films with the same `work` share a batch."""
         job = Job(work, pixels)
         with self._changed:
             self._waiting.append(job)
@@ -49,7 +49,7 @@ class MicroBatches:
         return job.answer
 
     def close(self) -> None:
-        """Answers what is waiting, then ends the thread."""
+        """Answer what is waiting, then end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -63,7 +63,7 @@ class MicroBatches:
                 _answer(wanted)
 
     def _next_batch(self) -> list[Job]:
-        """The first jobs that want the same work; none once all is done and closed."""
+        """Return the first jobs with the same work; none once all is done and closed."""
         batch: list[Job] = []
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -77,7 +77,7 @@ class MicroBatches:
 def _answer(batch: list[Job]) -> None:
     try:
         answers = batch[0].work(np.stack([job.pixels for job in batch]))
-    except Exception as error:  # whatever it is, those who wait must hear of it
+    except Exception as error:  # any error goes to those who wait
         for job in batch:
             job.answer.set_exception(error)
         return

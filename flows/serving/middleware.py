@@ -28,7 +28,7 @@ HEADERS = {
 
 
 class Gate:
-    """Lets in so many uploads at a time, none that is too large, none that takes too long."""
+    """Bounds the number of uploads at a time, their size and their duration."""
 
     def __init__(self, app: App, room: int, max_bytes: int, max_upload_s: float) -> None:
         self._app, self._room = app, room
@@ -40,7 +40,7 @@ class Gate:
         elif _content_length(scope) > self._max_bytes:
             await self._too_large()(scope, receive, send)
         elif self._room == 0:
-            busy = "As many films as fit are being read: try again in a second."
+            busy = "The server is busy with other films: try again in a second."
             refusal = problem(503, busy, headers={"Retry-After": "1", "Connection": "close"})
             await refusal(scope, receive, send)
         else:
@@ -63,7 +63,7 @@ class Gate:
 
         async def bounded() -> Message:
             nonlocal num_bytes, complete
-            if complete:  # what may come now is that the client goes away
+            if complete:  # the next message is that the client went away
                 return await receive()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
@@ -80,7 +80,7 @@ class Gate:
 
 
 def _content_length(scope: Any) -> int:
-    """0 where it is not stated."""
+    """Return the stated length in bytes, or 0."""
     stated = dict(scope["headers"]).get(b"content-length", b"0")
     return int(stated) if stated.isdigit() else 0
 

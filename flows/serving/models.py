@@ -1,4 +1,4 @@
-"""A model to use: a bundle from a folder or from the registry."""
+"""A model for use: a bundle from a folder or from the registry."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,11 @@ class Model:
 
 
 def load_model(bundle: Path | None, alias: str) -> Model:
-    """
+    """Return the model in a folder, or the one with the alias.
+
     Raises:
         BundleError: the bundle is incomplete, was altered or has no operating point for its role.
-        PromotionError: nobody bears the alias.
+        PromotionError: no version has the alias.
     """
     role = None
     if bundle is not None:
@@ -60,7 +61,7 @@ def load_model(bundle: Path | None, alias: str) -> Model:
 
 
 def successor(model: Model) -> Model | None:
-    """The model that bears the alias now, or None where it is still this one.
+    """Return the model that has the alias now, or None if it is still this one.
 
     Raises:
         BundleError, PromotionError: as `load_model`.

@@ -28,21 +28,22 @@ class ProblemResponse(JSONResponse):
 def problem(
     status: int, detail: str, kind: str | None = None, headers: dict[str, str] | None = None
 ) -> ProblemResponse:
-    """
+    """Return a refusal.
+
     Args:
-        kind: what went wrong, where the status does not tell it already.
+        kind: name of the fault, where the status is not enough.
     """
-    said = Problem(
+    content = Problem(
         type=f"urn:pneumo:problem:{kind}" if kind else "about:blank",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
     )
-    return ProblemResponse(said.model_dump(), status, headers)
+    return ProblemResponse(content.model_dump(), status, headers)
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For `responses=` of a route."""
+    """Return the refusals with these statuses for `responses=` of a route."""
     content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
@@ -71,4 +72,4 @@ def answer_with_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def defect(_: Request, __: Exception) -> ProblemResponse:
-        return problem(500, "This is a defect of pneumo; the server's log says more.")
+        return problem(500, "This is a defect of pneumo; its log has the details.")

@@ -1,4 +1,4 @@
-"""What an operator watches, for Prometheus. No figure says anything of one film."""
+"""Metrics of the service for Prometheus. None of them is about a single film."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 

@@ -24,7 +24,8 @@ def run(
     model: str | None,
     strategy: Strategy,
 ) -> None:
-    """
+    """Compare the recipes; write page, JSON and CSV into `out`.
+
     Raises:
         DataError: the split stage has not run.
     """

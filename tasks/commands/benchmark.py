@@ -21,9 +21,10 @@ def run(
     batch_size: int | None,
     seconds: float,
 ) -> None:
-    """
+    """Measure, and write benchmark.json and benchmark.svg into `out`.
+
     Args:
-        models, strategies: names with commas between; what is None is as in `params`.
+        models, strategies: names separated by commas; None: as in `params`.
 
     Raises:
         ParamsError: a value that `params.yaml` could not have either.

@@ -30,7 +30,8 @@ class Winner:
 
 
 def describe(revision: str) -> str:
-    """
+    """Return the page.
+
     Raises:
         PipelineError: there is no such commit, or no result here.
     """
@@ -63,17 +64,17 @@ def _plot(here: Winner, there: Winner | None, revision: str) -> str:
 
 
 def _promotion() -> str:
-    """What was decided, or what would be if the registry that is configured here were asked."""
+    """Return the decisions, or those that the promote stage would take now."""
     if dvc_graph.PROMOTE in dvc_graph.stale_stages():
         from tasks.promote import propose
 
         params = all_params.load(paths.PARAMS).promote
         proposals = [propose(params, role) for role in params.roles]
         decided = {p.role: {"cell": p.cell} | p.decision.as_dict() for p in proposals}
-        head = "The registry was not asked yet. It would be:"
+        head = "The promote stage has not run yet. It would decide:"
     else:
         decided = read_json(paths.DECISION)
-        head = "It was decided:"
+        head = "Decided:"
     lines = [
         f"- {role}: {d['cell'] or 'no cell'}, **{d['outcome']}** ({'; '.join(d['reasons'])})"
         for role, d in decided.items()
@@ -89,7 +90,7 @@ def _winner_here() -> Winner:
 
 
 def _winner_at(revision: str) -> Winner | None:
-    """By the `dvc.lock` of that commit; None where it has none, or nobody pushed the results."""
+    """Return the winner in `dvc.lock` of that commit; None if its results are not in the store."""
     import dvc.api
     from dvc.exceptions import DvcException
 
@@ -109,7 +110,7 @@ def _winner(read: Any) -> Winner:
 
 
 def _dvc_diff(what: str, revision: str) -> str:
-    """A Markdown table of what differs here; empty where nothing does."""
+    """Return a Markdown table of the differences; empty without any."""
     command = [sys.executable, "-m", "dvc", what, "diff", revision, "--md"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:

@@ -14,7 +14,8 @@ def fetch(models: list[str], folder: Path) -> None:
 
 
 def verify(folder: Path) -> None:
-    """
+    """Compare a folder of weights with its weights.json.
+
     Raises:
         WeightsError: a file is missing, altered or extra.
     """

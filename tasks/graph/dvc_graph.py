@@ -1,4 +1,4 @@
-"""The graph of `dvc.yaml`, which is written nowhere else."""
+"""The graph of stages in `dvc.yaml`."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ INGEST, TRAIN, PROMOTE = "ingest", "train", "promote"
 
 
 def locked_hashes(*stages: str) -> dict[str, str]:
-    """Output path to the DVC hash that `dvc.lock` has for it, for the outputs of some stages."""
+    """Return the hash in `dvc.lock` of each output of the stages, by path."""
     if not LOCK.is_file():
         return {}
     locked = yaml.safe_load(LOCK.read_text("utf-8")).get("stages", {})
@@ -22,7 +22,7 @@ def locked_hashes(*stages: str) -> dict[str, str]:
 
 
 def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, set[str]]:
-    """What DVC would run and all that stands behind it, each with the stale stages it waits for.
+    """Return the stale stages and all that follow them, each with the stale stages it waits for.
 
     In the order of `dvc.yaml`, in which a stage stands behind what it needs. The installed
     versions of libraries are recorded first, so that what another version made is stale.

@@ -11,7 +11,7 @@ from pneumo_core.errors import PipelineError, UnavailableError
 from tasks.graph import failures
 
 RUN_PID = "PNEUMO_RUN_PID"  # to the stage: of the process that runs DVC for it
-HINTS = (  # what DVC says after every stage
+HINTS = (  # lines that DVC prints after every stage
     "To track the changes with git",
     "git add",
     "To enable auto staging",
@@ -33,17 +33,17 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
         force: even where DVC would find nothing to do.
 
     Returns:
-        What the stage said last; nothing where it said it to the terminal.
+        The last line of the stage's output; empty if it went to the terminal.
 
     Raises:
         UnavailableError: it could not reach what it needs, and may the next time.
-        PipelineError: it failed; the message says why.
+        PipelineError: it failed; the message has the reason.
     """
     failures.forget(stage)
     # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
     dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     dvc += ["--force"] * force
-    said: list[str] = []
+    lines: list[str] = []
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *dvc],
         env=environment() | {RUN_PID: str(os.getpid())},
@@ -55,13 +55,13 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
         _running.add(process)
         try:
             for line in filter(_is_news, process.stdout or ()):
-                said.append(line.strip())
+                lines.append(line.strip())
                 if log is not None:
                     log(line.rstrip())
             code = process.wait()
         finally:
             _running.discard(process)
-    last = said[-1] if said else ""
+    last = lines[-1] if lines else ""
     if code:
         failure = failures.recall(stage)
         kind = UnavailableError if failure and failure.may_pass else PipelineError

@@ -1,6 +1,6 @@
 """Why a stage failed, left in `var/` by its process for whoever had DVC run it.
 
-DVC tells a stage that failed from one that did not, and no more.
+DVC reports that a stage failed, and no more.
 """
 
 import json
@@ -52,8 +52,8 @@ def may_pass(error: BaseException) -> bool:
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        told = (each for each in error.args if isinstance(each, BaseException))  # as urllib's do
-        error = error.__cause__ or error.__context__ or next(told, None)
+        causes = (each for each in error.args if isinstance(each, BaseException))  # as urllib's do
+        error = error.__cause__ or error.__context__ or next(causes, None)
 
 
 def _is_outage(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The MLflow registry: who bears which role, and the bundle behind it."""
+"""The MLflow registry: which version has which alias, and the bundle behind it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def locked() -> Iterator[None]:
 
 
 def find_champion(name: str, alias: str) -> "ModelVersion | None":
-    """The model version behind an alias, or None where nobody bears it.
+    """The model version behind an alias, or None where no version has it.
 
     Raises:
         PromotionError: the registry cannot be read, which is not the same as being empty.
@@ -70,7 +70,7 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
     """The bundle behind an alias, and its version.
 
     Raises:
-        PromotionError: nobody bears the alias.
+        PromotionError: no version has the alias.
         BundleError: what the registry holds is not what was registered.
     """
     version = find_champion(name, alias)

@@ -111,11 +111,11 @@ def _target(history: Sequence[AliasPeriod], role: str, version: str | None) -> A
         target = alias_history.predecessor(history)
         if target is None:
             out = alias_history.withdrawn(history)
-            told = {t.version: out[t.bundle_sha256] for t in history if t.bundle_sha256 in out}
+            withdrawn = {t.version: out[t.bundle_sha256] for t in history if t.bundle_sha256 in out}
             raise PromotionError(
                 f"There is no {role} before version {history[-1].version}"
-                + "".join(f"; version {v} was withdrawn ({why})" for v, why in told.items())
-                + (". To take it all the same, name it: --to VERSION." if told else ".")
+                + "".join(f"; version {v} was withdrawn ({why})" for v, why in withdrawn.items())
+                + (". To take it all the same, name it: --to VERSION." if withdrawn else ".")
             )
         return target
     former = [period for period in history if period.version == version]

@@ -63,7 +63,7 @@ def shown_uri() -> str:
 
 @contextmanager
 def copying(what: str) -> Iterator[None]:
-    """Whatever MLflow fails at in here is told and stops nothing."""
+    """Print what MLflow fails at in this context; the stage goes on."""
     try:
         yield
     except Exception as error:  # every kind of database and network failure

@@ -64,7 +64,7 @@ class Subject:
 
 
 def find(client: "MlflowClient", tags: dict[str, str], condition: str = "") -> str | None:
-    """The newest run that bears these tags."""
+    """Return the newest run that has these tags."""
     wanted = [f"tags.{key} = '{value}'" for key, value in tags.items()]
     runs = client.search_runs(
         [connection.experiment_id(client)],

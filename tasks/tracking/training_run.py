@@ -122,7 +122,7 @@ class MetricSender:
             logger.warning("MLflow did not take %d values: see var/events.", len(self._pending))
 
     def _deliver(self) -> None:
-        told = False
+        warned = False
         while self._pending or not self._closing.is_set():
             self._news.wait()
             self._news.clear()
@@ -130,9 +130,9 @@ class MetricSender:
                 try:
                     self._client.log_batch(self._run_id, metrics=batch)
                 except Exception as error:  # every kind of database and network failure
-                    if not told:
+                    if not warned:
                         logger.warning("MLflow is away, values wait for it: %s", error)
-                    told = True
+                    warned = True
                     time.sleep(RETRY_S)
                 else:
                     del self._pending[: len(batch)]

@@ -117,7 +117,7 @@ class Team:
         self._api = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
 
     def ask(self, path: str, **query: Any) -> Any:
-        """Prefect's answer, by POST where something is said with it."""
+        """Prefect's answer, by POST where there is a query."""
         answer = self.request(path, query, self._login)
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -125,8 +125,10 @@ class Team:
     def request(
         self, path: str, query: dict[str, Any], login: tuple[str, str] | None, **headers: str
     ) -> httpx.Response:
-        said = {"method": "POST", "json": query} if query else {"method": "GET"}
-        return httpx.request(url=self._api + path, auth=login, headers=headers, timeout=60, **said)
+        request = {"method": "POST", "json": query} if query else {"method": "GET"}
+        return httpx.request(
+            url=self._api + path, auth=login, headers=headers, timeout=60, **request
+        )
 
     @property
     def _login(self) -> tuple[str, str]:
@@ -255,17 +257,19 @@ def team(
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
-        "PNEUMO_ON_FAILURE": "cat >> told",
+        "PNEUMO_ON_FAILURE": "cat >> notified",
     }
     quietly = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     s3 = subprocess.Popen([MOTO, "-p", str(ports["S3_PORT"])], **quietly)
     log = nightly_project / "services.log"
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         services = subprocess.Popen(
-            ["pneumo", "services"], cwd=nightly_project, env=there, stdout=said, stderr=said
+            ["pneumo", "services"], cwd=nightly_project, env=there, stdout=output, stderr=output
         )
     try:
-        Team.wait_until(lambda: services.poll() is not None or "All is well" in log.read_text())
+        Team.wait_until(
+            lambda: services.poll() is not None or "All services are up" in log.read_text()
+        )
         assert services.poll() is None, log.read_text()
         yield Team(nightly_project, services, ports)
     finally:

@@ -122,13 +122,13 @@ def test_training_does_not_start_on_a_leak(
     assert not (project / "results" / "train" / "tf_efficientnet_lite0-frozen").exists()
 
 
-@pytest.mark.parametrize(("source", "said"), [("nothing", "Nothing at"), (".", "No images in")])
+@pytest.mark.parametrize(("source", "output"), [("nothing", "Nothing at"), (".", "No images in")])
 def test_certificate_of_no_source_is_one_sentence(
-    typed: Run, tmp_path: Path, source: str, said: str
+    typed: Run, tmp_path: Path, source: str, output: str
 ) -> None:
     out = tmp_path / "c.json"
     result = typed("pneumo", "certificate", "--source", source, "--out", out, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith("pneumo: ")
-    assert said in result.stderr
+    assert output in result.stderr
     assert not out.exists()

@@ -142,20 +142,20 @@ def test_ctrl_c_ends_a_run_at_once(
     shutil.copytree(trained, project, symlinks=True)
     with contextlib.chdir(project):
         params_file.rewrite(None, ["train.frozen.epochs=5000"])
-    with (tmp_path / "said").open("w") as said:
+    with (tmp_path / "output").open("w") as output:
         run = subprocess.Popen(
-            ["pneumo", "run"], cwd=project, env=environment, stderr=said, start_new_session=True
+            ["pneumo", "run"], cwd=project, env=environment, stderr=output, start_new_session=True
         )
     deadline = time.monotonic() + 240
     while not list(project.glob("var/checkpoints/*frozen.pt")):
-        assert run.poll() is None, (tmp_path / "said").read_text()
+        assert run.poll() is None, (tmp_path / "output").read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGINT)
     assert run.wait(timeout=30) == 128 + signal.SIGINT
-    told = (tmp_path / "said").read_text()
-    assert told.splitlines()[-1].startswith("Stopped.")
-    assert "Traceback" not in told
+    message = (tmp_path / "output").read_text()
+    assert message.splitlines()[-1].startswith("Stopped.")
+    assert "Traceback" not in message
 
 
 def _children(pid: int) -> list[int]:

@@ -107,7 +107,7 @@ def test_a_run_killed_with_its_worker_is_reported_and_blocks_nothing(team: Any) 
     assert team.end_of(interrupted)["type"] == "FAILED"
     team.wait_until(lambda: team.alarms()[-1]["run_id"] == interrupted)
     assert f"Stage {team.cell} failed" in team.alarms()[-1]["message"]
-    assert (team.project / "told").read_text().count(interrupted) == 1
+    assert (team.project / "notified").read_text().count(interrupted) == 1
 
     assert team.end_of(team.start_run())["type"] == "COMPLETED"
     assert team.locked()[team.cell]["outs"] == trained

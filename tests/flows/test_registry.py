@@ -71,7 +71,7 @@ def test_history_and_the_day_a_model_was_in_use(trained: Path, typed: Run) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["as-of", "yesterday"], "'yesterday' is not a date like 2026-11-25"),
         (["rollback", "--why", "x"], "There is no champion before version 1"),
@@ -79,11 +79,11 @@ def test_history_and_the_day_a_model_was_in_use(trained: Path, typed: Run) -> No
     ],
 )
 def test_wrong_request_is_one_sentence(
-    trained: Path, typed: Run, arguments: list[str], told: str
+    trained: Path, typed: Run, arguments: list[str], message: str
 ) -> None:
     result = typed("pneumo", "registry", *arguments, cwd=trained)
     assert result.returncode == 1
-    assert told in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -136,7 +136,7 @@ def cut_weights(results: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (lambda results: shutil.rmtree(results / "evaluate/cells" / CELL / "test"), "on test"),
         (lambda results: (results / "split/certificate.json").write_text("{"), "certificate"),
@@ -149,7 +149,7 @@ def cut_weights(results: Path) -> None:
 def test_model_that_would_be_promoted_is_not_without_its_evidence(
     unpromoted: Path,
     damage: Callable[[Path], object],
-    told: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -168,8 +168,8 @@ def test_model_that_would_be_promoted_is_not_without_its_evidence(
         return capsys.readouterr().out, {"refused"}
 
     damage(unpromoted / "results")
-    said, expected = decided()
-    assert told in said
+    output, expected = decided()
+    assert message in output
     written = ledger(unpromoted) if paths.PROMOTION_LEDGER.exists() else []
     assert {entry["outcome"] for entry in written} == expected
     assert model_versions.aliases("pneumo") == {}

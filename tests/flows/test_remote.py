@@ -38,9 +38,9 @@ def s3(bare: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         port = probe.getsockname()[1]
     server = Path(sys.executable).with_name("moto_server")
     log = tmp_path_factory.mktemp("moto") / "log"
-    with log.open("w") as said:
+    with log.open("w") as output:
         process = subprocess.Popen(
-            [server, "-H", "127.0.0.1", "-p", str(port)], stdout=said, stderr=said
+            [server, "-H", "127.0.0.1", "-p", str(port)], stdout=output, stderr=output
         )
     try:
         _wait_for(port, process)
@@ -161,7 +161,7 @@ def test_s3_needs_nothing_but_a_url_and_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("broken", "output"),
     [
         (dict.fromkeys(CREDENTIALS), "Unable to locate credentials"),
         ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, "Could not connect to the endpoint"),
@@ -169,7 +169,7 @@ def test_s3_needs_nothing_but_a_url_and_the_environment(
     ids=["no credentials", "dead endpoint"],
 )
 def test_s3_out_of_reach_ends_soon_and_says_why(
-    broken: dict[str, str | None], said: str, project: Path, dvc: Dvc, s3: Environment
+    broken: dict[str, str | None], output: str, project: Path, dvc: Dvc, s3: Environment
 ) -> None:
     dvc("remote", "add", "--default", "store", f"s3://{BUCKET}/{PREFIX}", cwd=project)
     environment = {k: v for k, v in (s3 | broken).items() if v is not None}
@@ -177,4 +177,4 @@ def test_s3_out_of_reach_ends_soon_and_says_why(
     result = dvc("push", cwd=project, env=environment)
     assert time.monotonic() - start < PATIENCE_S
     assert result.returncode != 0
-    assert said in result.stderr
+    assert output in result.stderr

@@ -55,7 +55,7 @@ class Ran:
     clone: Path
     summary: str
     outputs: dict[str, str]
-    said: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Actions:
         asked = {name: expand(value, contexts) for name, value in WORKFLOW["env"].items()}
         asked |= {"GITHUB_STEP_SUMMARY": str(files["summary"])}
         asked |= {"GITHUB_OUTPUT": str(files["output"])}
-        said = ""
+        output = ""
         for step in (step for step in steps if "run" in step):
             result = subprocess.run(
                 ["bash", "-e", "-c", OLD_INSTALL + step["run"]],
@@ -89,10 +89,10 @@ class Actions:
                 check=False,
             )
             assert result.returncode == 0, f"{step['run']}\n{result.stdout}\n{result.stderr}"
-            said += result.stdout + result.stderr
+            output += result.stdout + result.stderr
         lines = files["output"].read_text().splitlines() if files["output"].exists() else []
         outputs = dict(line.split("=", 1) for line in lines)
-        return Ran(clone, files["summary"].read_text(), outputs, said)
+        return Ran(clone, files["summary"].read_text(), outputs, output)
 
 
 def git(*arguments: str | Path, cwd: Path) -> str:
@@ -238,7 +238,7 @@ def test_report_is_where_the_artifact_takes_it_from(retrained: Ran) -> None:
 def test_promotion_adds_the_decision_to_the_branch(
     actions: Actions, retrained: Ran, promoted: Ran
 ) -> None:
-    assert "Nothing to do" in promoted.said  # everything else came from the store
+    assert "Nothing to do" in promoted.output  # everything else came from the store
     assert num_versions(actions) == 1
     tip = branches(actions.origin)["retrain-1-1"]
     assert git("rev-parse", f"{tip}^", cwd=actions.origin) == retrained.outputs["commit"]
@@ -252,7 +252,7 @@ def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(
     """As after the branch was merged; what that commit has comes from the store."""
     git("branch", "merged", retrained.outputs["commit"], cwd=promoted.clone)
     (described,) = re.findall(r"Best by.*", retrained.summary)
-    said = subprocess.run(
+    output = subprocess.run(
         ["pneumo", "diff", "merged"],
         cwd=promoted.clone,
         env=actions.environment | actions.settings["vars"] | actions.settings["secrets"],
@@ -260,10 +260,10 @@ def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(
         text=True,
         check=True,
     ).stdout
-    assert f"{described}, in merged {CELL}" in said
-    drawn = {side: re.findall(rf"test auroc +{side} +(.*)", said) for side in ("here", "merged")}
+    assert f"{described}, in merged {CELL}" in output
+    drawn = {side: re.findall(rf"test auroc +{side} +(.*)", output) for side in ("here", "merged")}
     assert drawn["here"] == drawn["merged"] != []
-    assert said.count("None.") == 2  # neither parameters nor metrics differ
+    assert output.count("None.") == 2  # neither parameters nor metrics differ
 
 
 def test_where_nothing_is_new_there_is_no_branch(actions: Actions, promoted: Ran) -> None:

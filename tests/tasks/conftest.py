@@ -57,8 +57,8 @@ class FailingStore:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 fault = store.fault(self.command, urlsplit(self.path).path)
                 if isinstance(fault, int):
-                    said = f"<Error><Code>{CODES[fault]}</Code><Message>no</Message></Error>"
-                    self._send(fault, {}, said.encode())
+                    output = f"<Error><Code>{CODES[fault]}</Code><Message>no</Message></Error>"
+                    self._send(fault, {}, output.encode())
                     return
                 if isinstance(fault, float) and store.over.wait(fault):
                     return  # nobody waits any more

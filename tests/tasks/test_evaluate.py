@@ -26,6 +26,6 @@ def test_a_cell_of_an_earlier_grid_takes_no_part(
     assert pd.read_csv(paths.LEADERBOARD)["cell"].tolist() == [FULL]
     assert [path.name for path in paths.EVALUATED.iterdir()] == [FULL]
     assert [path.name for path in paths.TRAINED.iterdir()] == [FULL]
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("resnet18-full", PARTIAL):
-        assert f"{name} is not asked for any more and left out" in said
+        assert f"{name} is not asked for any more and left out" in output

@@ -92,10 +92,10 @@ DAMAGES: dict[str, list[Callable[[], object]]] = {
 
 def test_what_is_missing_broken_or_swapped_is_told(settings: PromoteParams, tmp_path: Path) -> None:
     shutil.copytree("results", tmp_path / "kept")
-    for told, damages in DAMAGES.items():
+    for message, damages in DAMAGES.items():
         for damage in damages:
             damage()
-            assert [why for why in reasons(settings) if why.startswith(told)], told
+            assert [why for why in reasons(settings) if why.startswith(message)], message
             shutil.rmtree("results")
             shutil.copytree(tmp_path / "kept", "results")
 

@@ -139,7 +139,7 @@ def test_film_as_file_and_as_gray_levels(
 
     named = {"inputs": [{"image": file}], "params": {"operating_point": "reading_aid"}}
     assert served(named) == (200, {"predictions": [answer]})
-    for content, told in (
+    for content, message in (
         ({"inputs": [{"image": "no base64!"}]}, "No film"),
         ({"inputs": [{"image": encoded(Path("params.yaml"))}]}, "No film"),
         ({"inputs": [{"image": [[300, 0], [0, 0]]}]}, "gray levels"),
@@ -147,9 +147,9 @@ def test_film_as_file_and_as_gray_levels(
         ({"inputs": [{"film": file}]}, "image"),
         (named | {"params": {"operating_point": "lucky"}}, "No operating point 'lucky'"),
     ):
-        status, said = served(content)
+        status, output = served(content)
         assert status == 400
-        assert told in said
+        assert message in output
 
 
 @pytest.mark.usefixtures("film")

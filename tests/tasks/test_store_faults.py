@@ -132,8 +132,8 @@ def test_push_that_fails_in_the_middle_keeps_all_here_and_is_done_again(
 ) -> None:
     """What DVC keeps of it, and that the next push ends with everything there."""
     store.fault = after(2, FAULTS[kind], "PUT", "/store/")
-    said = dvc(repository, "push", fails=True)
-    assert "failed to push" in said, said
+    output = dvc(repository, "push", fails=True)
+    assert "failed to push" in output, output
     assert "results" in dvc(repository, "status", "--cloud")  # what is missing is told
 
     store.fault = lambda _method, _path: None

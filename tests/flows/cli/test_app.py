@@ -47,7 +47,7 @@ def snapshot(project: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["run", "--set", "augment.colour=3"], "unknown key augment.colour"),
         (["run", "--set", "split.val_per_class=-5"], "split.val_per_class = -5"),
@@ -61,12 +61,12 @@ def snapshot(project: Path) -> dict[str, bytes]:
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_changes_nothing(
-    arguments: list[str], said: str, project: Path, run: Run
+    arguments: list[str], output: str, project: Path, run: Run
 ) -> None:
     before = snapshot(project)
     result = run("pneumo", *arguments, cwd=project)
     assert result.returncode == 1
-    assert said in result.stderr
+    assert output in result.stderr
     assert "Traceback" not in result.stderr
     after = {k: v for k, v in snapshot(project).items() if not k.startswith("var/")}
     assert after == {k: v for k, v in before.items() if not k.startswith("var/")}
@@ -102,7 +102,7 @@ def source_of(kind: str, films: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "output"),
     [
         ("wrong path", "nowhere"),
         ("empty folder", "No images in"),
@@ -111,7 +111,7 @@ def source_of(kind: str, films: Path) -> Path:
     ],
 )
 def test_a_bad_source_is_one_sentence_and_leaves_no_results(
-    kind: str, said: str, films: Path, make_project: Callable[[], Path], run: Run
+    kind: str, output: str, films: Path, make_project: Callable[[], Path], run: Run
 ) -> None:
     project = make_project()
     source = source_of(kind, films)
@@ -123,7 +123,7 @@ def test_a_bad_source_is_one_sentence_and_leaves_no_results(
     failed = run("pneumo", "stage", "ingest", cwd=project)
     for result in (refused, failed):
         assert result.returncode == 1
-        assert said in result.stderr
+        assert output in result.stderr
         assert "Traceback" not in result.stderr
     assert not [path for path in project.glob("results/**/*") if path.is_file()]
 

@@ -131,7 +131,7 @@ def wrong(table: pd.DataFrame, fault: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         ("one class", "0 of 400 films are PNEUMONIA: both classes needed"),
         ("three images", "figures need at least"),
@@ -146,12 +146,12 @@ def wrong(table: pd.DataFrame, fault: str) -> pd.DataFrame:
     ],
 )
 def test_what_is_wrong_with_a_file_is_told_and_nothing_written(
-    fault: str, told: str, ask: Ask, tmp_path: Path
+    fault: str, message: str, ask: Ask, tmp_path: Path
 ) -> None:
     wrong(model(1, 1.0), fault).to_csv("model.csv", index=False)
     result = ask("evaluate", "--predictions", "model.csv", "--out", "found")
     assert isinstance(result.exception, EvaluationError)
-    assert told in str(result.exception)
+    assert message in str(result.exception)
     assert not (tmp_path / "found").exists()
 
 

@@ -48,7 +48,7 @@ def test_champion_is_released_checked_and_found_altered(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["release"], "Give the place: --to s3://BUCKET/PREFIX"),
         (["release", "--to", "s3://nowhere/x"], "s3://nowhere/x cannot be written to"),
@@ -57,12 +57,12 @@ def test_champion_is_released_checked_and_found_altered(
     ],
 )
 def test_wrong_request_is_told_without_a_traceback(
-    trained: Path, typed_there: Run, s3: Any, arguments: list[str], told: str
+    trained: Path, typed_there: Run, s3: Any, arguments: list[str], message: str
 ) -> None:
     assert s3 is not None
     result = typed_there("pneumo", *arguments, cwd=trained)
     assert result.returncode != 0
-    assert told in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stderr
 
 

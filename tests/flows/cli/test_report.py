@@ -42,8 +42,8 @@ def test_pages_on_a_model_and_films_from_anywhere(
     model: Path, films: Path, tmp_path: Path, project_params: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project_params.parent)
-    said = _report("--bundle", model, "--source", films, "--out", tmp_path / "out")
-    assert "16 films of test" in said
+    output = _report("--bundle", model, "--source", films, "--out", tmp_path / "out")
+    assert "16 films of test" in output
     page = (tmp_path / "out/index.html").read_text("utf-8")
     korean = (tmp_path / "out/index.ko.html").read_text("utf-8")
     assert (

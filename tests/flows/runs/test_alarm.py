@@ -22,14 +22,16 @@ def test_one_that_cannot_be_told_does_not_keep_it_from_the_other(
     fault: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder in the file's place stands for a disk that takes nothing."""
-    file, told = tmp_path / "failed_runs.jsonl", tmp_path / "told"
+    file, notified = tmp_path / "failed_runs.jsonl", tmp_path / "notified"
     if fault == "file":
         file.mkdir()
     monkeypatch.setattr(alarm, "FAILED_RUNS", file)
-    monkeypatch.setenv(alarm.COMMAND, "exit 1" if fault == "command" else f"cat > {told}")
-    alarm.sound("pneumo", RUN, cast(Any, Failed(message="No films.")))
-    said = ([] if fault == "command" else lines(told)) + ([] if fault == "file" else lines(file))
-    assert len(said) == (2 if fault is None else 1)
-    for each in said:
+    monkeypatch.setenv(alarm.COMMAND, "exit 1" if fault == "command" else f"cat > {notified}")
+    alarm.notify("pneumo", RUN, cast(Any, Failed(message="No films.")))
+    alarms = ([] if fault == "command" else lines(notified)) + (
+        [] if fault == "file" else lines(file)
+    )
+    assert len(alarms) == (2 if fault is None else 1)
+    for each in alarms:
         assert (each["run"], each["message"]) == ("tidy-crab", "No films.")
         assert each["time"].endswith("+00:00")

@@ -38,7 +38,7 @@ def test_what_cron_gets(trained: Path, typed: Run, tmp_path: Path) -> None:
     """The source of the champion's films, then those films inverted, then no films at all."""
     seen = typed("pneumo", "monitor", "--out", tmp_path / "seen", cwd=trained)
     assert seen.returncode == 0, seen.stderr
-    assert "Nothing calls for a training." in seen.stdout
+    assert "No training is due." in seen.stdout
 
     (tmp_path / "inverted").mkdir()
     for film in (trained / "results/ingest/raw/test").rglob("*.jpeg"):

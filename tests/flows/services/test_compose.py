@@ -32,11 +32,11 @@ def test_it_is_a_compose_file() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_services_phone_nobody(name: str) -> None:
-    told = SERVICES[name]["environment"]
+    message = SERVICES[name]["environment"]
     for variable in ("DO_NOT_TRACK", "DVC_NO_ANALYTICS", "GX_ANALYTICS_ENABLED"):
-        assert told[variable] == telemetry_off.DEFAULTS[variable]
+        assert message[variable] == telemetry_off.DEFAULTS[variable]
     for variable in ("MLFLOW_DISABLE_TELEMETRY", "PREFECT_SERVER_ANALYTICS_ENABLED"):
-        assert told[variable] == telemetry_off.DEFAULTS[variable]
+        assert message[variable] == telemetry_off.DEFAULTS[variable]
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -90,8 +90,8 @@ def service(
     server.terminate()
     assert server.wait(20) in {0, -15}
     assert sorted(path.name for path in folder.iterdir()) == ["log"]
-    said = (folder / "log").read_text().splitlines()
-    assert len(said) == 2, f"of requests the log says nothing: {said}"
+    output = (folder / "log").read_text().splitlines()
+    assert len(output) == 2, f"of requests the log says nothing: {output}"
 
 
 def _is_ready(address: str) -> bool:

@@ -23,17 +23,17 @@ def test_prediction_says_all_that_it_rests_on(
 ) -> None:
     answer = _post(client, film_bytes(0))
     assert answer.status_code == 200
-    said = answer.json()
-    assert said["operating_point"] == "reading_aid"
-    assert said["threshold"] == small_model.reader.threshold
-    assert (said["decision"] == "PNEUMONIA") == (said["probability"] >= said["threshold"])
-    assert said["model"] == {
+    output = answer.json()
+    assert output["operating_point"] == "reading_aid"
+    assert output["threshold"] == small_model.reader.threshold
+    assert (output["decision"] == "PNEUMONIA") == (output["probability"] >= output["threshold"])
+    assert output["model"] == {
         "name": "test_efficientnet-full",
         "version": small_model.version,
         "alias": None,
     }
-    assert said["meaning"] == small_model.reader.meaning
-    assert "not for diagnosis" in said["notice"]
+    assert output["meaning"] == small_model.reader.meaning
+    assert "not for diagnosis" in output["notice"]
 
 
 def test_probability_is_that_of_pneumo_predict(
@@ -43,9 +43,9 @@ def test_probability_is_that_of_pneumo_predict(
         path = tmp_path / f"{number}.jpeg"
         path.write_bytes(film_bytes(number, "JPEG"))
         (expected,) = predict(small_model.reader, [path])
-        said = _post(client, path.read_bytes()).json()
-        assert said["probability"] == expected["probability"]
-        assert said["decision"] == expected["decision"]
+        output = _post(client, path.read_bytes()).json()
+        assert output["probability"] == expected["probability"]
+        assert output["decision"] == expected["decision"]
 
 
 def test_saliency_is_a_picture_of_the_film(
@@ -74,7 +74,7 @@ def test_dicom_is_read(
 def test_what_is_no_film_gets_a_reason(
     client: TestClient, film_bytes: Callable[..., bytes], photograph: Any, path: str
 ) -> None:
-    for data, kind, told in (
+    for data, kind, message in (
         (film_bytes(photograph), "not-a-chest-film", "it is in colour"),
         (film_bytes(np.zeros((99, 99), np.uint8)), "not-a-chest-film", "it is blank"),
         (film_bytes(0)[:200], "not-an-image", "cannot be decoded"),
@@ -83,10 +83,10 @@ def test_what_is_no_film_gets_a_reason(
         answer = _post(client, data, path)
         assert answer.status_code == 422
         assert answer.headers["content-type"] == PROBLEM
-        said = answer.json()
-        assert said["type"] == f"urn:pneumo:problem:{kind}"
-        assert told in said["detail"]
-        assert said["status"] == 422
+        output = answer.json()
+        assert output["type"] == f"urn:pneumo:problem:{kind}"
+        assert message in output["detail"]
+        assert output["status"] == 422
 
 
 def test_other_requests_are_refused_as_problems(client: TestClient) -> None:

@@ -106,9 +106,9 @@ def test_model_changes_whole_while_films_are_read(
         for thread in asking:
             thread.join()
     assert {answer.status_code for answer in answers} == {200}
-    said = [answer.json() for answer in answers]
+    output = [answer.json() for answer in answers]
     of_version = {
-        (each["model"]["version"] in "13", round(each["probability"], 6)) for each in said
+        (each["model"]["version"] in "13", round(each["probability"], 6)) for each in output
     }
     assert len(of_version) == 2
     assert len({is_first for is_first, _ in of_version}) == 2
@@ -128,7 +128,8 @@ def test_what_cannot_be_trusted_is_refused_and_the_model_stays(
     shutil.copytree(small_bundle, broken)
     files = {"weights": bundle.WEIGHTS, "reference": bundle.REFERENCE}
     if fault == "version":
-        _alter(broken / bundle.DESCRIPTION, b'"format_version": 2', b'"format_version": 1')
+        now, before = (b'"format_version": %d' % each for each in (bundle.FORMAT_VERSION, 1))
+        _alter(broken / bundle.DESCRIPTION, now, before)
         _sign_again(broken)
     elif fault == "unfinished":
         (broken / bundle.WEIGHTS).unlink()
@@ -148,8 +149,8 @@ def test_what_cannot_be_trusted_is_refused_and_the_model_stays(
         champion.folder, champion.version = small_bundle, "3"  # mended
         _until(client, "/readyz", "newer_refused", False)
         assert client.get("/v1/model").json()["model"]["version"] == "3"
-    told = [record.message for record in caplog.records if "The model stays" in record.message]
-    assert len(told) == 1, "the same fault is told once"
+    messages = [record.message for record in caplog.records if "The model stays" in record.message]
+    assert len(messages) == 1, "the same fault is logged once"
 
 
 def _alter(path: Path, old: bytes, new: bytes) -> None:
@@ -198,9 +199,9 @@ def test_folder_is_not_followed(small_model: Model) -> None:
 def test_reader_of_another_operating_point_decides_otherwise(small_bundle: Path) -> None:
     model = Model(Reader.load(small_bundle, "screening"), "pneumo", "1", "screening")
     with TestClient(create_app(model, lambda _: None)) as client:
-        said = client.get("/v1/model").json()
-    assert said["operating_point"] == "screening"
-    assert said["threshold"] == 0.01
+        output = client.get("/v1/model").json()
+    assert output["operating_point"] == "screening"
+    assert output["threshold"] == 0.01
     assert replace(model, alias=None).describe().startswith("Model pneumo, version 1, screening")
 
 

@@ -206,8 +206,8 @@ def test_labelled_films_are_counted_each_picture_once_and_broken_ones_told(
     found = replace(world, params=params).look(tmp_path / "films")
     assert found.num_quarantined == 1
     assert found.reasons == [f"{len(world.later)} new films with labels"]
-    said = json.loads((world.project / "out" / monitor.FINDINGS).read_text())
-    assert (said["num_labelled"], said["reasons"]) == (len(world.later), found.reasons)
+    output = json.loads((world.project / "out" / monitor.FINDINGS).read_text())
+    assert (output["num_labelled"], output["reasons"]) == (len(world.later), found.reasons)
 
 
 @pytest.mark.parametrize("kind", ["drawn"])

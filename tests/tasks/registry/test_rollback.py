@@ -84,8 +84,8 @@ def test_rollback_gives_the_role_back_and_writes_it_down() -> None:
 @pytest.mark.usefixtures("two_champions")
 def test_what_was_rolled_back_returns_only_by_name() -> None:
     rollback.roll_back("pneumo", "champion", None, "misses infants")
-    told = "no champion before version 1; version 2 was withdrawn .*misses infants.*--to VERSION"
-    with pytest.raises(PromotionError, match=told):
+    message = "no champion before version 1; version 2 was withdrawn .*misses infants.*--to VERSION"
+    with pytest.raises(PromotionError, match=message):
         rollback.roll_back("pneumo", "champion", None, "once more")
     version, withdrawn = rollback.roll_back("pneumo", "champion", "2", "it was the scanner")
     assert version == "2"
@@ -131,10 +131,10 @@ DAMAGES: list[tuple[Callable[[], object], str]] = [
 @pytest.mark.usefixtures("two_champions")
 def test_rollback_to_what_is_not_what_it_was_is_refused() -> None:
     lines = paths.PROMOTION_LEDGER.read_bytes()
-    for damage, told in DAMAGES:
+    for damage, message in DAMAGES:
         with restored(in_registry("1")), restored(paths.RAW):
             damage()
-            with pytest.raises((BundleError, PromotionError), match=told):
+            with pytest.raises((BundleError, PromotionError), match=message):
                 rollback.roll_back("pneumo", "champion", None, "why")
         assert champion() == "2"
         assert paths.PROMOTION_LEDGER.read_bytes() == lines
@@ -146,12 +146,12 @@ def test_rollback_as_it_is_typed(
     project: Path, typed: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     command = ("pneumo", "registry", "rollback", "--alias", "champion", "--why", "misses infants")
-    for damage, told in (DAMAGES[0], DAMAGES[3]):  # the weights, and what they said of a film
+    for damage, message in (DAMAGES[0], DAMAGES[3]):  # the weights, and what they said of a film
         with restored(in_registry("1")):
             damage()
             refused = typed(*command, cwd=project)
         assert (refused.returncode, champion()) == (1, "2")
-        assert told in refused.stderr
+        assert message in refused.stderr
         assert "Traceback" not in refused.stderr
     done = typed(*command, cwd=project)
     assert (done.returncode, champion()) == (0, "1"), done.stderr
@@ -210,11 +210,11 @@ DISAGREEMENTS: list[tuple[Callable[[], object], list[str]]] = [
 @pytest.mark.usefixtures("two_champions")
 def test_every_disagreement_is_told() -> None:
     """One is added to the other, and each is new."""
-    for damage, told in DISAGREEMENTS:
+    for damage, message in DISAGREEMENTS:
         before = rollback.verify("pneumo")
         damage()
         after = rollback.verify("pneumo")
-        for sentence in told:
+        for sentence in message:
             assert not [fault for fault in before if sentence in fault]
             assert [fault for fault in after if sentence in fault], sentence
 

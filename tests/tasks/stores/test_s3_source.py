@@ -130,7 +130,7 @@ def test_object_altered_or_gone_since_listing_is_quarantined(
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ({"data": b"short"}, "gave 5 bytes, its list says"),
         ({"same_size": True}, "do not match their ETag"),
@@ -141,7 +141,7 @@ def test_other_bytes_than_listed_are_refused(
     put: Callable[..., None],
     source: Callable[..., Source],
     answer: dict[str, Any],
-    told: str,
+    message: str,
 ) -> None:
     """A store behind the client that gives other bytes without a checksum of its own."""
     put(FILMS)
@@ -154,7 +154,7 @@ def test_other_bytes_than_listed_are_refused(
             return {"Body": io.BytesIO(data)}
 
     _, wanted = first.read.args
-    with pytest.raises(OSError, match=told):
+    with pytest.raises(OSError, match=message):
         given._read(Liar(), wanted)
     assert not _cached(tmp_path)
 
@@ -197,17 +197,17 @@ def test_dicom_gets_into_neither_copy_nor_cache(
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "message"),
     [
         ({"max_files": 3}, r"s3://films/chest/ holds 12 files, ingest\.max_files allows 3"),
         ({"max_total_gb": 1e-9}, r"ingest\.max_total_gb allows 1e-09"),
     ],
 )
 def test_too_much_is_refused_before_it_is_fetched(
-    put: Callable[..., None], source: Callable[..., Source], limits: dict[str, Any], told: str
+    put: Callable[..., None], source: Callable[..., Source], limits: dict[str, Any], message: str
 ) -> None:
     put(FILMS)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         source(limits).files()
 
 
@@ -245,8 +245,8 @@ def test_what_cannot_be_reached_is_told_within_seconds(
     with pytest.raises(SourceError, match="cannot be listed") as raised:
         source(**wrong).files()
     assert time.monotonic() - start < 10
-    for told in ("AWS_ACCESS_KEY_ID", "By hand: aws s3 sync", "--set ingest.source="):
-        assert told in str(raised.value)
+    for message in ("AWS_ACCESS_KEY_ID", "By hand: aws s3 sync", "--set ingest.source="):
+        assert message in str(raised.value)
 
 
 def test_description_of_s3_is_opened(

@@ -156,7 +156,7 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
         case "leaks_unknown":
             return {name: words.count(value) for name, value in values.items()}
         case "shortcuts" if values:
-            names = words.listed([words(f"check.{name}") for name in values["names"]] or [""])
+            names = "; ".join(words(f"check.{name}") for name in values["names"])
             return {"all": words.count(values["all"]), "names": names}
         case "source" if values:
             cues = values["cues"].items()

@@ -123,3 +123,16 @@ def test_another_hospital_is_always_open_and_every_level_has_words(
         said = verdicts(answer(found), Words(language))
         assert said.verdicts[-1].level == "open"
         assert all(each.text and "{" not in each.text for each in said.verdicts)
+
+
+def test_checks_are_listed_apart(made: Any) -> None:
+    """Their names hold commas, so that a list with commas cannot be read."""
+    name, words = made.found.winner.name, Words("en")
+    beyond = [
+        made.found.audit[name][0] | {"name": each, "passed": False}
+        for each in ("flip_rate", "paired_drop")
+    ]
+    found = replace(made.found, audit={**made.found.audit, name: beyond})
+    (shortcuts,) = (each for each in answer(found) if each.name == "shortcuts")
+    (verdict,) = verdicts([shortcuts], words).verdicts
+    assert f"{words('check.flip_rate')}; {words('check.paired_drop')}." in verdict.text

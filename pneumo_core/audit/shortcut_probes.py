@@ -24,9 +24,8 @@ from pneumo_core.data import manifest
 from pneumo_core.data.film_statistics import NAMES, film_statistics
 from pneumo_core.errors import EvaluationError
 from pneumo_core.metrics import intervals
-from pneumo_core.metrics.estimates import difference
+from pneumo_core.metrics.estimates import difference, wilson_interval
 from pneumo_core.metrics.influence import of_auroc
-from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Estimate, Scores, auroc
 from pneumo_core.params import AuditParams
 
@@ -121,10 +120,12 @@ def augmented_gain(
 
 
 def _altered_gap(before: Images, after: Images, cohort: Cohort, limits: AuditParams) -> Check:
+    """The interval counts films, not patients: whether one is altered is drawn for each film."""
     altered = np.array([not np.array_equal(b, a) for b, a in zip(before, after, strict=True)])
-    positive, scores = cohort.labels == 1, cohort.scores(np.zeros(len(altered)))
+    positive = cohort.labels == 1
     of_positive, of_negative = (
-        shares(altered[None], films, scores) for films in (positive, ~positive)
+        wilson_interval(altered[films].mean(keepdims=True), films.sum())
+        for films in (positive, ~positive)
     )
     return Check(
         "altered_gap",

@@ -171,3 +171,13 @@ def test_few_films_do_not_prove_that_the_classes_are_altered_alike(before: Image
     few = Cohort(np.arange(20) % 2, np.arange(20).astype(np.str_))
     check = _by_name(augmented_gain(before[:20], before[:20] + 1, few, LIMITS))["altered_gap"]
     assert (check.figure.value, check.passed) == (0, None)
+
+
+def test_films_that_are_altered_alike_are_proved_so_however_few_their_patients(
+    before: Images,
+) -> None:
+    num_films = 200
+    films = np.concatenate([before] * (num_films // len(before) + 1))[:num_films]
+    cohort = Cohort(np.arange(num_films) % 2, (np.arange(num_films) % 20).astype(np.str_))
+    check = _by_name(augmented_gain(films, films, cohort, LIMITS))["altered_gap"]
+    assert (check.figure.value, check.passed) == (0, True)

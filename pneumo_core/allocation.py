@@ -20,7 +20,7 @@ _depth = 0
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """Up to 2 GB of it, until the outermost end, when it is given back; nothing without glibc.
+    """Keep up to 2 GB until the outermost end, then give it back; without glibc do nothing.
 
     A thread that began before keeps its own heap.
     """

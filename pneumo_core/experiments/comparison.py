@@ -18,7 +18,7 @@ from pneumo_core.arrays import Floats, Images, Stack
 from pneumo_core.audit.counterfactuals import STUDY_SHIFT
 from pneumo_core.data import manifest
 from pneumo_core.data.transforms import Ranges, transform
-from pneumo_core.experiments.trials import BASELINE, Setting, Trial, run_trials
+from pneumo_core.experiments.trials import BASELINE, THRESHOLD, Setting, Trial, run_trials
 from pneumo_core.metrics.differences import Difference
 from pneumo_core.metrics.metrics import (
     Estimate,
@@ -33,7 +33,6 @@ from pneumo_core.progress import track
 
 VALIDATION, SWAPPED, ALIGNED = VERSIONS = ("validation", "swapped", "aligned")
 FALL = "fall"  # AUROC on validation less that on swapped
-THRESHOLD = 0.5
 ALPHA = 0.05  # of Holm's p: above it two recipes are tied
 
 # The study's recipes, and what does the same without the label.
@@ -187,7 +186,7 @@ def _judge_version(
 
 
 def _difference(of_D: Floats, other_D: Floats) -> Difference:
-    """Of statistics whose first value is that of the whole set."""
+    """Return the difference of two statistics whose first value is that of the whole set."""
     draws_D = of_D - other_D
     return Difference.of(float(draws_D[0]), draws_D[1:])
 

@@ -14,20 +14,20 @@ NUM_WARM_UP_STEPS = 2
 
 @dataclass(frozen=True)
 class Rates:
-    """Images a second of each of the two works."""
+    """Images a second of a step and of the making of features."""
 
     step: float
     cache: float | None = None  # None: nothing is cached, every step runs the whole model
 
     def over(self, epochs: int) -> float:
-        """Of so many epochs, the making of the cache with them."""
+        """Return the rate over some epochs, with the making of the cache."""
         if self.cache is None:
             return self.step
         return 1 / (1 / (epochs * self.cache) + 1 / self.step)
 
 
 def measure(steps: Iterator[int], seconds: float, device: torch.device) -> float:
-    """Images a second of steps that each tell their number of images."""
+    """Return images a second; each step yields its number of images."""
     for _ in range(NUM_WARM_UP_STEPS):
         next(steps)
     synchronize(device)
@@ -82,6 +82,6 @@ class Stopwatch:
 
     @property
     def rates(self) -> Rates:
-        """Of whole epochs without the first, which warms up, or of what there was."""
+        """Return the rates of whole epochs after the first, or of what was measured."""
         counted = self._of_epochs[1:] or self._of_epochs
         return Rates(statistics.harmonic_mean(counted), self._cache)

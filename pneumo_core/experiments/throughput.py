@@ -59,7 +59,7 @@ class Row:
 
 
 def benchmark(params: TrainParams, image_size_px: int, seconds: float) -> list[Row]:
-    """Of every cell of `params`, each measurement this long; making a cache is measured whole."""
+    """Measure every cell of `params`, each way for `seconds`; a cache is always made whole."""
     cells = [Cell(model, strategy) for model in params.models for strategy in params.strategies]
     params = params.model_copy(update={"weights": "none"})
     with (
@@ -71,7 +71,7 @@ def benchmark(params: TrainParams, image_size_px: int, seconds: float) -> list[R
 
 
 def _draw_films(folder: Path, count: int, size_px: int) -> LabelledFilms:
-    """As JPEGs in a folder a class, and packed."""
+    """Draw films, write them as JPEGs with one folder per class, and pack them."""
     none = PhantomSplit(NORMAL=0, PNEUMONIA=0)
     half = PhantomSplit(NORMAL=count // 2, PNEUMONIA=count - count // 2)
     source = PhantomSource(PhantomParams(kind="phantom", seed=0, train=half, val=none, test=none))
@@ -101,8 +101,12 @@ def _measure(
     place = device.torch_device
     chosen, size_px = params.of(cell.strategy), films.images.shape[1]
     job = Job(
-        *(scratch / "jpeg", cell.architecture, cell.strategy, size_px),
-        *(params.batch_size, chosen.lr),
+        scratch / "jpeg",
+        cell.architecture,
+        cell.strategy,
+        size_px,
+        params.batch_size,
+        chosen.lr,
     )
 
     def done(rates: Rates) -> Rates:

@@ -12,8 +12,16 @@ from pneumo_core.experiments.throughput import Row
 
 DISTANCE = 0.2  # of the dots of a cell
 HEAD = (
-    *("model", "strategy", "epochs", "pneumo", "ceiling", "share of it", "plain", "times plain"),
-    *("timm's settings", "an epoch once cached"),
+    "model",
+    "strategy",
+    "epochs",
+    "pneumo",
+    "ceiling",
+    "share of it",
+    "plain",
+    "times plain",
+    "timm's settings",
+    "an epoch once cached",
 )
 DOTS = (  # attribute, name, colour
     ("ceiling_images_per_second", "ceiling: the same steps, data on the device", GRAY),

@@ -16,12 +16,16 @@ import torch
 from scipy.special import expit
 
 from pneumo_core.arrays import Floats, Images, Stack
+from pneumo_core.audit.audit import cohort_of
+from pneumo_core.audit.counterfactuals import audit_model, read_altered
+from pneumo_core.audit.shortcut_probes import augmented_gain
+from pneumo_core.audit.shortcuts import Cohort
 from pneumo_core.data import manifest
 from pneumo_core.evaluation.scoring import predict
 from pneumo_core.labels import LABELS
 from pneumo_core.models.compute import full_float32, to_batch
 from pneumo_core.models.strategies import cut
-from pneumo_core.params import AugmentParams, RecipeName, TrainParams
+from pneumo_core.params import AuditParams, AugmentParams, RecipeName, TrainParams
 from pneumo_core.preparation.augmentation import augment, plan
 from pneumo_core.preparation.recipes import RECIPES
 from pneumo_core.training.context import Cell, Context
@@ -29,6 +33,7 @@ from pneumo_core.training.events import ignore
 from pneumo_core.training.features import FeatureCache
 from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 
+THRESHOLD = 0.5
 BASELINE = "none"  # the same films, each as often, unaltered
 
 Score = Callable[[Images], Floats]
@@ -121,7 +126,7 @@ def _labels(rows: pd.DataFrame) -> npt.NDArray[np.int64]:
 def _scorer(
     trained: TrainedModel, cell: Cell, params: TrainParams, example: Images, scratch: Path
 ) -> Score:
-    """Through the feature cache where the model has a cut, so that films are seen once a seed.
+    """Return a function that scores films, by cached features where the model has a cut.
 
     The trunk is that of the model as it was before training, whose features are already cached.
     """
@@ -145,3 +150,23 @@ def _scorer(
         return np.asarray(expit(torch.cat(margins).squeeze(1).double().cpu().numpy()))
 
     return probabilities
+
+
+def audit_trial(
+    trial: Trial, table: pd.DataFrame, images: Stack, params: AuditParams
+) -> dict[str, float]:
+    """Return the figures of the checks that can be computed, and how many are beyond the limit."""
+    rows = np.random.default_rng(params.seed).permutation(len(trial.films.labels))
+    rows = np.sort(rows[: params.num_augmented_films])
+    cohort = Cohort(trial.films.labels[rows], trial.patients[rows])
+    augmented = np.asarray(trial.films.images[rows])
+    checks = augmented_gain(trial.before[rows], augmented, cohort, params)
+    val = manifest.kept(table, "val")
+    val = val.sample(min(params.num_films, len(val)), random_state=params.seed)
+    films = images[val["packed_row"].to_numpy(np.int64)]
+    readings = read_altered(
+        trial.score, films, cohort_of(val, val["patient_group"].to_numpy(np.str_)), THRESHOLD
+    )
+    checks += audit_model(readings, params)
+    found = {check.name: check.figure.value for check in checks if check.figure is not None}
+    return found | {"checks_beyond": float(sum(check.passed is False for check in checks))}

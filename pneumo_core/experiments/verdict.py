@@ -128,7 +128,7 @@ def _conclusion(comparison: Comparison, study: Row, on_validation: Outcome) -> s
         )
     if on_validation is Outcome.HOLDS:
         return "The study's finding is borne out by these figures."
-    return "These figures neither bear the study's finding out nor show harm from it."
+    return "These figures neither confirm the study's finding nor show harm from it."
 
 
 def _pairs(comparison: Comparison, recipe: str, of: str) -> list[Pair]:

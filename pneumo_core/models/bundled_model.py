@@ -1,4 +1,4 @@
-"""The model of a bundle: its weights written, and built again."""
+"""Write the weights of a model, and build the model from them again."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def load(folder: Path) -> tuple[nn.Module, Description]:
 
 
 def build(blueprint: Blueprint, weights: Path) -> nn.Module:
-    """Raises BundleError where the weights do not fit the architecture."""
+    """Return the model; raise BundleError where the weights do not fit the architecture."""
     model, _ = create_model(blueprint.architecture, "none", len(blueprint.labels))
     try:
         model.load_state_dict(load_file(weights), strict=True)
@@ -33,7 +33,7 @@ def build(blueprint: Blueprint, weights: Path) -> nn.Module:
 
 
 def write_weights(model: nn.Module, path: Path) -> None:
-    """Raises OSError where there is no room."""
+    """Write a safetensors file; raise OSError where there is no room."""
     try:
         save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
     except SafetensorError as error:

@@ -47,17 +47,17 @@ class Device:
         return self.torch_device.type == "cuda"
 
     def has_room_for(self, num_bytes: int) -> bool:
-        """Whether inputs of this size can stay on the GPU; never true of the CPU, that has them."""
+        """Return whether inputs of this size can stay on the GPU; on the CPU always False."""
         return self.is_cuda and num_bytes <= RESIDENT_SHARE * torch.cuda.mem_get_info()[0]
 
     def read_batch_size(self, size_px: int) -> int:
-        """Films of this side at a time where nothing trains; main memory holds them on the CPU."""
+        """Return how many films of this side to run at a time where nothing trains."""
         if self.is_cuda:
             return MAX_READ_FILMS
         return max(1, min(MAX_READ_FILMS, MAX_READ_PIXELS // size_px**2))
 
     def send(self, tensor: torch.Tensor) -> torch.Tensor:
-        """To this device, without waiting until it is there."""
+        """Send to this device without waiting for the end of the transfer."""
         if not self.is_cuda:
             return tensor
         return tensor.pin_memory().to(self.torch_device, non_blocking=True)
@@ -97,7 +97,7 @@ def channels_last(x: torch.Tensor) -> torch.Tensor:
 
 
 def choose_device(precision: Precision) -> Device:
-    """The GPU if there is one; bfloat16 where the hardware has it, unless told otherwise."""
+    """Return the GPU or else the CPU; `auto` is bfloat16 where the hardware has it."""
     if torch.cuda.is_available():
         return Device(torch.device("cuda"), precision != "float32")
     has_bfloat16 = torch.cpu._is_avx512_bf16_supported()
@@ -107,11 +107,11 @@ def choose_device(precision: Precision) -> Device:
 
 
 def to_batch(images: Images, normalisation: Normalisation, device: Device) -> torch.Tensor:
-    """Gray bytes [B, H, W] to a float32 tensor [B, 3, H, W], channels last."""
+    """Return gray bytes [B, H, W] as a float32 tensor [B, 3, H, W], channels last."""
     return to_input(torch.from_numpy(np.array(images)).to(device.torch_device), normalisation)
 
 
 def to_input(gray_BHW: torch.Tensor, normalisation: Normalisation) -> torch.Tensor:
-    """As `to_batch`, of bytes that are on the device."""
+    """Return what `to_batch` returns, from bytes that are on the device already."""
     x_BHW = (gray_BHW.float() / 255 - normalisation.mean) / normalisation.std
     return channels_last(x_BHW.unsqueeze(1).expand(-1, 3, -1, -1))

@@ -16,10 +16,10 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which 
 
 
 def fetch(architecture: str, folder: Path) -> Entry:
-    """Adds a model to the folder, or replaces it there.
+    """Add a model to the folder, or replace it there.
 
     Raises:
-        WeightsError: its weights are not to be had, or the folder's index cannot be read; the
+        WeightsError: its weights are not available, or the folder's index cannot be read; the
             folder stays as it was.
     """
     known = read_index(folder).models if (folder / INDEX).exists() else {}
@@ -50,7 +50,7 @@ def fetch(architecture: str, folder: Path) -> Entry:
 
 
 def _revision(architecture: str, config: dict[str, Any]) -> str | None:
-    """Of a package its version; of the hub the commit, by which the download lies in the cache."""
+    """Return the version of a package, or the hub's commit, which names the folder in its cache."""
     if architecture in PACKAGED:
         return version(PACKAGED[architecture][0])
     repository, _, asked = (config.get("hf_hub_id") or "").partition("@")

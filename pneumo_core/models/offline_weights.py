@@ -41,7 +41,7 @@ class Index(Section):
 
 
 def read_index(folder: Path) -> Index:
-    """Raises WeightsError where there is none, or one of another make."""
+    """Return the index; raise WeightsError where it is missing or has another format."""
     try:
         return Index.model_validate(json.loads((folder / INDEX).read_text("utf-8")))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -80,7 +80,7 @@ def load_state(folder: Path, architecture: str) -> tuple[dict[str, torch.Tensor]
 
 
 def find_faults(folder: Path) -> list[str]:
-    """Files that are missing, altered or not in the index; empty for a folder as it was fetched."""
+    """Return the files that are missing, altered or not in the index."""
     expected = {entry.file: entry.file_sha256 for entry in read_index(folder).models.values()}
     there = {path.name for path in folder.iterdir()} - {INDEX}
     faults = [f"missing: {name}" for name in expected.keys() - there]

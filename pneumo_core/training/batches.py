@@ -1,4 +1,4 @@
-"""Where a training's batches come from: cached features, or films where a model has no cut."""
+"""The batches of a training: cached features, or films where a model has no cut."""
 
 import math
 import time
@@ -54,7 +54,7 @@ def _from_features(features: torch.Tensor, device: Device) -> Fetch:
 
 
 def _reader(stack: Stack | torch.Tensor, num_bytes: int, device: Device) -> Fetch:
-    """Rows on the device as they are stored: picked there if all of them fit, else sent."""
+    """Return a reader of rows, which stay on the GPU if all fit there and are sent otherwise."""
     if not device.has_room_for(num_bytes):
         return lambda rows: device.send(torch.as_tensor(stack[rows]))
     example = torch.as_tensor(stack[np.arange(1)])

@@ -1,4 +1,4 @@
-"""Where a training stands, on disk: whole or not there, and of no other training."""
+"""The state of a training on disk: complete or absent, and never that of another training."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pneumo_core.atomic import replacing_file
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file; what another training (`key`) left there counts as nothing."""
+    """One file; it counts as absent if another training (`key`) left it."""
 
     path: Path
     key: str
@@ -33,14 +33,14 @@ class Checkpoint:
                 raise OSError(f"{self.path} cannot be written: {why}") from error
 
     def forget(self) -> None:
-        """To be called once the result is safely written; takes along what a kill left half."""
+        """Remove the file and what a kill left half written; call it once the result is written."""
         self.path.unlink(missing_ok=True)
         for draft in self.path.parent.glob(f".{self.path.name}.*"):
             draft.unlink()
 
 
 def key_of(*parts: object) -> str:
-    """Of everything that the end of a training depends on."""
+    """Return one key for everything that the end of a training depends on."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(repr(part).encode())

@@ -1,4 +1,4 @@
-"""What a training tells while it runs, and who listens.
+"""The events of a training while it runs, and their receivers.
 
 A sink is any callable that takes an event; the core knows the two here, the edge adds MLflow.
 """
@@ -24,7 +24,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Cached:
-    """Features at the cut are there: computed now, or found (seconds near 0)."""
+    """The features at the cut are computed, or were found (seconds near 0)."""
 
     num_images: int
     seconds: float
@@ -65,7 +65,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class Finished:
-    """Where the time went; the parts do not overlap, what they leave of the whole is the rest."""
+    """How long each part took; the parts do not overlap, and the rest is other work."""
 
     seconds: float
     cache_s: float
@@ -140,7 +140,7 @@ def _sentence(event: Started | MicroBatchHalved | Stalled | Finished) -> str:
 
 
 class JsonLines:
-    """Appends each event but the steps, with the time, to a file."""
+    """A sink that appends each event except the steps, with the time, to a file."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

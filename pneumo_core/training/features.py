@@ -38,7 +38,7 @@ class FeatureCache:
     def get(
         self, trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device
     ) -> torch.Tensor:
-        """Features [N, ...] in the device's precision, mapped from disk; images [N, H, W]."""
+        """Return features [N, ...] of images [N, H, W] in the device's precision, from disk."""
         example = _features(trunk, images[:1], normalisation, device)
         path = self.folder / f"{_key(trunk, images, normalisation, device)}.bin"
         num_values = len(images) * example.numel()

@@ -12,7 +12,7 @@ STALLED_AFTER_S = 60.0
 
 
 class DataWait:
-    """Adds up waits; while it is entered, a thread tells the sink of one that takes too long.
+    """Sums waits; while it is entered, a thread sends an event for one that takes too long.
 
     Films are mapped from disk: a disk or a share that hangs raises no error, it only takes time.
     """
@@ -42,12 +42,12 @@ class DataWait:
             self.seconds += time.perf_counter() - begun
 
     def _watch(self) -> None:
-        told: float | None = None
+        reported: float | None = None
         while not self._done.wait(STALLED_AFTER_S / 10):
             since = self._since
-            if since is None or since == told:
+            if since is None or since == reported:
                 continue
             waited = time.perf_counter() - since
             if waited >= STALLED_AFTER_S:
-                told = since
+                reported = since
                 self._sink(Stalled(time.time() - waited, waited))

@@ -7,8 +7,7 @@ from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.experiments.comparison import Comparison, compare
 from pneumo_core.experiments.comparison_page import as_json, as_table, draw_pictures, render
-from pneumo_core.experiments.trial_audit import audit_trial
-from pneumo_core.experiments.trials import Setting
+from pneumo_core.experiments.trials import Setting, audit_trial
 from pneumo_core.experiments.verdict import decide
 from pneumo_core.params import Params, Strategy
 from pneumo_core.training.context import Cell

@@ -39,7 +39,7 @@ def connect() -> "MlflowClient":
 
 
 def experiment_id(client: "MlflowClient") -> str:
-    """Of the experiment that `connect` made sure of.
+    """Return the id of the experiment that `connect` created.
 
     Raises:
         MlflowException: somebody took it away since.
@@ -57,7 +57,7 @@ def uri() -> str:
 
 
 def shown_uri() -> str:
-    """Without a name and a password."""
+    """Return the address without name and password."""
     return re.sub(r"//[^/@]*@", "//", uri())
 
 

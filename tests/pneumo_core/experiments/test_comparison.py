@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from pneumo_core.arrays import Gray, Images
+from pneumo_core.audit.counterfactuals import STUDY_SHIFT
 from pneumo_core.experiments import comparison
 from pneumo_core.experiments.comparison import (
     ALIGNED,
     FALL,
-    SHIFT,
     SWAPPED,
     VALIDATION,
     VERSIONS,
@@ -118,7 +118,7 @@ def test_verdict_on_equals_is_that_nothing_can_be_told() -> None:
         _compared(none=equal, brightness=equal, symmetric=equal, study_brightness=equal)
     )
     assert (verdict.on_validation, verdict.on_swapped) == (Outcome.TIED, Outcome.TIED)
-    assert "neither bear" in verdict.sentences[-1]
+    assert "neither confirm" in verdict.sentences[-1]
     assert "3 of the 3 others are tied" in verdict.sentences[0]
 
 
@@ -142,7 +142,7 @@ def test_verdict_on_a_recipe_that_is_worse() -> None:
 def test_swapped_films_have_the_other_class_s_brightness() -> None:
     gray = np.full((2, 8, 8), 100, np.uint8)
     labels = np.array([0, 1])
-    step = round(255 * SHIFT)
+    step = round(255 * STUDY_SHIFT)
     assert shifted(gray, labels, SWAPPED)[:, 0, 0] == pytest.approx([100 - step, 100 + step], abs=1)
     assert shifted(gray, labels, ALIGNED)[:, 0, 0] == pytest.approx([100 + step, 100 - step], abs=1)
     assert shifted(gray, labels, VALIDATION) is gray

@@ -25,8 +25,14 @@ pytestmark = pytest.mark.filterwarnings(
 
 SMALL = "test_efficientnet"
 FIRST_KEYS = [
-    *("model", "strategy", "image_size", "batch", "device"),
-    *("images_per_second", "ceiling_images_per_second", "plain_images_per_second"),
+    "model",
+    "strategy",
+    "image_size",
+    "batch",
+    "device",
+    "images_per_second",
+    "ceiling_images_per_second",
+    "plain_images_per_second",
 ]
 
 

@@ -76,7 +76,7 @@ def run(params: EvaluateParams) -> None:
 
 
 def _of_grid(params: TrainParams) -> list[Path]:
-    """The folders of the cells that are asked for.
+    """Return the folders of the cells that are asked for.
 
     Those of an earlier grid, which may have learned from other films, are taken away: DVC keeps
     them in its cache, and puts one back when it is asked for again.
@@ -92,7 +92,7 @@ def _of_grid(params: TrainParams) -> list[Path]:
 def _make_bundle(
     trained: Path, folder: Path, table: pd.DataFrame, images: Stack, params: EvaluateParams
 ) -> None:
-    """Calibration and thresholds from validation complete what was trained."""
+    """Write a bundle: the trained weights with calibration and thresholds from validation."""
     blueprint = Blueprint.model_validate(read_json(trained / paths.BLUEPRINT))
     val, val_images = _films(table, images, "val")
     views = VIEWS[: params.num_views]
@@ -173,7 +173,7 @@ def _evaluate(
 
 
 def _readings(split: str, cells: Iterable[str]) -> dict[str, Reading]:
-    """Of all models, each at its own threshold."""
+    """Return the readings of all models, each at its own threshold."""
     return {cell: read_evaluation(paths.EVALUATED / cell / split) for cell in cells}
 
 

@@ -21,7 +21,7 @@ Entry = dict[str, Any]
 
 
 def append(path: Path, **entry: Any) -> str:
-    """Adds one line with the time, whole even beside other writers; gives the line's SHA-256."""
+    """Add one line with the time, whole even with other writers; return its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -39,7 +39,7 @@ def append(path: Path, **entry: Any) -> str:
 
 
 def read(path: Path) -> list[Entry]:
-    """All entries, oldest first; none where there is no file yet.
+    """Return all entries, oldest first; none without a file.
 
     Raises:
         LedgerError: a line is no JSON object.
@@ -57,7 +57,7 @@ def read(path: Path) -> list[Entry]:
 
 
 def broken_links(path: Path) -> list[int]:
-    """Numbers of the lines, from 1, that do not carry the hash of the line before.
+    """Return the numbers, from 1, of the lines that lack the hash of the line before.
 
     Raises:
         LedgerError: a line is no JSON object.
@@ -71,7 +71,7 @@ def broken_links(path: Path) -> list[int]:
 
 
 def line_hashes(path: Path) -> set[str]:
-    """What `append` gave for each line."""
+    """Return the hash that `append` returned for each line."""
     return set(map(_sha256, _lines(path)))
 
 

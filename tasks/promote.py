@@ -47,7 +47,7 @@ def run(params: PromoteParams) -> None:
 
 
 def propose(params: PromoteParams, role: str) -> Proposal:
-    """What would be decided of a role now, and why; changes nothing.
+    """Return the decision on a role as it would be now, with reasons; change nothing.
 
     Raises:
         PromotionError: the registry or the policy cannot be read.

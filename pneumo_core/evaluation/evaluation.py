@@ -1,4 +1,4 @@
-"""What a model is worth on a set of films, as files: `metrics.json` and `predictions.csv`.
+"""The figures of a model on a set of films, as files: `metrics.json` and `predictions.csv`.
 
 A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, never NaN.
 
@@ -51,7 +51,7 @@ Beside the leaderboard `comparisons.json` has, for `val` and `test`, `paired.com
 `n`, `n_positive`, `alpha`, `tie_groups` (lists of names, best first, by AUROC) and
 `pairs`: `{a, b}` and by figure (auroc, accuracy, sensitivity, specificity, balanced_accuracy,
 average_precision, brier) the difference a - b `{value, ci_low, ci_high, p, p_holm}`. In
-`leaderboard.csv` `tied_with_best` is true where that mean cannot be told from that of the first
+`leaderboard.csv` `tied_with_best` is true where that mean does not differ from that of the first
 row.
 """
 
@@ -172,7 +172,7 @@ def _write(folder: Path, predictions: pd.DataFrame, metrics: dict[str, Any]) -> 
 
 
 def read_evaluation(folder: Path) -> Reading:
-    """What `write_evaluation` wrote.
+    """Return the reading that `write_evaluation` wrote.
 
     Raises:
         EvaluationError: the folder holds no evaluation.

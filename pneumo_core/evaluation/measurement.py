@@ -1,4 +1,4 @@
-"""What predictions amount to: the content of `metrics.json`, whose shape `evaluation.py` states."""
+"""The content of `metrics.json`, whose shape `evaluation.py` states, from predictions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ MIN_FILMS, MIN_PATIENTS = 3, 2  # of each class
 
 @dataclass(frozen=True)
 class Rule:
-    """How probabilities are read, which was settled before these films were seen."""
+    """How probabilities are read; fixed before these films were scored."""
 
     operating_points: Mapping[str, OperatingPoint]
     chosen: str
@@ -36,7 +36,8 @@ class Rule:
 def measure(
     scores: Scores, films: pd.DataFrame, rule: Rule, split: str | None, params: EvaluateParams
 ) -> JsonDict:
-    """
+    """Return the content of `metrics.json`.
+
     Args:
         films: what is known of them, in the order of the scores, for the subgroups.
         split: None where nobody says.

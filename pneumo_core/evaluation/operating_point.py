@@ -51,7 +51,7 @@ def _candidates(scores: Scores) -> Floats:
 
 
 def _balance(scores: Scores, candidates: Floats, weights_DN: Floats) -> Floats:
-    """Sensitivity plus specificity of each draw at each candidate, [D, C]."""
+    """Return sensitivity plus specificity, less 1, of each draw at each candidate, [D, C]."""
     order = np.argsort(scores.probabilities, kind="stable")
     below = np.searchsorted(scores.probabilities[order], candidates)
     ill = scores.labels[order] == 1

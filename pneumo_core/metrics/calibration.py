@@ -87,7 +87,7 @@ def reliability_bins(scores: Scores) -> list[JsonDict]:
 
 
 def _at_own_prevalence(scores: Scores, known: float, params: EvaluateParams) -> JsonDict:
-    """How well the probabilities hold once the share of pneumonia here is made known to them."""
+    """Return Brier score and ECE of the probabilities, moved to the share of pneumonia here."""
     own = float(scores.labels.mean())
     moved = replace(scores, probabilities=at_prevalence(scores.probabilities, known, own))
     draws = patient_weights(scores, params.num_draws, params.seed)

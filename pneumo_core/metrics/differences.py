@@ -37,7 +37,7 @@ class Difference:
 
 
 def of_figures(a: Influence, b: Influence, scores: Scores) -> Difference:
-    """Of two figures in 0..1; where one is 0 or 1 and cannot vary, from their intervals apart."""
+    """Return the difference of two figures in 0..1; from their intervals where one cannot vary."""
     gap = a - b
     if gap.half_width == 0 and a.half_width > 0:  # the two say the same of every film
         return Difference(gap.value, gap.value, gap.value, 1.0)

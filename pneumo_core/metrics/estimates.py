@@ -24,7 +24,7 @@ class Estimates(NamedTuple):
     high: Floats
 
     def figure(self) -> Estimate:
-        """The first of them."""
+        """Return the first of them."""
         return Estimate(*(float(part[0]) for part in self))
 
     def complement(self) -> "Estimates":
@@ -38,7 +38,7 @@ class Estimates(NamedTuple):
 
 
 def wilson_interval(value: Floats, num_films: Floats | float) -> Estimates:
-    """Wilson (1927), of a number of films that need not be whole."""
+    """Return Wilson's interval (1927); the number of films need not be whole."""
     scale = 1 + Z**2 / num_films
     middle = (value + Z**2 / (2 * num_films)) / scale
     half = Z * np.sqrt(value * (1 - value) / num_films + (Z / (2 * num_films)) ** 2) / scale
@@ -49,7 +49,7 @@ def wilson_interval(value: Floats, num_films: Floats | float) -> Estimates:
 def weighted_sum(
     a: Estimates, b: Estimates, weight_a: float, weight_b: float | Floats
 ) -> Estimates:
-    """MOVER for figures of different patients, the weights not negative."""
+    """Return the sum by MOVER, for figures of different patients and weights of at least 0."""
     value = weight_a * a.value + weight_b * b.value
     down = np.hypot(weight_a * (a.value - a.low), weight_b * (b.value - b.low))
     up = np.hypot(weight_a * (a.high - a.value), weight_b * (b.high - b.value))
@@ -57,7 +57,7 @@ def weighted_sum(
 
 
 def difference(a: Estimates, b: Estimates, alike: float) -> Estimates:
-    """MOVER for figures of the same films with that correlation (Newcombe 1998)."""
+    """Return a - b by MOVER, for the same films with this correlation (Newcombe 1998)."""
 
     def distance(from_a: Floats, from_b: Floats) -> Floats:
         square = from_a**2 - 2 * alike * from_a * from_b + from_b**2
@@ -70,11 +70,11 @@ def difference(a: Estimates, b: Estimates, alike: float) -> Estimates:
 
 
 def ratio(a: Estimates, b: Estimates) -> Estimates:
-    """a / b by MOVER, for figures of different patients, not negative; infinite where b is 0."""
+    """Return a / b by MOVER, for figures >= 0 of different patients; infinite where b is 0."""
 
     def products(a_end: Floats, b_end: Floats) -> tuple[Floats, Floats, Floats]:
-        """Of (a - r b)^2 = (a - a_end)^2 + r^2 (b - b_end)^2 the factors of r^2 and 1, and the root
-        of the discriminant plus a b."""
+        """Return the factors of r^2 and 1 in (a - r b)^2 = (a - a_end)^2 + r^2 (b - b_end)^2, and
+        the root of the discriminant plus a b."""
         square, rest = b_end * (2 * b.value - b_end), a_end * (2 * a.value - a_end)
         middle = a.value * b.value
         return square, rest, middle + np.sqrt(np.maximum(middle**2 - square * rest, 0))

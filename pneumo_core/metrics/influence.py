@@ -22,7 +22,7 @@ class Influence:
     by_patient: Floats  # [K]; the sum of squares is the variance
 
     def __sub__(self, other: "Influence") -> "Influence":
-        """Of the difference of two figures on the same films."""
+        """Return the influence on the difference of two figures of the same films."""
         return Influence(self.value - other.value, self.by_patient - other.by_patient)
 
     @property
@@ -31,27 +31,27 @@ class Influence:
 
     @property
     def num_degrees(self) -> float:
-        """Of freedom of the variance (Satterthwaite 1946): few, where few patients make it up."""
+        """Degrees of freedom of the variance (Satterthwaite 1946): few if few patients vary."""
         excess = float((self.by_patient**4).sum()) - self.variance**2 / len(self.by_patient)
         return 2 * self.variance**2 / max(excess, 1e-9 * self.variance**2)
 
     @property
     def half_width(self) -> float:
-        """Of the interval by Student's t; 0 where nothing varies."""
+        """Half the width of the interval by Student's t; 0 where nothing varies."""
         if self.variance < NO_VARIANCE:
             return 0.0
         return float(student.ppf((1 + CONFIDENCE) / 2, self.num_degrees) * self.variance**0.5)
 
     @property
     def p(self) -> float:
-        """Two-sided, of a value of 0."""
+        """Two-sided p of a value of 0."""
         if self.variance < NO_VARIANCE:
             return 1.0
         return float(2 * student.sf(abs(self.value) / self.variance**0.5, self.num_degrees))
 
 
 def mean_influence(figures: Sequence[Influence]) -> Influence:
-    """Of the mean of several figures on the same films."""
+    """Return the influence on the mean of several figures of the same films."""
     return Influence(
         float(np.mean([figure.value for figure in figures])),
         np.mean([figure.by_patient for figure in figures], axis=0),
@@ -62,7 +62,7 @@ def of_auroc(scores: Scores) -> Influence:
     """DeLong, DeLong & Clarke-Pearson (1988), with the placements summed over patients (Obuchowski
     1997), which with one film each is DeLong's own variance.
 
-    The placement of a film is its share of films of the other class that it is rightly told from.
+    The placement of a film is the share of the other class that it is on the right side of.
     """
     ill, p = scores.ill, scores.ranking
     ranks = rankdata(p)
@@ -78,7 +78,7 @@ def of_auroc(scores: Scores) -> Influence:
 
 
 def jackknife(statistic: Statistic, scores: Scores, threshold: float) -> Influence:
-    """Each patient is left out once, and the others of the class are given the weight that is lost.
+    """Return the influence of leaving each patient out, the rest of the class weighted up.
 
     So the class sizes stay as they are; each class needs two patients.
     """

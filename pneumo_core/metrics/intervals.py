@@ -26,7 +26,7 @@ SCALES = np.linspace(0, 3, 61)
 
 
 def figures(scores: Scores, threshold: float, num_draws: int, seed: int) -> dict[str, Estimate]:
-    """All figures of `metrics.json`, by name."""
+    """Return all figures of `metrics.json`, by name."""
     return at_threshold(scores, threshold) | {
         "auroc": auroc(scores),
         "average_precision": average_precision(scores),
@@ -36,7 +36,7 @@ def figures(scores: Scores, threshold: float, num_draws: int, seed: int) -> dict
 
 
 def at_threshold(scores: Scores, threshold: float) -> dict[str, Estimate]:
-    """The figures of the decisions."""
+    """Return the figures that follow from a threshold."""
     called, ill = scores.reads(threshold), scores.ill
     sensitivity = shares(called[None], ill, scores)
     specificity = shares(~called[None], ~ill, scores)
@@ -111,7 +111,7 @@ def ece(scores: Scores, weights_DN: Floats) -> Estimate:
 
 
 def _num_apart(scores: Scores, among_N: Bools) -> float:
-    """Of films, if those of a patient were all the same (Kish 1965)."""
+    """Return the effective number of films if those of a patient were the same (Kish 1965)."""
     sizes = np.bincount(scores.patient_of[among_N])
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 

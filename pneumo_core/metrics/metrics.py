@@ -1,4 +1,4 @@
-"""What a binary classifier's probabilities amount to, for any weights of the films.
+"""Figures of a binary classifier's probabilities, for any weights of the films.
 
 Each statistic takes a matrix of weights, so that 2,000 bootstrap draws of patients (not of films:
 those of one patient are alike) take well under a second for a test set of this size. Figures with
@@ -109,9 +109,10 @@ def percentile_interval(values: Floats) -> tuple[float, float]:
 
 
 def patient_weights(scores: Scores, num_draws: int, seed: int) -> Floats:
-    """How often each film is in each bootstrap draw of patients, [D, N].
+    """Return how often each film is in each bootstrap draw of patients, [D, N].
 
-    Patients are drawn within their class (well, ill, or films of both), so that each draw has both.
+    Patients are drawn within their class (without, with pneumonia, or films of both), so that each
+    draw has both.
     """
     patient_of = scores.patient_of
     share_ill = np.bincount(patient_of, scores.labels) / np.bincount(patient_of)
@@ -185,7 +186,7 @@ def ece(scores: Scores, _: float, weights_DN: Floats) -> Floats:
 
 
 def ece_by_bin(scores: Scores, weights_DN: Floats) -> Floats:
-    """Mean probability less share of ill films in each bin, times the bin's share, [D, B]."""
+    """Mean probability less share of pneumonia in each bin, times the bin's share, [D, B]."""
     rows, starts = equal_mass_bins(scores.probabilities)
     gap = (scores.probabilities - scores.labels)[rows] * weights_DN[:, rows]
     by_bin: Floats = np.add.reduceat(gap, starts, axis=1) / weights_DN.sum(1, keepdims=True)

@@ -39,7 +39,7 @@ class Reading:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted for all of them being looked at (Holm 1979), in the order given."""
+    """Return p values adjusted for the number of tests (Holm 1979), in the order given."""
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(order), 0, -1)
     adjusted = np.empty(len(order))
@@ -48,13 +48,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def adjusted(differences: Sequence[Difference]) -> list[Difference]:
-    """The same differences with Holm's p."""
+    """Return the same differences with Holm's p."""
     p_values = holm([difference.p for difference in differences])
     return [replace(d, p=p) for d, p in zip(differences, p_values, strict=True)]
 
 
 def same_films(all_scores: Sequence[Scores]) -> Scores:
-    """Some of them, which says which films they all are of.
+    """Return the first of several scores, after the check that all have the same films.
 
     Raises:
         EvaluationError: they were not scored on the same films in the same order.
@@ -70,7 +70,7 @@ def same_films(all_scores: Sequence[Scores]) -> Scores:
 
 
 def compare(models: Mapping[str, Reading]) -> JsonDict:
-    """Every pair of models on the same films, as `comparisons.json` has it.
+    """Return the differences of every pair of models on the same films: `comparisons.json`.
 
     Raises:
         EvaluationError: the models were not scored on the same films in the same order.
@@ -91,7 +91,7 @@ def compare(models: Mapping[str, Reading]) -> JsonDict:
 
 
 def compare_mean_auroc(views: Sequence[Mapping[str, Reading]]) -> JsonDict:
-    """The same of one figure, the mean of each model's AUROC over several views of the same films.
+    """Return the same for the mean of each model's AUROC over several views of the films.
 
     Args:
         views: each with the readings of all models.
@@ -120,7 +120,7 @@ def _compared(some: Scores, aurocs: Mapping[str, float], pairs: list[JsonDict]) 
 
 
 def tied_with(best: str, comparisons: JsonDict) -> set[str]:
-    """The models whose AUROC cannot be told from that of one of them, which is among them."""
+    """Return the models whose AUROC does not differ from that of `best`, itself among them."""
     tied = {best}
     for pair in comparisons["pairs"]:
         if best in (pair["a"], pair["b"]) and pair["auroc"]["p_holm"] >= comparisons["alpha"]:
@@ -155,7 +155,7 @@ def _influences(model: Reading) -> dict[str, Influence]:
 
 
 def _films(scores: Scores, name: str) -> Bools:
-    """Of which a figure of decisions is the share that is read rightly."""
+    """Return the films whose share of right decisions is the figure."""
     return {
         "accuracy": np.ones_like(scores.ill),
         "sensitivity": scores.ill,

@@ -20,7 +20,7 @@ CURVE_THRESHOLDS = np.arange(1, 100, 2) / 100
 
 
 def predictive_values(scores: Scores, threshold: float, prevalence: float) -> JsonDict:
-    """`ppv` and `npv`, null where no film is called ill or none well, and the counts `per_1000`."""
+    """Return `ppv` and `npv`, null where no film is read so, and the counts `per_1000`."""
     called = scores.reads(threshold)[None]
     sensitivity = shares(called, scores.ill, scores)
     specificity = shares(~called, ~scores.ill, scores)
@@ -34,14 +34,14 @@ def predictive_values(scores: Scores, threshold: float, prevalence: float) -> Js
 
 
 def _share_right(wrong: Estimates, right: Estimates, odds: float) -> JsonDict | None:
-    """Of those called alike: 1 / (1 + odds * wrong / right)."""
+    """Return the share of right ones among films read alike: 1 / (1 + odds * wrong / right)."""
     if wrong.value[0] == right.value[0] == 0:
         return None
     return asdict(ratio(wrong, right).falling(lambda r: 1 / (1 + odds * r)).figure())
 
 
 def _counts(sensitivity: Estimates, specificity: Estimates, prevalence: float) -> JsonDict:
-    """Of 1,000 patients; not rounded, so that they add up."""
+    """Return counts of 1,000 patients, not rounded, so that their sums are exact."""
     ill, well = PATIENTS * prevalence, PATIENTS * (1 - prevalence)
 
     def scaled(share: Estimates, count: float) -> JsonDict:
@@ -60,7 +60,7 @@ def _counts(sensitivity: Estimates, specificity: Estimates, prevalence: float) -
 
 
 def at_prevalence(probabilities: Floats, known: float, other: float) -> Floats:
-    """Probabilities that hold at one prevalence, as they are at another (Saerens et al. 2002)."""
+    """Return probabilities that hold at one prevalence, moved to another (Saerens et al. 2002)."""
     moved: Floats = expit(logit(probabilities) + logit(other) - logit(known))
     return moved
 

@@ -1,4 +1,4 @@
-"""Whom the model serves less well: the figures of each group of films, and of the worst one.
+"""Figures of each group of films, and of the worst group.
 
 Bacteria and virus; quarters of the shape, the brightness and the contrast of the films that are
 evaluated; colour mode; origin. What is not known of the films is left out.
@@ -20,10 +20,10 @@ QUARTERS = ("lowest", "low", "high", "highest")
 
 
 def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> JsonDict:
-    """By dimension and group: `n`, `n_positive`, and those of sensitivity, specificity and AUROC
-    that the group has the patients for; quarters also have their bounds `low` and `high`.
+    """Return by dimension and group `n`, `n_positive`, and sensitivity, specificity and AUROC where
+    the group has two patients of the class; quarters also have their bounds `low` and `high`.
 
-    Of a subtype, which well films have not, the AUROC is that against all of them.
+    Only films with pneumonia have a subtype: its AUROC is against all films without.
     """
     found: JsonDict = {}
     for dimension, group, members, bounds in _groups(predictions):
@@ -44,7 +44,7 @@ def worst_groups(found: JsonDict) -> JsonDict:
         for group, figures in groups.items():
             num_well = figures["n"] - figures["n_positive"]
             if dimension == "subtype":
-                num_well = MIN_FILMS  # all well films, however many
+                num_well = MIN_FILMS  # all films without pneumonia, however many
             counted = {
                 "sensitivity": figures["n_positive"],
                 "specificity": num_well,
@@ -75,7 +75,7 @@ def _several_patients(scores: Scores, films: Bools) -> bool:
 
 
 def _groups(predictions: pd.DataFrame) -> Iterator[tuple[str, str, Bools, JsonDict]]:
-    """Dimension, group, its films [N], and the bounds of a quarter."""
+    """Yield dimension, group, its films [N], and the bounds of a quarter."""
     for column in ("subtype", "colour_mode", "origin"):
         named = predictions.get(column, pd.Series(dtype=object)).astype(object)
         names = sorted(named.dropna().unique())

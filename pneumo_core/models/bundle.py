@@ -63,7 +63,7 @@ class PretrainedWeights:
 
 
 class TrainingRecord(Section):
-    """How the model came to be: enough to find the data and the code again."""
+    """Data, code and parameters of the training."""
 
     data_sha256: str  # of the manifest after the split
     train_sha256: str  # of the packed training films
@@ -73,7 +73,7 @@ class TrainingRecord(Section):
 
 
 class Blueprint(Section):
-    """What is known once the weights are trained."""
+    """What is known after training."""
 
     format_version: Literal[3] = 3
     name: str  # of the cell: architecture and strategy
@@ -87,7 +87,7 @@ class Blueprint(Section):
 
 
 class Description(Blueprint):
-    """What is known once the model has been looked at on validation."""
+    """What is known after validation: calibration and operating points."""
 
     # Probability of PNEUMONIA = expit(slope * logit + intercept), where this share of films has it.
     slope: float = Field(gt=0)
@@ -109,7 +109,7 @@ def save(
 
 
 def read_description(folder: Path) -> Description:
-    """The description, once all files have been checked."""
+    """Return the description, after a check of all files."""
     try:
         expected = json.loads((folder / CHECKSUMS).read_text())
         for name in CHECKED:
@@ -134,5 +134,5 @@ def read_description(folder: Path) -> Description:
 
 
 def identity(folder: Path) -> str:
-    """SHA-256 that stands for the whole bundle."""
+    """Return the SHA-256 that stands for the whole bundle."""
     return file_sha256(folder / CHECKSUMS)

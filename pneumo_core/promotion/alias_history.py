@@ -1,4 +1,4 @@
-"""Who bore a role, from when to when: read off the entries of the promotion ledger."""
+"""Which version had an alias, and when, from the entries of the promotion ledger."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class AliasPeriod:
 
 
 def periods(entries: Iterable[Entry], model: str, role: str) -> list[AliasPeriod]:
-    """Oldest first."""
+    """Return the periods of an alias, oldest first."""
     began = [
         entry
         for entry in entries
@@ -37,7 +37,7 @@ def periods(entries: Iterable[Entry], model: str, role: str) -> list[AliasPeriod
 
 
 def in_use(history: Sequence[AliasPeriod], start: datetime, end: datetime) -> list[AliasPeriod]:
-    """Those that overlap the time from `start` to `end`."""
+    """Return the periods that overlap the time from `start` to `end`."""
     return [
         period
         for period in history
@@ -46,7 +46,7 @@ def in_use(history: Sequence[AliasPeriod], start: datetime, end: datetime) -> li
 
 
 def withdrawn(history: Sequence[AliasPeriod]) -> dict[str, str]:
-    """Bundles that a rollback took out of the role, and that did not come back: when and why."""
+    """Return the bundles that a rollback withdrew and that did not come back: when and why."""
     out: dict[str, str] = {}
     for before, period in pairwise(history):
         out.pop(period.bundle_sha256, None)
@@ -57,7 +57,7 @@ def withdrawn(history: Sequence[AliasPeriod]) -> dict[str, str]:
 
 
 def predecessor(history: Sequence[AliasPeriod]) -> AliasPeriod | None:
-    """The last one before the present that was not withdrawn."""
+    """Return the last period before the present one whose bundle was not withdrawn."""
     if not history:
         return None
     barred = {*withdrawn(history), history[-1].bundle_sha256}

@@ -1,4 +1,4 @@
-"""What a model must show before a role is open to it: gate by gate, each with its figure.
+"""The gates that a model must pass for a role, each with its figure.
 
 Closed unless shown otherwise: what is missing, is not a number or is about something else does not
 pass.
@@ -59,7 +59,7 @@ class Challenger:
 
 
 def evidence_gates(challenger: Challenger, data: Data, policy: Policy) -> list[Gate]:
-    """Whether there are figures, of this model and of these films."""
+    """Return gates on the evidence: figures are there, of this model and of these films."""
     metrics, reading = challenger.metrics, challenger.reading
     if metrics is None or reading is None:
         return [Gate("evaluation on test", None, f"at {policy.operating_point}", False)]
@@ -87,7 +87,7 @@ def evidence_gates(challenger: Challenger, data: Data, policy: Policy) -> list[G
 
 
 def figure_gates(metrics: Mapping[str, Any], policy: Policy) -> list[Gate]:
-    """Floors and ceilings, each on the unfavourable bound of a 95 % interval.
+    """Return floors and ceilings, each on the unfavourable bound of a 95 % interval.
 
     Calibration counts at the test films' own share of pneumonia: another share than validation's is
     no fault of the model.
@@ -113,7 +113,7 @@ def _end(figure: Any, name: str) -> Any:
 
 
 def subgroup_gates(worst_groups: Mapping[str, Any], policy: Policy) -> list[Gate]:
-    """The same for the group of films that the model serves worst."""
+    """Return the same floors for the worst group of films."""
     gates = []
     for name, floor in policy.worst_group_min_ci_low.items():
         worst = worst_groups.get(name, {})
@@ -135,7 +135,7 @@ def audit_gates(checks: Sequence[Mapping[str, Any]], policy: Policy) -> list[Gat
 
 
 def _within(check: Mapping[str, Any]) -> Gate:
-    """Passes when the check did: the whole interval of its figure lies within the limit."""
+    """Return a gate that passes when the check did: its whole interval is within the limit."""
     low, high = (_number(_end(check["figure"], name)) for name in ("ci_low", "ci_high"))
     bound = high
     if check["two_sided"] and low is not None and high is not None:
@@ -162,14 +162,14 @@ def _at_most(name: str, found: Any, ceiling: float) -> Gate:
 
 
 def _same(name: str, found: Any, expected: Any) -> Gate:
-    """Both must be there."""
+    """Return a gate on two values, which must both be there."""
     known = found if isinstance(found, str) else _number(found)
     passed = known is not None and expected is not None and known == expected
     return Gate(name, known, _short(expected), passed)
 
 
 def _number(value: Any) -> float | None:
-    """NaN and infinity are no figures."""
+    """Return a finite number; None for anything else."""
     return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""A few test films with what a model said of them, so that it can be asked again before it is used.
+"""A few test films with a model's probabilities, to check the model before it is used.
 
 It travels with the model; the films themselves do not.
 """
@@ -23,7 +23,7 @@ Sample = list[dict[str, Any]]  # a film each: path, sha256, probability
 
 
 def draw(predictions: pd.DataFrame, table: pd.DataFrame) -> Sample:
-    """Always the same films of a test split: those whose files have the lowest hashes.
+    """Return always the same films of a test split: those whose files have the lowest hashes.
 
     Args:
         predictions: as in `predictions.csv`.
@@ -36,7 +36,7 @@ def draw(predictions: pd.DataFrame, table: pd.DataFrame) -> Sample:
 
 
 def deviation(sample: Sample, scorer: "Scorer", read: Callable[[str], bytes]) -> float:
-    """How far the probabilities of today are from those of the sample, at most.
+    """Return the largest difference of today's probabilities from those of the sample.
 
     Args:
         read: gives the bytes of a file by its path.

@@ -1,4 +1,4 @@
-"""What a role in the registry asks of a model: a file in `mlflow/`, named like the role's alias."""
+"""What a role asks of a model: a file in `mlflow/roles/`, named like the alias."""
 
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,8 @@ Subject = Literal["augmentation", "model"]  # of the shortcut audit; data inform
 
 
 class Floors(Section):
-    """On lower bounds of 95 % intervals. Both kinds of error have a floor above 0, so that a model
-    which calls every film the same passes no policy."""
+    """Floors on lower bounds of 95 % intervals. Both kinds of error have one above 0, so that a
+    model which reads every film the same passes no policy."""
 
     auroc: float = Field(gt=0.5, lt=1)
     sensitivity: float = Field(gt=0, lt=1)
@@ -24,7 +24,7 @@ class Floors(Section):
 
 
 class Ceilings(Section):
-    """On upper bounds."""
+    """Ceilings on upper bounds, at the share of pneumonia among the test films."""
 
     ece: float = Field(gt=0, lt=1)
     brier: float = Field(gt=0, lt=1)

@@ -85,7 +85,7 @@ def decide(
 
 
 def comparison_gates(new: Reading | None, champion: Champion, policy: Policy) -> list[Gate]:
-    """Not inferior by the policy's margins, and better beyond chance on its figure: each by the
+    """Return gates that ask: not inferior by the margins, and better on one figure: each by the
     lower bound of the 95 % interval of the paired difference (`paired.py`)."""
     name, old = "champion on the same films", champion.reading
     if new is None or old is None:

@@ -1,4 +1,4 @@
-"""What the results say of a challenger and of the champion, gathered for the decision."""
+"""The evidence on challenger and champion, gathered for the decision."""
 
 import hashlib
 import tempfile
@@ -86,7 +86,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
 
 
 def of_champion(folder: Path, operating_point: str) -> Champion:
-    """Scored now, on the test films as they are now.
+    """Return the champion, scored now on the test films as they are now.
 
     Raises:
         BundleError: its bundle is incomplete, was altered or is of another version.
@@ -104,7 +104,7 @@ def of_champion(folder: Path, operating_point: str) -> Champion:
 
 
 def sample_of(cell: str) -> Sample:
-    """To be pinned to the cell's model; empty where it was not evaluated."""
+    """Return the films to be pinned to the cell's model; none if it was not evaluated."""
     predictions = _predictions(paths.EVALUATED / cell)
     table = manifest.read(paths.SPLIT)
     return [] if predictions is None else pinned_sample.draw(predictions, table)
@@ -134,7 +134,7 @@ def _cells() -> list[Path]:
 
 
 def _reading(predictions: pd.DataFrame, scorer: Scorer, operating_point: str) -> Reading | None:
-    """None: one class only, or no such operating point."""
+    """Return None for one class only, or without such an operating point."""
     point = scorer.description.operating_points.get(operating_point)
     try:
         return Reading(as_scores(predictions), point.threshold) if point else None
@@ -143,7 +143,7 @@ def _reading(predictions: pd.DataFrame, scorer: Scorer, operating_point: str) ->
 
 
 def _predictions(cell: Path) -> pd.DataFrame | None:
-    """Those on test; None: there are none, or what is there is none."""
+    """Return the predictions on test; None without any, or if the file holds something else."""
     try:
         found = read_table(cell / "test" / "predictions.csv")
     except EvaluationError:
@@ -152,7 +152,7 @@ def _predictions(cell: Path) -> pd.DataFrame | None:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    """None: there is no such file, or what is there is no JSON object."""
+    """Return a JSON object; None without the file, or if it holds something else."""
     try:
         return read_json(path)
     except (FileNotFoundError, ValueError):

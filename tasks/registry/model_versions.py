@@ -1,4 +1,4 @@
-"""The MLflow registry: which version has which alias, and the bundle behind it."""
+"""The MLflow registry: which version has which alias, and its bundle."""
 
 import tempfile
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ LINE = "_line"  # ends the tag that names a line of the ledger
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """One at a time on this machine, so that whoever comes second sees what the first did.
+    """Let one promotion run at a time on this machine, so that the second sees the first.
 
     Raises:
         PromotionError: the registry does not answer.
@@ -39,7 +39,7 @@ def locked() -> Iterator[None]:
 
 
 def find_champion(name: str, alias: str) -> "ModelVersion | None":
-    """The model version behind an alias, or None where no version has it.
+    """Return the model version that has an alias, or None.
 
     Raises:
         PromotionError: the registry cannot be read, which is not the same as being empty.
@@ -53,13 +53,13 @@ def find_champion(name: str, alias: str) -> "ModelVersion | None":
 
 
 def versions(name: str) -> "dict[str, ModelVersion]":
-    """By number."""
+    """Return the versions of a model by number."""
     found = connection.connect().search_model_versions(f"name = '{name}'")
     return {str(version.version): version for version in found}
 
 
 def aliases(name: str) -> dict[str, str]:
-    """Alias to version."""
+    """Return the version of each alias."""
     if not versions(name):
         return {}
     found = connection.connect().get_registered_model(name).aliases
@@ -133,7 +133,7 @@ def set_alias(name: str, alias: str, version: str) -> None:
 
 
 def note(name: str, version: str, role: str, outcome: str, line: str) -> None:
-    """What was decided of a version, and the hash of the ledger's line that says so."""
+    """Write the decision on a version into its tags, with the hash of the ledger's line."""
     client = connection.connect()
     client.set_model_version_tag(name, version, role, outcome)
     client.set_model_version_tag(name, version, f"{role}{LINE}", line)

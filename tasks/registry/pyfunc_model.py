@@ -74,7 +74,7 @@ class PneumoModel(PythonModel):
 
 
 def _films(cell: Any) -> list[str | Gray]:
-    """One film, or each of a list of films.
+    """Return one film, or each of a list of films.
 
     Raises:
         MlflowException: neither text nor gray levels.

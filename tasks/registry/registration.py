@@ -82,7 +82,7 @@ def _log_model(bundle: Path, sample: Sample, description: Description) -> str:
 
 
 def _example(size_px: int) -> list[dict[str, str]]:
-    """One row, a gray ramp as a PNG: nobody's film."""
+    """Return one row, a gray ramp as a PNG: no patient's film."""
     ramp = np.linspace(0, 255, size_px).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(np.tile(ramp, (size_px, 1))).save(buffer, "PNG")
@@ -90,7 +90,7 @@ def _example(size_px: int) -> list[dict[str, str]]:
 
 
 def _core_requirements() -> list[str]:
-    """What the core needs, as it is installed here."""
+    """Return the core's requirements at the versions installed here."""
     needs = [need for need in requires("pneumo") or () if "extra ==" not in need]
     names = [re.findall(r"[\w.-]+", need)[0] for need in needs]
     return [f"{name}=={version(name)}" for name in names]

@@ -26,7 +26,7 @@ FORMAT_VERSION = 1
 
 
 def publish(to: Folder, name: str, version: str, model: Path, report: Path) -> Folder:
-    """Where it is now. What is there already in the same form stays as it is.
+    """Return where the release is now. What is there already in the same form stays.
 
     Args:
         model: a bundle; `report`: a folder.
@@ -69,7 +69,7 @@ def publish(to: Folder, name: str, version: str, model: Path, report: Path) -> F
 
 
 def verify(place: Folder) -> list[str]:
-    """What is not as it was published; every byte is fetched.
+    """Return what is not as it was published; fetch every byte.
 
     Raises:
         StoreError: the bucket cannot be used.
@@ -131,7 +131,7 @@ def _manifest(name: str, version: str, bundle_sha256: str, files: dict[str, Path
 
 
 def _read_manifest(place: Folder, data: bytes) -> dict[str, str]:
-    """File to SHA-256."""
+    """Return the SHA-256 of each file."""
     try:
         content: Any = json.loads(data)
         found, files = content["format_version"], dict(content["files"])

@@ -1,4 +1,4 @@
-"""Rollback, and the check of the ledger against the registry against the bundles."""
+"""Rollback, and the check that ledger, registry and bundles agree."""
 
 import json
 import tempfile
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str, str | None]:
-    """Gives a role back to a version that had it, once that is seen to be what it was.
+    """Give a role back to a version that had it, after a check that it is unchanged.
 
     Args:
         version: None takes the last before the present one that no rollback has taken out.
@@ -30,7 +30,7 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
 
     Raises:
         PromotionError: no such version had the role, its pinned films are not here, or it no
-            longer says of them what it said.
+            longer gives the same probabilities.
         BundleError: its bundle is not the one that was registered.
     """
     with model_versions.locked():
@@ -59,7 +59,7 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
 
 
 def verify(name: str) -> list[str]:
-    """Where ledger, registry and bundles disagree, a sentence each; none where they agree."""
+    """Return a sentence for each disagreement of ledger, registry and bundles."""
     with model_versions.locked():
         return _disagreements(name)
 
@@ -111,11 +111,11 @@ def _target(history: Sequence[AliasPeriod], role: str, version: str | None) -> A
         target = alias_history.predecessor(history)
         if target is None:
             out = alias_history.withdrawn(history)
-            withdrawn = {t.version: out[t.bundle_sha256] for t in history if t.bundle_sha256 in out}
+            versions = {t.version: out[t.bundle_sha256] for t in history if t.bundle_sha256 in out}
             raise PromotionError(
                 f"There is no {role} before version {history[-1].version}"
-                + "".join(f"; version {v} was withdrawn ({why})" for v, why in withdrawn.items())
-                + (". To take it all the same, name it: --to VERSION." if withdrawn else ".")
+                + "".join(f"; version {v} was withdrawn ({why})" for v, why in versions.items())
+                + (". To take it all the same, name it: --to VERSION." if versions else ".")
             )
         return target
     former = [period for period in history if period.version == version]
@@ -142,7 +142,7 @@ def _check(registered: "ModelVersion", target: AliasPeriod) -> float:
         deviation = pinned_sample.deviation(sample, scorer, evidence.read_film)
     if deviation > MAX_DEVIATION:
         raise PromotionError(
-            f"Version {target.version} no longer says of its pinned films what it said: a "
+            f"Version {target.version} no longer gives its pinned films the same probabilities: a "
             f"probability is off by {deviation:.4f}. The alias stays."
         )
     return deviation

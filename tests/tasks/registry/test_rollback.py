@@ -261,7 +261,7 @@ def test_champion_of_another_bundle_format_stays_and_the_reason_is_told(project:
     from tasks.promote import scored
 
     bundle = in_registry("2") / "bundle"
-    content = json.loads((bundle / "bundle.json").read_text()) | {"format_version": 3}
+    content = json.loads((bundle / "bundle.json").read_text()) | {"format_version": 2}
     (bundle / "bundle.json").write_text(json.dumps(content))
     connection.connect().set_model_version_tag("pneumo", "2", "bundle_sha256", sign(bundle))
     settings = params.load(project / "params.yaml").promote
@@ -269,7 +269,7 @@ def test_champion_of_another_bundle_format_stays_and_the_reason_is_told(project:
     found = scored(model_versions.find_champion("pneumo", "champion"), policy)
     assert found is not None
     assert found.reading is None
-    assert "bundle format 3, this code reads 2" in str(found.obstacle)
+    assert "bundle format 2, this code reads 3" in str(found.obstacle)
 
 
 def test_registry_out_of_reach_is_not_an_empty_one(

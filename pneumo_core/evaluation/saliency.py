@@ -1,26 +1,49 @@
-"""Where on a film a network finds what speaks for a class: HiResCAM.
+"""Saliency maps of a network by HiResCAM: where on a film is the evidence for a class?
 
-Gradient times activation of the last feature map, element by element, summed over its channels,
-without its negative parts (Draelos & Carin 2020, arXiv:2011.08891). Where average pooling and one
-linear layer follow the map, its sum before that cut is the score but for the bias, so it shows what
-the model used. Explained are the log odds of the class, of which its probability is made.
+A map is the gradient times the activation of the last feature map, element by element, summed over
+the channels, without negative parts (Draelos & Carin 2020, arXiv:2011.08891). Where average pooling
+and one linear layer follow the feature map, the sum before negative parts are removed is the score
+without its bias, so the map shows what the model used. The score is the log odds of the class.
 
 Shape letters: B batch, C channels, H height, W width.
 """
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from pneumo_core.arrays import Floats, Images
 from pneumo_core.errors import EvaluationError
-from pneumo_core.models.compute import full_float32
+from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.labels import POSITIVE
+from pneumo_core.models.compute import choose_device, full_float32, to_batch
+
+BATCH_SIZE = 4  # all activations of the network are kept for the gradient
+
+MapOf = Callable[[nn.Module, torch.Tensor, int], torch.Tensor]
+
+
+def map_films(map_of: MapOf, scorer: Scorer, images: Images) -> Floats:
+    """Return the maps of films [N, H, W] for pneumonia, by `saliency` or `contributions`.
+
+    Raises as `saliency` does.
+    """
+    device = choose_device("float32")
+    parts = [
+        map_of(scorer.model, to_batch(part, scorer.description.normalisation, device), POSITIVE)
+        for part in np.array_split(images, -(-len(images) // BATCH_SIZE))
+    ]
+    return torch.cat(parts).double().cpu().numpy()
 
 
 def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
-    """What speaks for class `positive` at each place of a film, [B, H, W], never below zero.
+    """Return the evidence for class `positive` at each place of a film, [B, H, W], 0 or more.
 
-    In log odds a cell of the feature map, so that films can be compared: all zeros where nothing
-    speaks for the class. Sets the model to eval mode and moves it to the films' device.
+    The unit is log odds per cell of the feature map, so films can be compared; a map is all zeros
+    where there is no evidence. Sets the model to eval mode and moves it to the films' device.
 
     Raises:
         EvaluationError: the model has no spatial feature map; see `last_spatial_layer`.
@@ -34,7 +57,7 @@ def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Ten
 
 @full_float32()
 def contributions(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
-    """What speaks for class `positive` and, below zero, against it, [B, H, W] of the feature map.
+    """Return the evidence for class `positive` or, below 0, against it: [B, H, W], feature map.
 
     Raises as `saliency` does.
     """
@@ -57,16 +80,16 @@ def contributions(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torc
 
 
 def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:
-    """The last module to finish with a square map [B, C, H, W] for square films.
+    """Return the last module whose output is a square map [B, C, H, W], for square films.
 
-    A map that is later taken apart into tokens [B, N, C], as a transformer does, does not count.
+    A map that is later split into tokens [B, N, C], as in a transformer, does not count.
 
     Raises:
         EvaluationError: there is no such module.
     """
     finished: list[nn.Module] = []
 
-    def look(module: nn.Module, _: object, output: object) -> None:
+    def collect(module: nn.Module, _: object, output: object) -> None:
         if not isinstance(output, torch.Tensor):
             return
         if output.ndim == 4 and output.shape[2] == output.shape[3] > 1:
@@ -74,7 +97,7 @@ def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:
         elif output.ndim == 3:
             finished.clear()
 
-    handles = [module.register_forward_hook(look) for module in model.modules()]
+    handles = [module.register_forward_hook(collect) for module in model.modules()]
     try:
         with torch.no_grad():
             model(x_BCHW)
@@ -83,7 +106,7 @@ def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:
             handle.remove()
     if not finished:
         raise EvaluationError(
-            f"{type(model).__name__} ends in no map of the film, so that nothing can be laid over "
-            "it: saliency needs a convolutional network."
+            f"{type(model).__name__} does not end in a map of the film. Saliency needs a "
+            "convolutional network."
         )
     return finished[-1]

@@ -10,12 +10,11 @@ from pneumo_core import charts
 from pneumo_core.arrays import Bools, Gray, Images
 from pneumo_core.errors import BundleError
 from pneumo_core.evaluation.reference import Reference
-from pneumo_core.evaluation.saliency import saliency
+from pneumo_core.evaluation.saliency import map_films, saliency
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.intake import Intake
 from pneumo_core.labels import LABELS, POSITIVE
 from pneumo_core.metrics.estimates import wilson_interval
-from pneumo_core.models.compute import choose_device, to_batch
 from pneumo_core.sources.png import encode_png
 
 
@@ -87,9 +86,7 @@ class Reader:
         Raises:
             EvaluationError: the model is no network whose saliency has a place.
         """
-        normalisation = self.scorer.description.normalisation
-        x_BCHW = to_batch(images, normalisation, choose_device("float32"))
-        maps_BHW = saliency(self.scorer.model, x_BCHW, POSITIVE).double().cpu().numpy()
+        maps_BHW = map_films(saliency, self.scorer, images)
         return [
             encode_png(charts.overlay(pixels, map_HW / max(map_HW.max(), 1e-12)))
             for pixels, map_HW in zip(images, maps_BHW, strict=True)

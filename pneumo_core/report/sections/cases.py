@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from PIL import Image
 
 from pneumo_core import charts
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.evaluation.saliency import saliency
+from pneumo_core.evaluation.saliency import map_films, saliency
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS, POSITIVE
-from pneumo_core.models.compute import choose_device, to_batch
 from pneumo_core.params import ReportParams
 from pneumo_core.report.blocks import Block, Column, Film, Films, Paragraph, Subheading, Table
 from pneumo_core.report.findings import Findings
@@ -25,7 +23,6 @@ from pneumo_core.report.words import Words
 
 MAX_SIDE_PX = 256  # of a film on the page
 OUTCOMES = ("true_positive", "true_negative", "false_positive", "false_negative")
-BATCH_SIZE = 4
 
 Pixels = npt.NDArray[np.uint8]  # [H, W] gray or [H, W, 3] colour
 
@@ -94,20 +91,11 @@ def explain(chosen: pd.DataFrame, pixels: Images, threshold: float, scorer: Scor
     """
     if chosen.empty:
         return Shown((), threshold, 0.0)
-    maps = _maps(pixels, scorer)
+    maps = map_films(saliency, scorer, pixels)
     brightest = float(maps.max())
     scaled = maps / (brightest or 1.0)
     rows = zip(chosen.itertuples(), pixels, scaled, strict=True)
     return Shown(tuple(_show(*row) for row in rows), threshold, brightest)
-
-
-def _maps(pixels: Images, scorer: Scorer) -> Floats:
-    device = choose_device("float32")
-    parts = [
-        saliency(scorer.model, to_batch(part, scorer.description.normalisation, device), POSITIVE)
-        for part in np.array_split(pixels, -(-len(pixels) // BATCH_SIZE))
-    ]
-    return torch.cat(parts).double().cpu().numpy()
 
 
 def _show(row: Any, pixels: Pixels, scaled: Floats) -> ShownFilm:

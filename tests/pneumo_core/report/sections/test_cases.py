@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pneumo_core.errors import EvaluationError
+from pneumo_core.evaluation.saliency import map_films, saliency
 from pneumo_core.params import ReportParams
 from pneumo_core.report.blocks import Films, Paragraph, Table
 from pneumo_core.report.sections import cases
@@ -94,7 +95,7 @@ def test_maps_of_all_films_are_on_one_scale(made: Any) -> None:
     chosen = choose_films(_predictions(tp=2), THRESHOLD, ReportParams(num_saliency_films=2))
     scorer = replace(made.scorer, model=_Light())
     shown = explain(chosen, pixels, THRESHOLD, scorer)
-    maps = cases._maps(pixels, scorer)
+    maps = map_films(saliency, scorer, pixels)
     assert shown.brightest == pytest.approx(maps.max())
     assert maps[0].max() > 3 * maps[1].max() > 0
     assert shown.films[0].overlay != shown.films[1].overlay

@@ -1,4 +1,4 @@
-"""What tells the label without the disease: in the data, the augmentation and the models."""
+"""Check the data, the augmentation and the models for cues that tell the label."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -50,7 +50,7 @@ def _counted(checks: Sequence[Check]) -> str:
     unsure = len(checks) - within - beyond
     return (
         f"{within} of {len(checks)} checks within their limits, {beyond} beyond, "
-        f"{unsure} with too few films to tell"
+        f"{unsure} open (too few films, or not computed)"
     )
 
 

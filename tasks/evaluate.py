@@ -28,7 +28,13 @@ from pneumo_core.evaluation.measurement import mean_value
 from pneumo_core.evaluation.operating_point import (
     choose_operating_points,
 )
-from pneumo_core.evaluation.reference import Numbers, Reference, describe, drawn, drift_reference
+from pneumo_core.evaluation.reference import (
+    Numbers,
+    Reference,
+    drawn,
+    drift_reference,
+    measure_films,
+)
 from pneumo_core.evaluation.scoring import Features, Scorer
 from pneumo_core.evaluation.shifted import shifted
 from pneumo_core.metrics.metrics import Scores
@@ -123,9 +129,9 @@ def _make_reference(
     scorer: Scorer, table: pd.DataFrame, images: Stack, val_features: Features, val: Scores
 ) -> Reference:
     films = drawn(manifest.kept(table, "train"))
-    statistics, pixels = _describe(films, images)
+    statistics, pixels = _measure(films, images)
     val_films = manifest.kept(table, "val")
-    val_statistics, _ = _describe(val_films, images)
+    val_statistics, _ = _measure(val_films, images)
     chosen = drift_reference(manifest.kept(table)[lambda film: film["split"] != "test"])
     return Reference.of(
         statistics,
@@ -138,9 +144,9 @@ def _make_reference(
     )
 
 
-def _describe(films: pd.DataFrame, images: Stack) -> tuple[Numbers, Images]:
+def _measure(films: pd.DataFrame, images: Stack) -> tuple[Numbers, Images]:
     pixels = images[films["packed_row"].to_numpy(np.int64)]
-    return describe(pixels, films["width_px"], films["height_px"]), pixels
+    return measure_films(pixels, films["width_px"], films["height_px"]), pixels
 
 
 def _evaluate(

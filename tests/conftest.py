@@ -163,16 +163,16 @@ def small_bundle(
 
 def _reference_of(scorer: Any, films: Any) -> Any:
     """Of 200 films of training and as many of validation as there are more, half of them ill."""
-    from pneumo_core.evaluation.reference import Reference, describe
+    from pneumo_core.evaluation.reference import Reference, measure_films
 
     logits, features = scorer.predict(films)
     train, val = slice(0, 200), slice(200, len(films))
     num_val = len(films) - 200
     probabilities = scorer.probabilities(logits[val])
     return Reference.of(
-        describe(films[train], [96] * 200, [80] * 200),
+        measure_films(films[train], [96] * 200, [80] * 200),
         features[train],
-        describe(films[val], [96] * num_val, [80] * num_val),
+        measure_films(films[val], [96] * num_val, [80] * num_val),
         features[val],
         probabilities,
         (probabilities > np.median(probabilities)).astype(np.int64),

@@ -1,4 +1,4 @@
-"""The shortcut audit of one run: its data, its augmented training set, its models."""
+"""The shortcut audit of one run: the augmented training set and the models."""
 
 from typing import Any
 
@@ -39,7 +39,8 @@ def audit_augmentation(
     augment: AugmentParams,
     params: AuditParams,
 ) -> list[Check]:
-    """
+    """Return the checks of the augmented training set.
+
     Args:
         images: the packed films of the manifest `table`.
         augmented: the training set, in the order of `planned`.
@@ -66,7 +67,11 @@ def audit_augmentation(
 def audit_cell(
     scorer: Scorer, threshold: float, films: pd.DataFrame, images: Stack, params: AuditParams
 ) -> list[Check]:
-    """Of a finished model on films that it did not learn from; images are those of the manifest."""
+    """Return the checks of a finished model on films that it did not learn from.
+
+    Args:
+        images: the packed films of the manifest.
+    """
     drawn = films.sample(min(params.num_films, len(films)), random_state=params.seed)
     pixels, cohort = _read(images, drawn)
     return audit_model(

@@ -17,6 +17,7 @@ from pneumo_core.audit.saliency_checks import border
 from pneumo_core.audit.shortcuts import Cohort, Predict, auroc_gap
 from pneumo_core.metrics import intervals
 from pneumo_core.metrics.influence import of_auroc
+from pneumo_core.metrics.metrics import Estimate
 
 Polygon = tuple[tuple[float, float], ...]  # (x, y) in 0..1, from the upper left of the picture
 
@@ -71,9 +72,10 @@ def measure_occlusion(predict: Predict, images: Images, cohort: Cohort) -> dict[
     """Return what the AUROC loses when a region is covered, in five passes over films [N, H, W].
 
     `regions` has for each region of the atlas its share of the film `area`, the AUROC with it
-    covered and the loss. `lungs_over_rest` is the AUROC from the lungs alone, less that from all
-    but the lungs. `reads_lungs` is False where covering the lungs costs nothing beyond chance, True
-    where it does and the lungs alone tell more than the rest, beyond chance, and else None.
+    covered and the loss. `lungs_over_rest` is the AUROC from the lungs alone, less that with the
+    lungs covered. `reads_lungs` is False where covering the lungs costs nothing beyond chance, or
+    where the rest of the film alone tells more than the lungs alone, beyond chance; True where the
+    cover costs and the lungs alone tell more, beyond chance; None where neither is shown.
     """
     whole = cohort.scores(predict(images))
     masks = atlas(images.shape[1])
@@ -81,7 +83,6 @@ def measure_occlusion(predict: Predict, images: Images, cohort: Cohort) -> dict[
     influence = {name: of_auroc(each) for name, each in scores.items()}
     loss = {name: auroc_gap(of_auroc(whole), each, whole) for name, each in influence.items()}
     over_rest = auroc_gap(influence["all_but_lungs"], influence["lungs"], whole)
-    loses = loss["lungs"].ci_low > 0
     return {
         "n": len(images),
         "n_positive": int(cohort.labels.sum()),
@@ -95,5 +96,11 @@ def measure_occlusion(predict: Predict, images: Images, cohort: Cohort) -> dict[
             for name, mask in masks.items()
         },
         "lungs_over_rest": asdict(over_rest),
-        "reads_lungs": (True if over_rest.ci_low > 0 else None) if loses else False,
+        "reads_lungs": _reads_lungs(loss["lungs"], over_rest),
     }
+
+
+def _reads_lungs(loss: Estimate, over_rest: Estimate) -> bool | None:
+    if loss.ci_low <= 0 or over_rest.ci_high < 0:
+        return False
+    return True if over_rest.ci_low > 0 else None

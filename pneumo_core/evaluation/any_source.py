@@ -1,4 +1,4 @@
-"""Films from outside the pipeline, looked at and scored by its rules."""
+"""Films from outside the pipeline, measured and scored by its rules."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,9 +29,9 @@ CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
 
 
 @dataclass(frozen=True)
-class Looked:
+class Inspected:
     table: pd.DataFrame  # the manifest before duplicates are removed
-    images: PackedImages  # while the context lasts
+    images: PackedImages  # readable inside the context only
     found: Duplicates
 
 
@@ -39,13 +39,13 @@ class Looked:
 class Scored:
     predictions: pd.DataFrame
     films: pd.DataFrame  # the manifest of the split; `packed_row` counts in `images`
-    images: Images  # of the kept ones
+    images: Images  # of the kept films
 
 
 def evaluate_source(
     scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Scores one split of any labelled source, without the pipeline.
+    """Score one split of any labelled source without the pipeline, and return the metrics.
 
     Raises:
         SourceError: the source's files cannot be listed.
@@ -59,7 +59,7 @@ def evaluate_source(
 def write_scored(
     folder: Path, scored: Scored, description: Description, split: str, params: EvaluateParams
 ) -> dict[str, Any]:
-    """An evaluation, and beside it `films.csv`, which says what became of each file."""
+    """Write an evaluation, and beside it `films.csv` with the state of each file."""
     metrics = write_evaluation(folder, scored.predictions, description, split, params)
     with replacing_file(folder / "films.csv") as draft:
         columns = ["image_id", "label", "state", "reason", "duplicate_of"]
@@ -68,18 +68,20 @@ def write_scored(
 
 
 def score_source(scorer: Scorer, source: Source, split: str) -> Scored:
-    """The same rules as in the pipeline hold: what cannot be decoded is quarantined, of films with
-    the same pixels one is scored. Raises as `evaluate_source` does.
+    """Return the predictions for one split, by the rules of the pipeline.
+
+    Files that cannot be decoded are quarantined, and of films with the same pixels one is scored.
+    Raises as `evaluate_source` does.
     """
     listed = source.files()
     files = [file for file in listed if file.split == split]
     if not files:
         splits = ", ".join(sorted({file.split for file in listed})) or "no files"
         raise EvaluationError(f"The source has no split {split!r}, only {splits}.")
-    with _look_at(files, scorer.description.image_size_px) as looked:
-        films = remove_duplicates(looked.table, looked.found)
+    with _inspect(files, scorer.description.image_size_px) as inspected:
+        films = remove_duplicates(inspected.table, inspected.found)
         kept = manifest.kept(films)
-        images = looked.images[kept["packed_row"].to_numpy(np.int64)]
+        images = inspected.images[kept["packed_row"].to_numpy(np.int64)]
     films["packed_row"] = pd.Series(range(len(kept)), kept.index, "Int64")
     return Scored(predict(scorer, manifest.kept(films), images), films, images)
 
@@ -90,22 +92,22 @@ def certify_source(source: Source) -> Certificate:
     Raises:
         SourceError: the source's files cannot be listed.
     """
-    with _look_at(source.files(), CERTIFIED_SIZE_PX) as looked:
-        return certify(looked.table, looked.found)
+    with _inspect(source.files(), CERTIFIED_SIZE_PX) as inspected:
+        return certify(inspected.table, inspected.found)
 
 
 @contextmanager
-def _look_at(files: list[SourceFile], size_px: int) -> Iterator[Looked]:
+def _inspect(files: list[SourceFile], size_px: int) -> Iterator[Inspected]:
     with inventory_of(files, size_px) as (table, images):
         found = find_duplicates(table, images, _reader(files), DedupParams())
-        yield Looked(table, images, found)
+        yield Inspected(table, images, found)
 
 
 @contextmanager
 def inventory_of(
     files: list[SourceFile], size_px: int
 ) -> Iterator[tuple[pd.DataFrame, PackedImages]]:
-    """The manifest of the files as they are, and the films that could be decoded, packed."""
+    """Yield the manifest of the files, and the films that could be decoded, packed."""
     table = manifest.conform(pd.DataFrame([collect.describe(file) for file in files]))
     limits = ValidateParams(image_size_px=size_px)
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,15 +1,16 @@
-"""What later films are compared with: films of the training data as the model sees them.
+"""Numbers of the training data with which later films are compared; no film is among them.
 
-It travels in the bundle (`reference.safetensors`) and holds numbers only, no film:
+They are in the bundle (`reference.safetensors`):
 
-- `statistics` [N, len(STATISTICS)]: of N training films, kept and as they are, not augmented;
-- `val_probabilities`, `val_labels` [V]: calibrated, of all validation films;
-- `drift_*` [P]: of those of them that a later set of films is compared with (`drift_reference`);
-- what `project` and `ood_score` need, learned from training films, and `max_ood_score`, above
-  which lies no more than `false_rejection_rate` of validation.
+- `statistics` [N, len(STATISTICS)]: N training films, kept and not augmented;
+- `val_probabilities`, `val_labels` [V]: all validation films, calibrated;
+- `drift_*` [P]: the validation films with which a later set is compared (`drift_reference`);
+- what `project` and `ood_score` need, learned from training films, and `max_ood_score`, which at
+  most `false_rejection_rate` of validation exceeds.
 
-Strangeness is the Mahalanobis distance from the training films under probabilistic PCA (Tipping &
-Bishop 1999): K directions with a variance each, one variance for all that is left.
+The out-of-distribution (OOD) score is the Mahalanobis distance from the training films under
+probabilistic PCA (Tipping & Bishop 1999): K directions with a variance each, and one variance for
+all other directions.
 """
 
 import json
@@ -30,7 +31,7 @@ from pneumo_core.data.film_statistics import NAMES, film_statistics
 from pneumo_core.errors import BundleError
 from pneumo_core.models import bundle
 
-MAX_FILMS = 1000  # of training that are looked at
+MAX_FILMS = 1000  # of training that are measured
 MAX_DIRECTIONS = 64
 FALSE_REJECTION_RATE = 0.005
 STATISTICS = (*NAMES, "width_px", "height_px", "aspect")  # aspect: width / height of the file
@@ -41,19 +42,19 @@ Numbers = npt.NDArray[np.float32]
 
 
 def drawn(films: pd.DataFrame) -> pd.DataFrame:
-    """The at most `MAX_FILMS` rows with the least `pixel_sha256`, in their order.
+    """Return at most `MAX_FILMS` rows, those with the smallest `pixel_sha256`, in their order.
 
-    So the draw follows from the films alone, and a film more or less changes one row of it.
+    The draw depends on the films alone, and one film more or less changes one row of it.
     """
     return films.sort_values("pixel_sha256").head(MAX_FILMS).sort_index()
 
 
 def drift_reference(films: pd.DataFrame) -> pd.Index:
-    """Of kept films of train and validation those that later films can be held against as a set.
+    """Return those of the kept films of train and validation with which later sets are compared.
 
-    From validation, since films that a model learned get other scores and features than later
-    ones; one a patient, since films of one patient are alike; with the classes in the shares that
-    they have among all patients, since validation is balanced and the source is not.
+    They are of validation, since a model scores the films that it learned differently. They are one
+    per patient, since films of one patient are alike. Their classes have the shares that they have
+    among all patients, since validation is balanced and the source is not.
     """
     patients, chosen = one_per_patient(films), one_per_patient(films[films["split"] == "val"])
     shares = patients["label"].value_counts(normalize=True)
@@ -63,12 +64,12 @@ def drift_reference(films: pd.DataFrame) -> pd.Index:
 
 
 def one_per_patient(films: pd.DataFrame) -> pd.DataFrame:
-    """Of each patient the film with the least `pixel_sha256`, which is as good as drawn by lot."""
+    """Return each patient's film with the smallest `pixel_sha256`, which is as good as random."""
     return films.sort_values("pixel_sha256").drop_duplicates("patient_group")
 
 
-def describe(images: Images, widths_px: Sequence[int], heights_px: Sequence[int]) -> Numbers:
-    """`STATISTICS` of films [N, H, W] at the bundle's size, with the sizes of their files."""
+def measure_films(images: Images, widths_px: Sequence[int], heights_px: Sequence[int]) -> Numbers:
+    """Return `STATISTICS` of films [N, H, W] at the bundle's size, from files of these sizes."""
     width_N, height_N = np.asarray(widths_px, np.float32), np.asarray(heights_px, np.float32)
     geometry = np.stack([width_N, height_N, width_N / height_N], axis=1)
     return np.hstack([film_statistics(images), geometry]).astype(np.float32)
@@ -101,11 +102,12 @@ class Reference:
         val_labels: npt.NDArray[np.int64],
         drift_reference: npt.NDArray[np.int64],
     ) -> "Reference":
-        """
+        """Return the reference of a model.
+
         Args:
-            statistics: of training films by `describe`, [N, len(STATISTICS)].
+            statistics: of training films by `measure_films`, [N, len(STATISTICS)].
             features: of the same films by `scoring.predict`, [N, F]; `val_features` [V, F].
-            drift_reference: places of the drift_reference in validation.
+            drift_reference: positions of these films in validation.
         """
         num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)
         space = PCA(num_directions, svd_solver="full").fit(features.astype(np.float64))
@@ -124,24 +126,24 @@ class Reference:
             max_ood_score=0.0,
             false_rejection_rate=0.0,
         )
-        # One more film is stranger than the k-th strangest of V in k of V + 1 cases.
+        # One more film exceeds the k-th highest of V scores in k of V + 1 cases.
         ood_score = learned.ood_score(val_features)
-        strangest = np.sort(ood_score)[::-1]
-        k = max(1, int(FALSE_REJECTION_RATE * (len(strangest) + 1)))
+        highest = np.sort(ood_score)[::-1]
+        k = max(1, int(FALSE_REJECTION_RATE * (len(highest) + 1)))
         return replace(
             learned,
             drift_features=learned.project(val_features[drift_reference]),
             drift_ood_scores=ood_score[drift_reference].astype(np.float32),
-            max_ood_score=float(strangest[k - 1]),
-            false_rejection_rate=k / (len(strangest) + 1),
+            max_ood_score=float(highest[k - 1]),
+            false_rejection_rate=k / (len(highest) + 1),
         )
 
     def project(self, features: npt.NDArray[Any]) -> Numbers:
-        """Features [M, F] to the K directions, [M, K], comparable with `drift_features`."""
+        """Return features [M, F] along the K directions, [M, K], as `drift_features` are."""
         return ((features - self.mean) @ self.directions.T).astype(np.float32)
 
     def ood_score(self, features: npt.NDArray[Any]) -> Floats:
-        """Of features [M, F]: [M], 0 at the mean; above `max_ood_score` it is no such film."""
+        """Return the scores of features [M, F], [M]: 0 at the mean of the training films."""
         away = features.astype(np.float64) - self.mean
         along = away @ self.directions.T.astype(np.float64)
         left = np.maximum((away**2).sum(1) - (along**2).sum(1), 0)
@@ -151,7 +153,7 @@ class Reference:
         return distances
 
     def write(self, path: Path) -> None:
-        """Writes the same bytes for the same reference."""
+        """Write the same bytes for the same reference."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         scalars = {name: value for name, value in values.items() if isinstance(value, float)}
         arrays = {name: np.ascontiguousarray(values[name]) for name in values.keys() - scalars}
@@ -161,9 +163,10 @@ class Reference:
 
     @classmethod
     def of_bundle(cls, folder: Path) -> "Reference":
-        """
+        """Return the reference of a bundle.
+
         Raises:
-            BundleError: the bundle is incomplete or altered, or knows other statistics.
+            BundleError: the bundle is incomplete or altered, or has other statistics.
         """
         bundle.read_description(folder)
         path = folder / bundle.REFERENCE
@@ -174,10 +177,10 @@ class Reference:
             read = cls(**arrays, **header["scalars"])
             known = tuple(header["names"])
         except (SafetensorError, TypeError, KeyError, ValueError) as error:
-            raise BundleError(f"{path} is no reference: {error}") from error
+            raise BundleError(f"{path} is not a reference: {error}") from error
         if known != STATISTICS:
             raise BundleError(
-                f"{path} knows the statistics {', '.join(known)}, this code {', '.join(STATISTICS)}"
-                ": run the stage evaluate again."
+                f"{path} has the statistics {', '.join(known)}; this code needs "
+                f"{', '.join(STATISTICS)}. Run the stage evaluate again."
             )
         return read

@@ -1,11 +1,10 @@
-"""Are later films like those that a model was made of? A comparison with a stated false-alarm rate.
+"""Drift: do later films differ from those that a model was trained on?
 
-Of each film a few figures are taken, and of each figure the two distributions are compared by the
-two-sample Kolmogorov-Smirnov test. One film a patient, on both sides: films of one patient are
-alike, and counted as independent they would raise the rate. Holm's correction holds it for all the
-figures together, however they depend on each other. So films of the same kind are called drifted
-at most at `max_false_alarm_rate`; sure but small differences, which every re-encoding makes, are
-left out by `min_distance`.
+The distributions of a few figures of the films are compared by the two-sample Kolmogorov-Smirnov
+test, with one film per patient on both sides, since films of one patient are not independent.
+Holm's correction keeps the false-alarm rate of all figures together at `max_false_alarm_rate`,
+however they depend on each other. `min_distance` leaves out differences that are certain but small,
+which every re-encoding makes.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ import pandas as pd
 from scipy.stats import ks_2samp
 
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.evaluation.reference import STATISTICS, Numbers, Reference, describe
+from pneumo_core.evaluation.reference import STATISTICS, Numbers, Reference, measure_films
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.metrics.paired import holm
 from pneumo_core.params import MonitorParams
@@ -24,7 +23,7 @@ from pneumo_core.params import MonitorParams
 NUM_DIRECTIONS = 4
 MIN_PATIENTS = 10  # fewer cannot show any drift that matters
 
-# Nothing that a file's encoding decides: no size, no colour mode, no sharpness.
+# None of them depends on a file's encoding, as size, colour mode and sharpness do.
 KINDS = {
     "mean": "brightness",
     "std": "contrast",
@@ -52,10 +51,10 @@ def figures_of(
     ood_score: Numbers | Floats,
     probabilities: Numbers | Floats,
 ) -> pd.DataFrame:
-    """A row a film, a column for each of `KINDS`.
+    """Return a table with a row per film and a column for each of `KINDS`.
 
     Args:
-        statistics: by `reference.describe`, [N, len(STATISTICS)].
+        statistics: by `reference.measure_films`, [N, len(STATISTICS)].
         features: by `Reference.project`, [N, K].
     """
     directions = {f"direction_{n + 1}": each for n, each in enumerate(features.T[:NUM_DIRECTIONS])}
@@ -68,10 +67,10 @@ def figures_of(
 def measure(
     scorer: Scorer, reference: Reference, films: pd.DataFrame, pixels: Images
 ) -> pd.DataFrame:
-    """The figures of films of a manifest, whose pixels [N, H, W] are at the bundle's size."""
+    """Return the figures of a manifest's films, whose pixels [N, H, W] have the bundle's size."""
     logits, features = scorer.predict(pixels)
     return figures_of(
-        describe(pixels, films["width_px"], films["height_px"]),
+        measure_films(pixels, films["width_px"], films["height_px"]),
         reference.project(features),
         reference.ood_score(features),
         scorer.probabilities(logits),
@@ -90,7 +89,7 @@ def figures_of_reference(reference: Reference) -> pd.DataFrame:
 def compare(
     reference: pd.DataFrame, later: pd.DataFrame, params: MonitorParams
 ) -> list[Comparison]:
-    """Estimate by figure; films, one a patient, by `figures_of`."""
+    """Return a comparison for each figure of films, one per patient, from `figures_of`."""
     tests = {name: ks_2samp(reference[name], later[name]) for name in reference}
     p_values = holm([test.pvalue for test in tests.values()])
     return [
@@ -110,19 +109,19 @@ def compare(
 
 @dataclass(frozen=True)
 class Findings:
-    """What a look at a source gave; `new` films are those that ingest has not seen."""
+    """The result of comparing a source with the reference; ingest has not seen `new` films."""
 
     source: str
     model: str
     num_files: int
     num_new: int
     num_quarantined: int  # of the new ones
-    num_labelled: int  # of the new ones that can be read, each picture once
-    num_patients: int  # that were compared, one film each
-    num_reference: int  # films of the reference, one a patient
+    num_labelled: int  # new and readable, each picture once
+    num_patients: int  # compared, one film each
+    num_reference: int  # films of the reference, one per patient
     comparisons: tuple[Comparison, ...]  # none where there are too few patients
     params: MonitorParams
-    is_ingested: bool = True  # the source is that of the pipeline, which would learn from it
+    is_ingested: bool = True  # the pipeline learns from this source
 
     @property
     def drifted(self) -> list[Comparison]:
@@ -130,7 +129,7 @@ class Findings:
 
     @property
     def reasons(self) -> list[str]:
-        """Why another training is called for; empty where it is not."""
+        """Return why the model should be trained again; empty where it need not."""
         found = [
             f"{each.kind} drifted: {each.figure} from {each.reference_median:.3g} to "
             f"{each.median:.3g} (distance {each.distance:.2f}, p {each.p:.1g})"

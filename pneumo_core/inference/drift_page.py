@@ -1,4 +1,4 @@
-"""What monitoring found, to read: a page in Markdown and a chart of the distributions."""
+"""The result of monitoring as a page in Markdown and a chart of the distributions."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ NUM_COLUMNS = 3
 
 
 def render(findings: Findings, chart_name: str) -> str:
-    """
+    """Return the page.
+
     Args:
         chart_name: of the file beside the page that holds the chart.
     """
@@ -25,7 +26,7 @@ def render(findings: Findings, chart_name: str) -> str:
 def chart(
     reference: pd.DataFrame, later: pd.DataFrame, comparisons: tuple[Comparison, ...]
 ) -> Markup:
-    """Of each figure both distributions, whose largest gap is the distance."""
+    """Return both distributions of each figure; their largest gap is the distance."""
     num_rows = -(-len(comparisons) // NUM_COLUMNS)
 
     def draw(figure: Figure) -> None:

@@ -1,8 +1,8 @@
-"""From the bytes that somebody hands in to a film for a model, or the reason why it is none.
+"""From the bytes of a file to a film for a model, or the reason why it is not a chest film.
 
-A model gives a probability for anything; so what is no chest film is turned away: what has colour,
-hardly any contrast, or finer detail than any film (a page of text, noise). What passes may still be
-strange to the model, which is told from its features (`reference.py`).
+A model gives a probability for any picture. So pictures are refused that have colour, hardly any
+contrast, or finer detail than any film (a page of text, noise). A picture that passes may still be
+unlike the training films: its features show that (`reference.py`).
 """
 
 import io
@@ -25,14 +25,14 @@ GRAY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
 THUMBNAIL_PX = 64
 
 # Films of the public archive that are stored in colour have 0, photographs 25 and more.
-MAX_COLOUR = 8.0  # mean distance of the least from the greatest of red, green and blue
-# Of the statistics of the training films, so that a film may have half the contrast of the palest.
+MAX_COLOUR = 8.0  # mean difference between the largest and the smallest of red, green and blue
+# Parts of the training films' own: a film may have half the contrast of the palest of them.
 MIN_CONTRAST, MAX_SHARPNESS = 0.5, 2.0
 
 
 @dataclass(frozen=True)
 class Intake:
-    """What is let in to one model."""
+    """The limits for pictures that one model accepts."""
 
     size_px: int
     min_std: float
@@ -44,19 +44,19 @@ class Intake:
         return cls(size_px, MIN_CONTRAST * float(std.min()), MAX_SHARPNESS * float(sharpness.max()))
 
     def admit(self, data: bytes) -> Gray:
-        """The film in a JPEG, PNG, DICOM or other file, [size_px, size_px].
+        """Return the film in a JPEG, PNG, DICOM or other file, [size_px, size_px].
 
         Raises:
             ImageError: nothing that can be decoded, or too large.
-            NoFilmError: a picture, but no chest film.
+            NoFilmError: a picture, but not a chest film.
         """
         if looks_like_dicom(data):
             data = _render(data)
         film = decode(data, MAX_PIXELS, MIN_SIDE_PX, self.size_px)
         if film.colour_mode not in GRAY_MODES and (colour := _colour(data)) > MAX_COLOUR:
             raise NoFilmError(
-                f"no chest film: it is in colour (by {colour:.0f} levels of 255, films have less "
-                f"than {MAX_COLOUR:.0f})"
+                f"not a chest film: it is in colour (by {colour:.0f} levels of 255, films have "
+                f"less than {MAX_COLOUR:.0f})"
             )
         pixels = film.squared(self.size_px)
         self._require_levels_of_a_film(pixels)
@@ -67,13 +67,13 @@ class Intake:
         std, sharpness = statistics["std"], statistics["sharpness"]
         if std < self.min_std:
             raise NoFilmError(
-                f"no chest film: it is blank or nearly so (its gray levels vary by {std:.1f}, in "
-                f"films by more than {self.min_std:.1f})"
+                f"not a chest film: it is blank or nearly so (its gray levels vary by {std:.1f}, "
+                f"in films by more than {self.min_std:.1f})"
             )
         if sharpness > self.max_sharpness:
             raise NoFilmError(
-                "no chest film: it is full of fine detail, as text or noise is (neighbours differ "
-                f"by {sharpness:.1f} levels, in films by less than {self.max_sharpness:.1f})"
+                "not a chest film: it is full of fine detail, as text or noise is (neighbours "
+                f"differ by {sharpness:.1f} levels, in films by less than {self.max_sharpness:.1f})"
             )
 
 
@@ -85,7 +85,7 @@ def _render(data: bytes) -> bytes:
 
 
 def _colour(data: bytes) -> float:
-    """Of a file that `decode` could read."""
+    """Return how colourful a picture is that `decode` could read, in levels of 255."""
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     image.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
     small = image.convert("RGB").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""A bundle that reads films as they come, at one of its operating points."""
+"""A bundle that reads single films at one of its operating points."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +20,11 @@ from pneumo_core.sources.png import encode_png
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one film, and why that may count for nothing."""
+    """What a model predicts for one film, and why the prediction may not be used."""
 
     probability: float
     decision: str
-    rejection_reason: str | None  # to its being a chest film
+    rejection_reason: str | None  # why the film is probably not a chest film
 
 
 @dataclass(frozen=True)
@@ -58,33 +58,33 @@ class Reader:
         return self.scorer.description.operating_points[self.operating_point].threshold
 
     def admit(self, data: bytes) -> Gray:
-        """The film in a file, for `predict` and `explain`; raises as `Intake.admit` does."""
+        """Return the film in a file, for `predict` and `explain`; raises as `Intake.admit` does."""
         size_px = self.scorer.description.image_size_px
         return Intake.of(self.reference, size_px).admit(data)
 
     def predict(self, images: Images) -> list[Prediction]:
-        """Of admitted films [N, H, W]."""
+        """Return a prediction for each admitted film [N, H, W]."""
         logits, features = self.scorer.predict(images)
         found = zip(
             self.scorer.probabilities(logits), self.reference.ood_score(features), strict=True
         )
-        return [self._opinion(float(probability), float(far)) for probability, far in found]
+        return [self._decide(float(probability), float(score)) for probability, score in found]
 
-    def _opinion(self, probability: float, ood_score: float) -> Prediction:
+    def _decide(self, probability: float, ood_score: float) -> Prediction:
         limit = self.reference.max_ood_score
         rejection_reason = None
         if ood_score > limit:
             rejection_reason = (
-                "no chest film: the model sees something else than the films that it learned from "
-                f"(ood_score {ood_score:.0f}, films have less than {limit:.0f})"
+                "not a chest film: it differs too much from the films that the model learned from "
+                f"(OOD score {ood_score:.0f}, limit {limit:.0f})"
             )
         return Prediction(probability, LABELS[int(probability >= self.threshold)], rejection_reason)
 
     def explain(self, images: Images) -> list[bytes]:
-        """Of each admitted film a PNG with what speaks for pneumonia laid over it.
+        """Return a PNG of each admitted film with its saliency map for pneumonia over it.
 
         Raises:
-            EvaluationError: the model is no network whose saliency has a place.
+            EvaluationError: the model has no map; see `saliency.last_spatial_layer`.
         """
         maps_BHW = map_films(saliency, self.scorer, images)
         return [
@@ -94,15 +94,15 @@ class Reader:
 
     @cached_property
     def meaning(self) -> str:
-        """What the operating point stands for, by the validation films that it was chosen on."""
+        """Return what the operating point means, by the validation films that it was chosen on."""
         called = self.reference.val_probabilities >= self.threshold
-        ill = self.reference.val_labels == POSITIVE
-        found, cleared = _share(called[ill]), _share(~called[~ill])
+        positive = self.reference.val_labels == POSITIVE
+        found, cleared = _share(called[positive]), _share(~called[~positive])
         return (
             f"A probability of {self.threshold:.3f} or more reads as {LABELS[POSITIVE]}, a lower "
-            f"one as {LABELS[0]}. Of the validation films with pneumonia {found} were read "
-            f"so, of those without {cleared} were cleared. The probability is calibrated "
-            f"where {ill.mean():.0%} of films have pneumonia."
+            f"one as {LABELS[0]}. On validation this found {found} of the films with pneumonia and "
+            f"cleared {cleared} of those without. The probability is calibrated where "
+            f"{positive.mean():.0%} of films have pneumonia."
         )
 
 

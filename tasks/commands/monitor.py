@@ -1,4 +1,4 @@
-"""New films held against the training data of the model in use; not a stage."""
+"""Compare new films with the training data of the model in use; not a stage."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -31,12 +31,13 @@ FINDINGS, PAGE, CHART = "monitor.json", "monitor.md", "monitor.svg"
 
 
 def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Findings:
-    """
+    """Write the comparison as a page, a chart and JSON into `out`, and return it.
+
     Args:
         model: the bundle in words, for the page.
 
     Raises:
-        DataError: nothing was ingested here yet, so that no film is new.
+        DataError: nothing was ingested here yet, so no film is new.
         SourceError: the source's files cannot be listed.
         BundleError: the bundle is incomplete or altered.
     """
@@ -80,13 +81,13 @@ def _files(source: str, params: Params) -> list[SourceFile]:
 
 
 def _unseen(files: list[SourceFile], known: set[str]) -> list[SourceFile]:
-    """Those of which ingest has not seen the bytes."""
+    """Return the files whose bytes ingest has not seen."""
 
     def is_new(file: SourceFile) -> bool:
         try:
             return hashlib.sha256(collect.read(file)).hexdigest() not in known
         except OSError:
-            return True  # and quarantined when it is looked at
+            return True  # it is quarantined later
 
     with ThreadPoolExecutor(collect.NUM_READERS) as pool:
         return [file for file, new in zip(files, pool.map(is_new, files), strict=True) if new]

@@ -83,7 +83,7 @@ def test_what_is_no_film_is_said_and_takes_the_place_of_the_last_result(
     _drop(page, film_bytes(0), "film.png")
     expect(page.locator("#map-figure")).to_be_visible()
     _drop(page, film_bytes(photograph), "holiday.png")
-    expect(page.get_by_role("status")).to_contain_text("no chest film: it is in colour")
+    expect(page.get_by_role("status")).to_contain_text("not a chest film: it is in colour")
     expect(page.locator("#result")).to_be_hidden()
     _drop(page, film_bytes(1), "film.png")
     expect(page.locator("#result")).to_be_visible()

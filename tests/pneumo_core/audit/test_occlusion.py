@@ -81,6 +81,26 @@ def test_model_that_reads_lungs_and_borders_alike_reads_them_in_part() -> None:
     assert found["reads_lungs"] is None
 
 
+def test_model_that_sees_the_lungs_but_reads_the_rest_does_not_read_lungs() -> None:
+    """It loses a little without the lungs, and much more without the rest."""
+
+    def both(pixels: Gray, label: int) -> None:
+        _mark(pixels, label)
+        _opacity(pixels, label)
+
+    def predict(images: Images) -> Floats:
+        noise = np.random.default_rng(3).normal(0, 60, (2, NUM))
+        mark, opacity = images[:, 8:16, 0:5].mean((1, 2)), images[:, 30:42, 14:22].mean((1, 2))
+        places = (mark - 140 + noise[0]) / 40 + (opacity - 140 + noise[1]) / 60
+        probabilities: Floats = 1 / (1 + np.exp(-places))
+        return probabilities
+
+    found = measure_occlusion(predict, _films(both, 2), COHORT)
+    assert found["regions"]["lungs"]["loss"]["ci_low"] > 0
+    assert found["lungs_over_rest"]["ci_high"] < 0
+    assert found["reads_lungs"] is False
+
+
 def test_nothing_is_left_of_what_is_covered() -> None:
     films = _films(_opacity, 4)
     for name, region in atlas(SIDE_PX).items():

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from pneumo_core.arrays import Gray
 from pneumo_core.errors import BundleError
 from pneumo_core.evaluation import reference
-from pneumo_core.evaluation.reference import STATISTICS, Reference, describe, drawn
+from pneumo_core.evaluation.reference import STATISTICS, Reference, drawn, measure_films
 from pneumo_core.models import bundle, bundled_model
 from pneumo_core.models.bundle import Description
 
@@ -61,7 +61,9 @@ def test_draw_follows_from_the_films_alone(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_description_has_the_films_levels_and_their_files_sizes(film: Callable[..., Gray]) -> None:
     images = np.stack([film(0), film(1)])
-    described = dict(zip(STATISTICS, describe(images, [2000, 300], [1000, 600]).T, strict=True))
+    described = dict(
+        zip(STATISTICS, measure_films(images, [2000, 300], [1000, 600]).T, strict=True)
+    )
     assert described["mean"] == pytest.approx(images.mean((1, 2)))
     assert described["width_px"].tolist() == [2000, 300]
     assert described["height_px"].tolist() == [1000, 600]
@@ -172,7 +174,7 @@ def test_reference_of_another_code_is_refused(
         header = {"names": ["mean"], "scalars": _scalars(made)}
         save_file(load_file(path), path, {reference.HEADER: json.dumps(header)})
 
-    with pytest.raises(BundleError, match="knows the statistics mean, this code mean, std"):
+    with pytest.raises(BundleError, match="has the statistics mean; this code needs mean, std"):
         Reference.of_bundle(_bundle(tmp_path, description, older))
 
 
@@ -181,7 +183,7 @@ def test_what_is_no_reference_is_refused(
     tmp_path: Path, description: Description, content: bytes
 ) -> None:
     folder = _bundle(tmp_path, description, lambda path: path.write_bytes(content) and None)
-    with pytest.raises(BundleError, match="is no reference"):
+    with pytest.raises(BundleError, match="is not a reference"):
         Reference.of_bundle(folder)
 
 

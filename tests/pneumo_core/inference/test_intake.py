@@ -69,7 +69,7 @@ def test_dicom_is_read_as_a_viewer_shows_it(
 
 
 @pytest.mark.parametrize(
-    ("draw", "told"),
+    ("draw", "text"),
     [
         (_photograph, "it is in colour"),
         (lambda film: np.full_like(film, 255), "it is blank or nearly so"),
@@ -84,9 +84,9 @@ def test_what_is_no_film_is_turned_away_with_a_reason(
     small_film: Callable[[int], Any],
     encode: Callable[..., bytes],
     draw: Callable[[Any], Any],
-    told: str,
+    text: str,
 ) -> None:
-    with pytest.raises(NoFilmError, match=f"no chest film: {told}"):
+    with pytest.raises(NoFilmError, match=f"not a chest film: {text}"):
         gate.admit(encode(draw(small_film(0))))
 
 

@@ -29,32 +29,32 @@ def films(
     return np.stack([reading.admit(encode(small_film(number))) for number in range(300, 310)])
 
 
-def test_opinions_are_the_scorers_probabilities_at_the_operating_point(
+def test_predictions_are_the_scorers_probabilities_at_the_operating_point(
     reading: Reader, small_bundle: Path, films: Images
 ) -> None:
     scorer = Scorer.load(small_bundle)
     expected = scorer.probabilities(scorer.logits(films))
-    opinions = reading.predict(films)
-    assert [prediction.probability for prediction in opinions] == expected.tolist()
-    assert {prediction.decision for prediction in opinions} == {"NORMAL", "PNEUMONIA"}
-    for prediction in opinions:
+    predictions = reading.predict(films)
+    assert [prediction.probability for prediction in predictions] == expected.tolist()
+    assert {prediction.decision for prediction in predictions} == {"NORMAL", "PNEUMONIA"}
+    for prediction in predictions:
         assert (prediction.decision == "PNEUMONIA") == (prediction.probability >= reading.threshold)
         assert prediction.rejection_reason is None
     screening = Reader.load(small_bundle, "screening")
     assert {prediction.decision for prediction in screening.predict(films)} == {"PNEUMONIA"}
 
 
-def test_what_the_model_finds_strange_is_no_film(reading: Reader, films: Images) -> None:
+def test_film_with_a_high_ood_score_is_rejected(reading: Reader, films: Images) -> None:
     strictest = replace(reading, reference=replace(reading.reference, max_ood_score=0.0))
     (prediction,) = strictest.predict(films[:1])
     assert prediction.rejection_reason is not None
-    assert prediction.rejection_reason.startswith("no chest film: the model sees something else")
+    assert prediction.rejection_reason.startswith("not a chest film: it differs too much")
 
 
 def test_meaning_states_what_happened_on_validation(reading: Reader) -> None:
-    """Its labels are just what the model says of them, so that every reading was right."""
-    assert "with pneumonia 100% (95 % interval 98% to 100%) were read so" in reading.meaning
-    assert "without 100% (95 % interval 98% to 100%) were cleared" in reading.meaning
+    """Its labels are just what the model says of them, so every reading is right."""
+    assert "found 100% (95 % interval 98% to 100%) of the films with pneumonia" in reading.meaning
+    assert "cleared 100% (95 % interval 98% to 100%) of those without" in reading.meaning
     assert f"A probability of {reading.threshold:.3f} or more reads as PNEUMONIA" in reading.meaning
 
 

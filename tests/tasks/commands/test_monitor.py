@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
 from pneumo_core.evaluation.any_source import inventory_of
-from pneumo_core.evaluation.reference import Reference, describe, drift_reference
+from pneumo_core.evaluation.reference import Reference, drift_reference, measure_films
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.drift import Findings
 from pneumo_core.models import bundle, bundled_model
@@ -114,7 +114,7 @@ def settle(
     is_val = films["patient_group"].rank(method="dense") % 2 == 0
     films = films.assign(split=np.where(is_val, "val", "train"))
     logits, features = Scorer(model, description).predict(pixels)
-    statistics = describe(pixels, films["width_px"], films["height_px"])
+    statistics = measure_films(pixels, films["width_px"], films["height_px"])
     reference = Reference.of(
         statistics[~is_val],
         features[~is_val],

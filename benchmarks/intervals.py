@@ -170,7 +170,7 @@ def predictive_intervals(world: World, seed: int, truth: dict[str, float]) -> It
 
 
 def threshold_intervals(world: World, seed: int, _: dict[str, float]) -> Iterator[Stated]:
-    """Of the best balance, and of the sensitivity and specificity that the choice aims at."""
+    """Thresholds of the best balance, and of the sensitivity and specificity that the choice aims at."""
     (scores,) = draw_models(seed, [world], 0)
     points = choose_operating_points(scores, EvaluateParams(num_draws=500, seed=seed))
     best = float(world.probability(np.array(world.gap / 2)))
@@ -199,7 +199,7 @@ def difference_intervals(
 
 
 def called_different(world: World, shared: float, num_models: int, seed: int) -> dict[str, bool]:
-    """Of equal models: by each figure's p, or by Holm's in the case of several."""
+    """Share of equal models that are called different: by each figure's p, or by Holm's in the case of several."""
     models = draw_models(seed, [world] * num_models, shared)
     names = [f"model {number}" for number in range(num_models)]
     pairs = compare(

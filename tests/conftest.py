@@ -162,7 +162,7 @@ def small_bundle(
 
 
 def _reference_of(scorer: Any, films: Any) -> Any:
-    """Of 200 films of training and as many of validation as there are more, half of them ill."""
+    """Reference from 200 training films and the other films as validation, half of them positive."""
     from pneumo_core.evaluation.reference import Reference, measure_films
 
     logits, features = scorer.predict(films)

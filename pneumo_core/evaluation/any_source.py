@@ -87,7 +87,7 @@ def score_source(scorer: Scorer, source: Source, split: str) -> Scored:
 
 
 def certify_source(source: Source) -> Certificate:
-    """Of the source as it is: nothing removed, nothing moved.
+    """Return the certificate of the source as it is: nothing removed, nothing moved.
 
     Raises:
         SourceError: the source's files cannot be listed.

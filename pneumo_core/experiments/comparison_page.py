@@ -36,7 +36,7 @@ class Pictures:
 
 
 def draw_pictures(images: Stack, table: pd.DataFrame, setting: Setting) -> Pictures:
-    """Of a training film of each class, and of augmented films made as the trials make them."""
+    """Draw a training film of each class, and augmented films made as the trials make them."""
     seed = setting.seeds[0]
     films = {label: _a_film(images, table, label, seed) for label in LABELS}
     chosen = choose_films(table, NUM_HISTOGRAM_FILMS / setting.pipeline_size_per_class, seed)

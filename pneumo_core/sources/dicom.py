@@ -100,7 +100,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ids:
-    """Of one file; empty where there is none to read."""
+    """Identifiers of one file; empty where there is none to read."""
 
     image: str = ""
     patient: str = ""

@@ -65,7 +65,7 @@ def test_no_page_and_nobody_without_the_login_may_use_prefect(
 
 
 def test_a_run_shows_its_stages_its_progress_and_its_lines(team: Any) -> None:
-    """Of the first run, by the schedule."""
+    """Look at the first run, which the schedule started."""
     (run,) = team.ask("/flow_runs/filter", sort="START_TIME_ASC", limit=1)
     found = team.ask("/artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}})
     shown = {each["key"]: each["data"] for each in found}

@@ -121,7 +121,7 @@ def _row(index: int, given: str | dict[str, object]) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def make_scores() -> Callable[..., Scores]:
-    """Of labels and probabilities; without keys each film is a patient of its own."""
+    """Make scores from labels and probabilities; without keys each film is a patient of its own."""
 
     def make(labels: Any, probabilities: Any, keys: Any = None) -> Scores:
         labels = np.asarray(labels, np.int64)
@@ -170,7 +170,7 @@ def params_with() -> Callable[..., Params]:
 
 @pytest.fixture(scope="session")
 def description() -> Description:
-    """Of an untrained model for films of 64 px."""
+    """Description of an untrained model for films of 64 px."""
     return Description(
         name="test_efficientnet-full",
         architecture="test_efficientnet",
@@ -207,7 +207,7 @@ def val_films(film: Callable[..., Gray]) -> LabelledFilms:
 
 @pytest.fixture(scope="session")
 def settings(params_with: Callable[..., Params]) -> Callable[..., TrainParams]:
-    """Of a training of seconds, each strategy with the same rate and number of epochs."""
+    """Parameters of a training of seconds, each strategy with the same rate and number of epochs."""
 
     def choose(lr: float = 1e-3, epochs: int = 4, **others: object) -> TrainParams:
         each = {"lr": lr, "epochs": epochs}

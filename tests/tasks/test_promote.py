@@ -131,7 +131,7 @@ def test_bundle_that_was_tampered_with_is_no_challenger(settings: PromoteParams)
 def test_model_that_hears_nothing_of_the_film_ends_the_evaluation_and_gets_no_role(
     settings: PromoteParams, project: Path
 ) -> None:
-    """Of one class in whatever it says: from its weights on, by the stages themselves."""
+    """A cell that calls every film the same: from its weights on, by the stages themselves."""
     for cell in paths.TRAINED.iterdir():
         tensors = load_file(cell / paths.WEIGHTS)
         tensors["classifier.weight"] *= 0

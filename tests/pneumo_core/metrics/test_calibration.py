@@ -24,7 +24,7 @@ HALF = Rule({"reading_aid": OperatingPoint(0.5, 0.5, 0.5)}, "reading_aid", preva
 
 
 def calibrated(prevalence: float, num_films: int = 4000, seed: int = 0) -> Scores:
-    """Of a model whose probabilities hold where half of the films show pneumonia."""
+    """Films of a model whose probabilities hold where half of the films show pneumonia."""
     rng = np.random.default_rng(seed)
     labels = (np.arange(num_films) < prevalence * num_films).astype(np.int64)
     logits = rng.normal(4.5 * (2 * labels - 1), 3)

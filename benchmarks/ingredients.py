@@ -341,8 +341,8 @@ def _difference(values: Floats) -> Difference:
 
 
 def _read_at(scores: Scores, point: Any) -> tuple[float, float]:
-    called, ill = scores.probabilities >= point.threshold, scores.labels == 1
-    return float(called[ill].mean()), float((~called[~ill]).mean())
+    called, positive = scores.probabilities >= point.threshold, scores.labels == 1
+    return float(called[positive].mean()), float((~called[~positive]).mean())
 
 
 def as_markdown(found: dict[str, Any], sets: list[str]) -> str:

@@ -2,7 +2,7 @@
 
     python benchmarks/intervals.py [--rounds 1000] [--only WORD] [--percentiles]
 
-Test sets of 231 well and 387 ill films are drawn from a population whose every figure is known,
+Test sets of 231 negative and 387 positive films are drawn from a known population,
 with patients of the archive's sizes whose films are alike: a film's score is normal, half its
 variance is the patient's. A model's probabilities are the true ones, or stretched in log odds.
 With --percentiles the usual bootstrap interval, percentiles of draws of patients, stands beside
@@ -43,7 +43,7 @@ Stated = tuple[str, float, float, float]  # an interval's name, the truth, and t
 
 @dataclass(frozen=True)
 class World:
-    """Scores are N(0, 1) of the well and N(gap, 1) of the ill."""
+    """Scores are N(0, 1) of the negative and N(gap, 1) of the positive."""
 
     gap: float
     alike: float = 0.5  # share of the variance that the films of a patient have in common
@@ -143,11 +143,11 @@ def figure_intervals(world: World, seed: int, truth: dict[str, float]) -> Iterat
 def predictive_intervals(world: World, seed: int, truth: dict[str, float]) -> Iterator[Stated]:
     (scores,) = draw_models(seed, [world], 0)
     at = predictive_values(scores, world.threshold, PREVALENCE)
-    ill, well = truth["sensitivity"] * PREVALENCE, truth["specificity"] * (1 - PREVALENCE)
+    positive, negative = truth["sensitivity"] * PREVALENCE, truth["specificity"] * (1 - PREVALENCE)
     expected = {
-        "ppv": ill / (ill + 1 - PREVALENCE - well),
-        "npv": well / (well + PREVALENCE - ill),
-        "right of 1,000": 1000 * (ill + well),
+        "ppv": positive / (positive + 1 - PREVALENCE - negative),
+        "npv": negative / (negative + PREVALENCE - positive),
+        "right of 1,000": 1000 * (positive + negative),
     }
     at["right of 1,000"] = at["per_1000"]["right"]
     for name, value in expected.items():
@@ -165,12 +165,12 @@ def predictive_intervals(world: World, seed: int, truth: dict[str, float]) -> It
     true = expit(logit(scores.probabilities) / world.stretch)
     for each in reliability_bins(scores):
         inside = (scores.probabilities >= each["low"]) & (scores.probabilities <= each["high"])
-        share = each["share_ill"]
+        share = each["share_positive"]
         yield "reliability bins", true[inside].mean(), share["ci_low"], share["ci_high"]
 
 
 def threshold_intervals(world: World, seed: int, _: dict[str, float]) -> Iterator[Stated]:
-    """Thresholds of the best balance, and of the sensitivity and specificity that the choice aims at."""
+    """Thresholds of the best balance, and of the sensitivity and specificity aimed at."""
     (scores,) = draw_models(seed, [world], 0)
     points = choose_operating_points(scores, EvaluateParams(num_draws=500, seed=seed))
     best = float(world.probability(np.array(world.gap / 2)))
@@ -178,8 +178,8 @@ def threshold_intervals(world: World, seed: int, _: dict[str, float]) -> Iterato
         value = best
         if name != "reading_aid":
             share = world.sensitivity if name == "screening" else world.specificity
-            films = scores.ill if name == "screening" else ~scores.ill
-            right = scores.reads(point.threshold) == scores.ill
+            films = scores.positive if name == "screening" else ~scores.positive
+            right = scores.reads(point.threshold) == scores.positive
             level = right[films].mean()
             value = brentq(lambda p, s=share, a=level: s(p) - a, 1e-9, 1 - 1e-9)
         yield f"threshold of {name}", value, point.ci_low, point.ci_high
@@ -199,7 +199,7 @@ def difference_intervals(
 
 
 def called_different(world: World, shared: float, num_models: int, seed: int) -> dict[str, bool]:
-    """Share of equal models that are called different: by each figure's p, or by Holm's in the case of several."""
+    """Share of equal models that are called different, by p or by Holm's of several."""
     models = draw_models(seed, [world] * num_models, shared)
     names = [f"model {number}" for number in range(num_models)]
     pairs = compare(

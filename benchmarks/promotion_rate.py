@@ -37,7 +37,7 @@ class Films:
 
     @classmethod
     def draw(cls, num_films: int, rng: np.random.Generator) -> "Films":
-        """Three in five are ill, as in the archive."""
+        """Three in five are positive, as in the archive."""
         patients = np.repeat(np.arange(num_films), rng.integers(1, 5, num_films))[:num_films]
         labels = (rng.random(num_films) < 0.6)[patients].astype(np.int64)
         of_patient = rng.normal(0, 1.0, num_films)[patients]

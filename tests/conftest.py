@@ -115,7 +115,7 @@ def small_film() -> Callable[[int], Any]:
 def small_bundle(
     tmp_path_factory: pytest.TempPathFactory, small_film: Callable[[int], Any]
 ) -> Path:
-    """A bundle for films of 64 px, of a model that was never trained and calls half of them ill."""
+    """A bundle for films of 64 px, of an untrained model that calls half of them positive."""
     import torch
 
     from pneumo_core.data.images import resize
@@ -162,7 +162,7 @@ def small_bundle(
 
 
 def _reference_of(scorer: Any, films: Any) -> Any:
-    """Reference from 200 training films and the other films as validation, half of them positive."""
+    """Reference from 200 training films, the others as validation, half of them positive."""
     from pneumo_core.evaluation.reference import Reference, measure_films
 
     logits, features = scorer.predict(films)

@@ -1,5 +1,6 @@
 """The documents say what is there."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -142,3 +143,19 @@ def test_dependencies_are_listed_with_a_reason_and_their_licence() -> None:
     for package, _, licence in rows:
         if package in needed and not any(each.startswith(package) for each in left_out):
             assert licence == _licence(package), package
+
+
+def _docstrings(path: Path) -> list[str]:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, documented)]
+    return [text for node in nodes if (text := ast.get_docstring(node))]
+
+
+def test_no_docstring_needs_its_name_to_be_a_sentence() -> None:
+    """'Of 1,000, whole ones.' has no verb and no subject."""
+    code = [
+        path for top in ("pneumo_core", "tasks", "flows") for path in (ROOT / top).rglob("*.py")
+    ]
+    found = {path.name: text for path in code for text in _docstrings(path) if text[:3] == "Of "}
+    assert len(code) > 200
+    assert found == {}

@@ -109,6 +109,6 @@ def _print_figures(metrics: dict[str, Any]) -> None:
         per_1000 = there["per_1000"]
         print(
             f"  of 1,000 films, {there['prevalence']:.0%} with pneumonia: "
-            f"{per_1000['missed']['value']:.0f} of {per_1000['ill']:.0f} missed, "
-            f"{per_1000['false_alarms']['value']:.0f} of {per_1000['well']:.0f} false alarms"
+            f"{per_1000['missed']['value']:.0f} of {per_1000['positive']:.0f} missed, "
+            f"{per_1000['false_alarms']['value']:.0f} of {per_1000['negative']:.0f} false alarms"
         )

@@ -5,9 +5,9 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
     auroc, average_precision, accuracy, balanced_accuracy, sensitivity, specificity, f1, fnr, fpr,
     brier, ece                      figures, at the chosen operating point
     calibration_intercept,          figures in log odds, of the probabilities recalibrated to the
-    calibration_slope               share of ill films here (`metrics/calibration.py`), 0 and 1 are
+    calibration_slope               share of positives here (`metrics/calibration.py`), 0 and 1 are
                                     perfect; null where the films are separated
-    n, n_positive, n_patients       films, ill ones, patients
+    n, n_positive, n_patients       films, positive ones, patients
     confusion                       {tp, fp, tn, fn}
     threshold, operating_point
     split                           null: not known
@@ -17,17 +17,17 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
         fpr
         predictive                  a list, one for each stated prevalence:
             prevalence, ppv, npv    figures; null where nothing was called so
-            per_1000                {ill, well}: numbers; {found, missed, cleared, false_alarms,
-                                    right}: figures in patients, not rounded
+            per_1000                {positive, negative}: numbers; {found, missed, cleared,
+                                    false_alarms, right}: figures in patients, not rounded
         versus_reading_aid          {n, num_between, p, films_needed}: whether these films tell the
                                     threshold from the reading aid's; null for the reading aid
     calibration
         slope, intercept            of the bundle's Platt scaling; null: not known
         prevalence                  at which the probabilities hold; null: not known
         bins                        of the ECE, ascending: {n, low, high, mean_probability,
-                                    share_ill: figure}
+                                    share_positive: figure}
         at_own_prevalence           {prevalence, brier, ece}: the probabilities recalibrated to the
-                                    share of ill among these films; null: not known
+                                    share of positive among these films; null: not known
         elsewhere                   a list, by stated prevalence: {prevalence, threshold}: what the
                                     chosen threshold's probability is there
     decision_curve                  a list, by stated prevalence: {prevalence, threshold: [],
@@ -141,7 +141,7 @@ def evaluate_predictions(
 ) -> dict[str, Any]:
     """The same of anybody's predictions, at their threshold or at one half.
 
-    Their probabilities are taken to hold at the share of ill films that they were made for.
+    Their probabilities are taken to hold at the share of positive films that they were made for.
     """
     scores = as_scores(predictions.table)
     name, threshold = "given", predictions.threshold

@@ -27,8 +27,8 @@ def choose_operating_points(scores: Scores, params: EvaluateParams) -> dict[str,
     balanced = float(np.median(best))
     points = {READING_AID: OperatingPoint(balanced, *percentile_interval(best))}
     called_CN = scores.probabilities >= candidates[:, None]
-    sensitivity = shares(called_CN, scores.ill, scores)
-    specificity = shares(~called_CN, ~scores.ill, scores)
+    sensitivity = shares(called_CN, scores.positive, scores)
+    specificity = shares(~called_CN, ~scores.positive, scores)
     caught = _keeps(sensitivity, params.screening_sensitivity, params.min_screening_sensitivity)
     cleared = _keeps(specificity, params.rule_in_specificity, params.min_rule_in_specificity)
     if len(held := np.flatnonzero(caught & (candidates <= balanced))):
@@ -54,7 +54,7 @@ def _balance(scores: Scores, candidates: Floats, weights_DN: Floats) -> Floats:
     """Return sensitivity plus specificity, less 1, of each draw at each candidate, [D, C]."""
     order = np.argsort(scores.probabilities, kind="stable")
     below = np.searchsorted(scores.probabilities[order], candidates)
-    ill = scores.labels[order] == 1
+    positive = scores.labels[order] == 1
     weights = weights_DN[:, order]
 
     def share_below(mass_DN: Floats) -> Floats:
@@ -62,7 +62,7 @@ def _balance(scores: Scores, candidates: Floats, weights_DN: Floats) -> Floats:
         share: Floats = sums[:, below] / sums[:, -1:]
         return share
 
-    balance: Floats = share_below(weights * ~ill) - share_below(weights * ill)
+    balance: Floats = share_below(weights * ~positive) - share_below(weights * positive)
     return balance
 
 

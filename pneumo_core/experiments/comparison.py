@@ -211,10 +211,10 @@ def _pairs(of: str, values: Mapping[str, Floats]) -> list[Pair]:
 
 
 def _figures(scores: Scores, auroc_D: Floats, weights_DN: Floats) -> dict[str, Estimate]:
-    ill = scores.labels == 1
-    right = (scores.probabilities >= THRESHOLD) == ill
-    sensitivity_D = weights_DN @ (right & ill) / (weights_DN @ ill)
-    specificity_D = weights_DN @ (right & ~ill) / (weights_DN @ ~ill)
+    positive = scores.labels == 1
+    right = (scores.probabilities >= THRESHOLD) == positive
+    sensitivity_D = weights_DN @ (right & positive) / (weights_DN @ positive)
+    specificity_D = weights_DN @ (right & ~positive) / (weights_DN @ ~positive)
     statistics = {
         "auroc": auroc_D,
         "balanced_accuracy": (sensitivity_D + specificity_D) / 2,

@@ -127,7 +127,7 @@ def _conclusion(comparison: Comparison, study: Row, on_validation: Outcome) -> s
             "gains on films shifted as in training does not carry over. Not recommended."
         )
     if on_validation is Outcome.HOLDS:
-        return "The study's finding is borne out by these figures."
+        return "These figures confirm the study's finding."
     return "These figures neither confirm the study's finding nor show harm from it."
 
 

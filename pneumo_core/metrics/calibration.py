@@ -46,7 +46,7 @@ def calibration_figures(scores: Scores, known: float | None) -> JsonDict:
     if known:
         stated = stated + logit(scores.labels.mean()) - logit(known)
     ones = np.ones_like(stated)
-    separated = stated[scores.ill].min() >= stated[~scores.ill].max()
+    separated = stated[scores.positive].min() >= stated[~scores.positive].max()
     return {
         "calibration_intercept": _coefficient(scores, ones[None], stated),
         "calibration_slope": None
@@ -80,7 +80,7 @@ def reliability_bins(scores: Scores) -> list[JsonDict]:
                 "low": float(stated.min()),
                 "high": float(stated.max()),
                 "mean_probability": float(stated.mean()),
-                "share_ill": asdict(shares(scores.ill[None], among, scores).figure()),
+                "share_positive": asdict(shares(scores.positive[None], among, scores).figure()),
             }
         )
     return bins

@@ -64,14 +64,14 @@ def of_auroc(scores: Scores) -> Influence:
 
     The placement of a film is the share of the other class that it is on the right side of.
     """
-    ill, p = scores.ill, scores.ranking
+    positive, p = scores.positive, scores.ranking
     ranks = rankdata(p)
     placement = np.empty_like(p)
-    placement[ill] = (ranks[ill] - rankdata(p[ill])) / (~ill).sum()
-    placement[~ill] = 1 - (ranks[~ill] - rankdata(p[~ill])) / ill.sum()
-    value = float(placement[ill].mean())
+    placement[positive] = (ranks[positive] - rankdata(p[positive])) / (~positive).sum()
+    placement[~positive] = 1 - (ranks[~positive] - rankdata(p[~positive])) / positive.sum()
+    value = float(placement[positive].mean())
     deviation = placement - value
-    for films in (ill, ~ill):
+    for films in (positive, ~positive):
         num_patients = len(np.unique(scores.patient_of[films]))
         deviation[films] *= np.sqrt(num_patients / max(num_patients - 1, 1)) / films.sum()
     return Influence(value, np.bincount(scores.patient_of, deviation).astype(np.float64))
@@ -87,7 +87,7 @@ def jackknife(statistic: Statistic, scores: Scores, threshold: float) -> Influen
     for first in range(0, num_patients, block := max(1, BLOCK_SIZE // num_films)):
         left_out = np.arange(first, min(first + block, num_patients))
         left_KN = (left_out[:, None] != scores.patient_of).astype(float)
-        for films in (scores.ill, ~scores.ill):
+        for films in (scores.positive, ~scores.positive):
             left_KN[:, films] *= films.sum() / left_KN[:, films].sum(1, keepdims=True)
         without.append(statistic(scores, threshold, left_KN))
     value = float(statistic(scores, threshold, np.ones((1, num_films)))[0])

@@ -37,14 +37,16 @@ def figures(scores: Scores, threshold: float, num_draws: int, seed: int) -> dict
 
 def at_threshold(scores: Scores, threshold: float) -> dict[str, Estimate]:
     """Return the figures that follow from a threshold."""
-    called, ill = scores.reads(threshold), scores.ill
-    sensitivity = shares(called[None], ill, scores)
-    specificity = shares(~called[None], ~ill, scores)
-    well_to_ill = (~ill).sum() / ill.sum()
-    called_or_ill = specificity.complement().rising(lambda fpr: 1 + well_to_ill * fpr)
-    overlap = ratio(sensitivity, called_or_ill)  # of those called with those ill: Jaccard's
+    called, positive = scores.reads(threshold), scores.positive
+    sensitivity = shares(called[None], positive, scores)
+    specificity = shares(~called[None], ~positive, scores)
+    negative_to_positive = (~positive).sum() / positive.sum()
+    called_or_positive = specificity.complement().rising(lambda fpr: 1 + negative_to_positive * fpr)
+    overlap = ratio(
+        sensitivity, called_or_positive
+    )  # of those called with those positive: Jaccard's
     return {
-        "accuracy": shares((called == ill)[None], np.ones_like(ill), scores).figure(),
+        "accuracy": shares((called == positive)[None], np.ones_like(positive), scores).figure(),
         "balanced_accuracy": weighted_sum(sensitivity, specificity, 0.5, 0.5).figure(),
         "sensitivity": sensitivity.figure(),
         "specificity": specificity.figure(),
@@ -86,7 +88,7 @@ def on_logit_scale(found: Influence, scores: Scores) -> Estimates:
     value, half_width = np.array([found.value]), found.half_width
     if not 0 < found.value < 1 or half_width == 0:
         return wilson_interval(
-            value, min(_num_apart(scores, films) for films in (scores.ill, ~scores.ill))
+            value, min(_num_apart(scores, films) for films in (scores.positive, ~scores.positive))
         )
     width = half_width / (value * (1 - value))
     return Estimates(value, expit(logit(value) - width), expit(logit(value) + width))

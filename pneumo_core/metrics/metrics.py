@@ -49,9 +49,9 @@ class Scores:
             )
 
     @property
-    def ill(self) -> npt.NDArray[np.bool_]:
-        ill: npt.NDArray[np.bool_] = self.labels == 1
-        return ill
+    def positive(self) -> npt.NDArray[np.bool_]:
+        positive: npt.NDArray[np.bool_] = self.labels == 1
+        return positive
 
     @property
     def ranking(self) -> Floats:
@@ -94,12 +94,12 @@ class Confusion:
 
 
 def confusion(scores: Scores, threshold: float) -> Confusion:
-    called, ill = scores.reads(threshold), scores.ill
+    called, positive = scores.reads(threshold), scores.positive
     return Confusion(
-        tp=int((called & ill).sum()),
-        fp=int((called & ~ill).sum()),
-        tn=int((~called & ~ill).sum()),
-        fn=int((~called & ill).sum()),
+        tp=int((called & positive).sum()),
+        fp=int((called & ~positive).sum()),
+        tn=int((~called & ~positive).sum()),
+        fn=int((~called & positive).sum()),
     )
 
 
@@ -115,10 +115,14 @@ def patient_weights(scores: Scores, num_draws: int, seed: int) -> Floats:
     draw has both.
     """
     patient_of = scores.patient_of
-    share_ill = np.bincount(patient_of, scores.labels) / np.bincount(patient_of)
+    share_positive = np.bincount(patient_of, scores.labels) / np.bincount(patient_of)
     rng = np.random.default_rng(seed)
-    times = np.zeros((num_draws, len(share_ill)))
-    for of_class in (share_ill == 0, share_ill == 1, (share_ill > 0) & (share_ill < 1)):
+    times = np.zeros((num_draws, len(share_positive)))
+    for of_class in (
+        share_positive == 0,
+        share_positive == 1,
+        (share_positive > 0) & (share_positive < 1),
+    ):
         members = np.flatnonzero(of_class)
         if len(members):
             even = np.full(len(members), 1 / len(members))
@@ -152,25 +156,27 @@ def _mass_by_score(scores: Scores, weights_DN: Floats) -> tuple[Floats, Floats]:
     order = np.argsort(scores.ranking, kind="stable")
     ordered = scores.ranking[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    weights, ill = weights_DN[:, order], scores.labels[order] == 1
+    weights, positive = weights_DN[:, order], scores.labels[order] == 1
     return (
-        np.add.reduceat(weights * ill, starts, axis=1),
-        np.add.reduceat(weights * ~ill, starts, axis=1),
+        np.add.reduceat(weights * positive, starts, axis=1),
+        np.add.reduceat(weights * ~positive, starts, axis=1),
     )
 
 
 def balanced_accuracy(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
     right = (scores.probabilities >= threshold) == (scores.labels == 1)
-    ill = scores.labels == 1
-    sensitivity = weights_DN @ (right & ill) / (weights_DN @ ill)
-    specificity = weights_DN @ (right & ~ill) / (weights_DN @ ~ill)
+    positive = scores.labels == 1
+    sensitivity = weights_DN @ (right & positive) / (weights_DN @ positive)
+    specificity = weights_DN @ (right & ~positive) / (weights_DN @ ~positive)
     mean: Floats = (sensitivity + specificity) / 2
     return mean
 
 
 def f1(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
-    called, ill = scores.probabilities >= threshold, scores.labels == 1
-    score: Floats = 2 * (weights_DN @ (called & ill)) / (weights_DN @ called + weights_DN @ ill)
+    called, positive = scores.probabilities >= threshold, scores.labels == 1
+    score: Floats = (
+        2 * (weights_DN @ (called & positive)) / (weights_DN @ called + weights_DN @ positive)
+    )
     return score
 
 

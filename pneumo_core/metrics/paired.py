@@ -34,7 +34,7 @@ class Reading:
 
     @property
     def right(self) -> Bools:
-        right: Bools = self.scores.reads(self.threshold) == self.scores.ill
+        right: Bools = self.scores.reads(self.threshold) == self.scores.positive
         return right
 
 
@@ -134,7 +134,7 @@ def told_apart(scores: Scores, threshold: float, reading_aid: float) -> JsonDict
     `films_needed` of this class: null where the films do tell, or none is read differently.
     """
     called, by_aid = scores.reads(threshold), scores.reads(reading_aid)
-    films = scores.ill if threshold < reading_aid else ~scores.ill
+    films = scores.positive if threshold < reading_aid else ~scores.positive
     n, num_between = int(films.sum()), int((films & (called != by_aid)).sum())
     p = mcnemar(called & films, by_aid & films, scores)
     needed = p >= ALPHA and num_between > 0
@@ -157,9 +157,9 @@ def _influences(model: Reading) -> dict[str, Influence]:
 def _films(scores: Scores, name: str) -> Bools:
     """Return the films whose share of right decisions is the figure."""
     return {
-        "accuracy": np.ones_like(scores.ill),
-        "sensitivity": scores.ill,
-        "specificity": ~scores.ill,
+        "accuracy": np.ones_like(scores.positive),
+        "sensitivity": scores.positive,
+        "specificity": ~scores.positive,
     }[name]
 
 

@@ -22,13 +22,13 @@ CURVE_THRESHOLDS = np.arange(1, 100, 2) / 100
 def predictive_values(scores: Scores, threshold: float, prevalence: float) -> JsonDict:
     """Return `ppv` and `npv`, null where no film is read so, and the counts `per_1000`."""
     called = scores.reads(threshold)[None]
-    sensitivity = shares(called, scores.ill, scores)
-    specificity = shares(~called, ~scores.ill, scores)
-    well_to_ill = (1 - prevalence) / prevalence
+    sensitivity = shares(called, scores.positive, scores)
+    specificity = shares(~called, ~scores.positive, scores)
+    negative_to_positive = (1 - prevalence) / prevalence
     return {
         "prevalence": prevalence,
-        "ppv": _share_right(specificity.complement(), sensitivity, well_to_ill),
-        "npv": _share_right(sensitivity.complement(), specificity, 1 / well_to_ill),
+        "ppv": _share_right(specificity.complement(), sensitivity, negative_to_positive),
+        "npv": _share_right(sensitivity.complement(), specificity, 1 / negative_to_positive),
         "per_1000": _counts(sensitivity, specificity, prevalence),
     }
 
@@ -42,19 +42,19 @@ def _share_right(wrong: Estimates, right: Estimates, odds: float) -> JsonDict | 
 
 def _counts(sensitivity: Estimates, specificity: Estimates, prevalence: float) -> JsonDict:
     """Return counts of 1,000 patients, not rounded, so that their sums are exact."""
-    ill, well = PATIENTS * prevalence, PATIENTS * (1 - prevalence)
+    positive, negative = PATIENTS * prevalence, PATIENTS * (1 - prevalence)
 
     def scaled(share: Estimates, count: float) -> JsonDict:
         return asdict(share.rising(lambda part: count * part).figure())
 
-    right = weighted_sum(sensitivity, specificity, ill, well)
+    right = weighted_sum(sensitivity, specificity, positive, negative)
     return {
-        "ill": ill,
-        "found": scaled(sensitivity, ill),
-        "missed": scaled(sensitivity.complement(), ill),
-        "well": well,
-        "cleared": scaled(specificity, well),
-        "false_alarms": scaled(specificity.complement(), well),
+        "positive": positive,
+        "found": scaled(sensitivity, positive),
+        "missed": scaled(sensitivity.complement(), positive),
+        "negative": negative,
+        "cleared": scaled(specificity, negative),
+        "false_alarms": scaled(specificity.complement(), negative),
         "right": asdict(right.figure()),
     }
 
@@ -73,8 +73,8 @@ def decision_curve(scores: Scores, known: float, prevalence: float) -> JsonDict:
     """
     # The threshold is carried to where the probabilities hold, instead of all of them from there.
     called = scores.probabilities >= at_prevalence(CURVE_THRESHOLDS, prevalence, known)[:, None]
-    sensitivity = shares(called, scores.ill, scores)
-    specificity = shares(~called, ~scores.ill, scores)
+    sensitivity = shares(called, scores.positive, scores)
+    specificity = shares(~called, ~scores.positive, scores)
     harm = (1 - prevalence) * CURVE_THRESHOLDS / (1 - CURVE_THRESHOLDS)
     gain = weighted_sum(sensitivity, specificity, prevalence, harm)
     return {

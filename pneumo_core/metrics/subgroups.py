@@ -27,8 +27,8 @@ def subgroups(predictions: pd.DataFrame, scores: Scores, threshold: float) -> Js
     """
     found: JsonDict = {}
     for dimension, group, members, bounds in _groups(predictions):
-        well = ~scores.ill if dimension == "subtype" else members & ~scores.ill
-        figures = _figures(scores, threshold, members, well)
+        negative = ~scores.positive if dimension == "subtype" else members & ~scores.positive
+        figures = _figures(scores, threshold, members, negative)
         found.setdefault(dimension, {})[group] = bounds | figures
     return found
 
@@ -58,15 +58,15 @@ def worst_groups(found: JsonDict) -> JsonDict:
     return worst
 
 
-def _figures(scores: Scores, threshold: float, members: Bools, well: Bools) -> JsonDict:
-    called, ill = scores.reads(threshold)[None], members & scores.ill
-    figures: JsonDict = {"n": int(members.sum()), "n_positive": int(ill.sum())}
-    if _several_patients(scores, ill):
-        figures["sensitivity"] = asdict(shares(called, ill, scores).figure())
-    if _several_patients(scores, members & well):
-        figures["specificity"] = asdict(shares(~called, members & well, scores).figure())
-    if _several_patients(scores, ill) and _several_patients(scores, well):
-        figures["auroc"] = asdict(auroc(scores.part(ill | well)))
+def _figures(scores: Scores, threshold: float, members: Bools, negative: Bools) -> JsonDict:
+    called, positive = scores.reads(threshold)[None], members & scores.positive
+    figures: JsonDict = {"n": int(members.sum()), "n_positive": int(positive.sum())}
+    if _several_patients(scores, positive):
+        figures["sensitivity"] = asdict(shares(called, positive, scores).figure())
+    if _several_patients(scores, members & negative):
+        figures["specificity"] = asdict(shares(~called, members & negative, scores).figure())
+    if _several_patients(scores, positive) and _several_patients(scores, negative):
+        figures["auroc"] = asdict(auroc(scores.part(positive | negative)))
     return figures
 
 

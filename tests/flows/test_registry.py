@@ -1,4 +1,4 @@
-"""Who bears which role: decided, shown, looked up, taken back, by the commands that people type."""
+"""Which version has which alias: decided, shown, looked up, taken back, by typed commands."""
 
 import json
 import re

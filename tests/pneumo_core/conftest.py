@@ -192,7 +192,7 @@ def description() -> Description:
 
 @pytest.fixture(scope="session")
 def films(film: Callable[..., Gray]) -> LabelledFilms:
-    """24 films of 64 px; the ill ones have a bright patch."""
+    """24 films of 64 px; the positive ones have a bright patch."""
     labels = np.arange(24) % 2
     images = np.stack([film(seed) // 2 for seed in range(24)])
     images[labels == 1, 20:44, 20:44] += 100
@@ -207,7 +207,7 @@ def val_films(film: Callable[..., Gray]) -> LabelledFilms:
 
 @pytest.fixture(scope="session")
 def settings(params_with: Callable[..., Params]) -> Callable[..., TrainParams]:
-    """Parameters of a training of seconds, each strategy with the same rate and number of epochs."""
+    """Parameters of a training of seconds, all strategies with one rate and number of epochs."""
 
     def choose(lr: float = 1e-3, epochs: int = 4, **others: object) -> TrainParams:
         each = {"lr": lr, "epochs": epochs}

@@ -74,7 +74,7 @@ def _reliability(bins: list[Mapping[str, Any]], words: Words) -> Markup:
 
     def draw(axes: Axes) -> None:
         stated = [each["mean_probability"] for each in bins]
-        shares = [each["share_ill"] for each in bins]
+        shares = [each["share_positive"] for each in bins]
         axes.plot([0, 1], [0, 1], color=PALE, linewidth=1)
         axes.vlines(stated, [s["ci_low"] for s in shares], [s["ci_high"] for s in shares], GRAY)
         axes.plot(stated, [s["value"] for s in shares], "o", color=BLUE)

@@ -235,7 +235,7 @@ def _of_1000(stated: Mapping[str, Any], words: Words) -> dict[str, str]:
     counts = stated["per_1000"]
     return {
         "prevalence": words.percent(stated["prevalence"], 0),
-        "positive": words.count(round(counts["ill"])),
+        "positive": words.count(round(counts["positive"])),
         "missed": words.patients(counts["missed"]),
         "alarms": words.patients(counts["false_alarms"]),
     }

@@ -27,13 +27,13 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
 def model(seed: int, skill: float, num_films: int = 400) -> pd.DataFrame:
     """Predictions on the same films, two a patient, whatever the seed."""
     patients = np.arange(num_films) // 2
-    ill = patients % 3 > 0
+    positive = patients % 3 > 0
     noise = np.random.default_rng(seed).normal(size=num_films)
     return pd.DataFrame(
         {
             "image_id": [f"film {number}" for number in range(num_films)],
-            "label": np.where(ill, "PNEUMONIA", "NORMAL"),
-            "probability": 1 / (1 + np.exp(-skill * (2 * ill - 1) - noise)),
+            "label": np.where(positive, "PNEUMONIA", "NORMAL"),
+            "probability": 1 / (1 + np.exp(-skill * (2 * positive - 1) - noise)),
             "patient_key": [f"patient {number}" for number in patients],
         }
     )
@@ -50,7 +50,7 @@ def numbers(value: Any) -> Iterator[float]:
 
 
 def test_a_folded_matrix_has_the_published_figures(ask: Ask, tmp_path: Path) -> None:
-    """389 of 390 ill and 210 of 234 well films found, as a paper gives them."""
+    """389 of 390 positive and 210 of 234 well films found, as a paper gives them."""
     rows = [(1, 0.9)] * 389 + [(1, 0.1)] + [(0, 0.1)] * 210 + [(0, 0.9)] * 24
     pd.DataFrame(rows, columns=["label", "probability"]).to_csv("folded.csv", index=False)
     result = ask("evaluate", "--predictions", "folded.csv", "--out", "found")

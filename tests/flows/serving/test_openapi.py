@@ -1,4 +1,4 @@
-"""The service held against its own description."""
+"""The service compared with its own description."""
 
 from collections.abc import Callable
 from typing import Any

@@ -47,7 +47,7 @@ def unlike_presence(pixels: Gray, label: int, rng: np.random.Generator) -> Gray:
 
 @pytest.fixture(scope="module")
 def before(film: Callable[..., Gray]) -> Images:
-    """The ill ones are a little brighter at their edge: what a film may rightly tell."""
+    """The positive ones are a little brighter at their edge: what a film may rightly tell."""
     films = np.stack([film(seed, 32, 32) // 2 + 60 for seed in range(NUM_FILMS)])
     films[1::2, :, :4] += 20
     return films
@@ -90,7 +90,7 @@ def test_leaking_recipes_trip_what_watches_for_them(
 
 def test_gain_gives_both_sides_and_counts_altered_films(before: Images, cohort: Cohort) -> None:
     half = before.copy()
-    half[np.arange(NUM_FILMS) % 4 == 1] += 1  # every second ill film
+    half[np.arange(NUM_FILMS) % 4 == 1] += 1  # every second positive film
     found = _by_name(augmented_gain(before, half, cohort, LIMITS))
     assert found["altered_gap"].detail == {"PNEUMONIA": 0.5, "NORMAL": 0.0}
     same = _by_name(augmented_gain(before, before, cohort, LIMITS))

@@ -16,7 +16,7 @@ def _scores(labels: Ints, probabilities: Floats) -> Scores:
 
 
 def _simulated(seed: int = 0, num_films: int = 500, gap: float = 2.0) -> Scores:
-    """Well films at N(0, 1), ill ones at N(gap, 1), carried to 0..1 by the normal's own curve."""
+    """Negatives at N(0, 1), positives at N(gap, 1), carried to 0..1 by the normal's own curve."""
     rng = np.random.default_rng(seed)
     labels = np.arange(num_films) % 2
     return _scores(labels, norm.cdf(rng.normal(gap * labels) - gap / 2))
@@ -47,7 +47,7 @@ def test_screening_is_the_highest_threshold_that_holds_the_floor() -> None:
     threshold = choose_operating_points(_scores(labels, probabilities), params)[
         "screening"
     ].threshold
-    # Wilson's lower bound of 96/100 is 0.902, that of 95/100 is 0.888: four ill films are missed.
+    # Wilson's lower bound of 96/100 is 0.902, that of 95/100 is 0.888: four are missed.
     assert (probabilities[100:] < threshold).sum() == 4
     following = probabilities[probabilities > threshold].min()
     assert following == probabilities[104]
@@ -93,7 +93,7 @@ def test_screening_and_rule_in_keep_their_figures_where_the_reading_aid_has_a_lo
 
 def test_screening_is_absent_where_no_threshold_holds_the_floor() -> None:
     points = choose_operating_points(_simulated(num_films=40), PARAMS)
-    assert set(points) == {"reading_aid"}  # of 20 ill films even 20 do not prove 95 %
+    assert set(points) == {"reading_aid"}  # of 20 positive films even 20 do not prove 95 %
 
 
 @pytest.mark.parametrize("gap", [0.5, 2.0, 20.0])

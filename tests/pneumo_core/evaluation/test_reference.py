@@ -120,7 +120,7 @@ def test_peers_are_what_later_films_would_be(made: Reference) -> None:
 def test_peers_are_held_out_independent_and_mixed_as_the_patients(
     make_table: Callable[..., pd.DataFrame],
 ) -> None:
-    """Three in four patients are ill, in validation every other one; the ill have two films."""
+    """Three in four patients are positive, in validation every other one; they have two films."""
     rows = [
         {"image_id": f"{split}/PNEUMONIA/person{person}_virus_{film}.jpeg"}
         for split, persons in (("train", range(100, 122)), ("val", range(1, 9)))

@@ -128,7 +128,7 @@ def test_verdict_on_a_recipe_that_truly_helps_is_in_its_favour() -> None:
         _compared(none=worse, brightness=worse, symmetric=worse, study_brightness={VALIDATION: 3.0})
     )
     assert (verdict.on_validation, verdict.on_swapped) == (Outcome.HOLDS, Outcome.HOLDS)
-    assert "borne out" in verdict.sentences[-1]
+    assert "confirm" in verdict.sentences[-1]
 
 
 def test_verdict_on_a_recipe_that_is_worse() -> None:
@@ -200,7 +200,7 @@ def test_compare_shows_each_model_the_versions_of_validation_and_the_audit_its_f
     patients = np.array(["p"] * len(images))
 
     def brightness(shown: Images) -> np.ndarray:
-        """A model that calls dark films ill, as the study's augmentation teaches."""
+        """A model that calls dark films positive, as the study's augmentation teaches."""
         mean: np.ndarray = 1 - shown.mean((1, 2)) / 255
         return mean
 

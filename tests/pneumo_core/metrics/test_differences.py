@@ -31,7 +31,7 @@ def _two(seed: int, make_scores: MakeScores, apart: float = 0.0) -> tuple[Scores
 
 def test_p_of_shares_is_mcnemars_exact_one(make_scores: MakeScores) -> None:
     for seed in range(200):
-        first, second = (scores.reads(0.5) == scores.ill for scores in _two(seed, make_scores))
+        first, second = (scores.reads(0.5) == scores.positive for scores in _two(seed, make_scores))
         table = [
             [int(((first == a) & (second == b)).sum()) for b in (True, False)]
             for a in (True, False)
@@ -54,15 +54,15 @@ def test_auroc_p_is_that_of_delongs_covariance(make_scores: MakeScores) -> None:
     """At no difference each model varies as it does: the placements written out."""
     for seed in range(50):
         both = _two(seed, make_scores)
-        ill = both[0].ill
+        positive = both[0].positive
         placed = []
         for scores in both:
-            won = scores.probabilities[ill][:, None] - scores.probabilities[~ill]
+            won = scores.probabilities[positive][:, None] - scores.probabilities[~positive]
             wins = np.heaviside(won, 0.5)
             placed.append((wins.mean(), wins.mean(1) - wins.mean(), wins.mean(0) - wins.mean()))
         found = of_figures(*(of_auroc(scores) for scores in both), both[0])
         gap = placed[0][0] - placed[1][0]
-        num_ill, num_well = int(ill.sum()), int((~ill).sum())
+        num_ill, num_well = int(positive.sum()), int((~positive).sum())
         variance = sum(
             np.sum((placed[0][side] - placed[1][side]) ** 2) / (n * (n - 1))
             for side, n in ((1, num_ill), (2, num_well))
@@ -87,7 +87,7 @@ def test_a_model_does_not_differ_from_itself(make_scores: MakeScores) -> None:
     a, _ = _two(1, make_scores)
     found = of_figures(of_auroc(a), of_auroc(a), a)
     assert (found.value, found.p) == (0, 1)
-    right = a.reads(0.5) == a.ill
+    right = a.reads(0.5) == a.positive
     alike = of_shares(right, right, np.ones_like(right), a)
     assert (alike.value, alike.p) == (0, 1)
     assert alike.ci_low == pytest.approx(-alike.ci_high)  # Wilson's lopsided ends do not cancel
@@ -149,6 +149,6 @@ def test_interval_and_test_of_shares_agree_at_nought() -> None:
             films = np.arange(105)
             a = films < 95 - only_b
             b = (films < 95 - only_a - only_b) | ((films >= 95 - only_b) & (films < 95))
-            found = of_shares(a, b, scores.ill, scores)
+            found = of_shares(a, b, scores.positive, scores)
             assert found.value == pytest.approx((only_a - only_b) / num_films)
             assert (found.ci_low > 0 or found.ci_high < 0) == (found.p < 0.05), (only_a, only_b)

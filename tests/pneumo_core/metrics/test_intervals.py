@@ -60,7 +60,7 @@ def test_shares_of_films_of_different_patients_have_wilsons_interval(
 
 
 def test_folded_matrix_of_the_public_classifier(make_scores: MakeScores) -> None:
-    """389 of 390 ill and 210 of 234 well films read rightly."""
+    """389 of 390 positive and 210 of 234 well films read rightly."""
     labels = np.repeat([1, 1, 0, 0], [389, 1, 24, 210])
     scores = make_scores(labels, np.repeat([0.9, 0.1, 0.9, 0.1], [389, 1, 24, 210]))
     assert confusion(scores, 0.5) == Confusion(tp=389, fp=24, tn=210, fn=1)
@@ -74,8 +74,8 @@ def test_folded_matrix_of_the_public_classifier(make_scores: MakeScores) -> None
 
 
 def test_chapter_5_of_the_study(make_scores: MakeScores) -> None:
-    """97.4 % and 70.1 % are 377 of the 387 ill films of the test split (not 390 of 400) and 162 of
-    231 well ones: 10 missed, 69 called back for nothing."""
+    """97.4 % and 70.1 % are 377 of the 387 positives of the test split (not 390 of 400) and 162 of
+    the 231 negatives: 10 missed, 69 false alarms."""
     labels = np.repeat([1, 1, 0, 0], [377, 10, 69, 162])
     scores = make_scores(labels, np.repeat([0.9, 0.1, 0.9, 0.1], [377, 10, 69, 162]))
     found = figures(scores, 0.5, num_draws=100, seed=0)
@@ -105,23 +105,23 @@ def test_films_shown_twice_tell_nothing_new(seed: int, random_scores: MakeScores
 
 
 def test_design_effect_by_hand(make_scores: MakeScores) -> None:
-    """Three ill patients with 2, 1 and 1 films; of the first both are missed."""
+    """Three positive patients with 2, 1 and 1 films; of the first both are missed."""
     scores = make_scores([1, 1, 1, 1, 0], [0.1, 0.1, 0.9, 0.9, 0.1], list("aabcd"))
     hits = scores.reads(THRESHOLD)[None]
     # surplus of the patients: -1, 1/2, 1/2; half a hit with all alike: (4 + 1 + 1) / 4 / 2
     design_effect = (1 + 0.25 + 0.25 + 0.75) / (4 * 0.5 * 0.5 + 0.5)
     num_films = 4 / design_effect
     expected = proportion_confint(num_films / 2, num_films, method="wilson")
-    found = shares(hits, scores.ill, scores).figure()
+    found = shares(hits, scores.positive, scores).figure()
     assert (found.ci_low, found.ci_high) == pytest.approx(expected, abs=1e-9)
 
 
 def _naive_delong(scores: Scores) -> tuple[float, float]:
     """AUROC and its variance, film by film, as in the paper."""
-    ill = scores.probabilities[scores.ill]
-    well = scores.probabilities[~scores.ill]
-    wins = np.array([[(x > y) + 0.5 * (x == y) for y in well] for x in ill])
-    return wins.mean(), np.var(wins.mean(1), ddof=1) / len(ill) + np.var(
+    positive = scores.probabilities[scores.positive]
+    well = scores.probabilities[~scores.positive]
+    wins = np.array([[(x > y) + 0.5 * (x == y) for y in well] for x in positive])
+    return wins.mean(), np.var(wins.mean(1), ddof=1) / len(positive) + np.var(
         wins.mean(0), ddof=1
     ) / len(well)
 
@@ -153,7 +153,7 @@ def test_jackknife_leaves_out_patients_and_keeps_the_classes(random_scores: Make
     found = jackknife(metrics.average_precision, scores, 0)
     for patient in np.unique(scores.patient_of):
         weights = (scores.patient_of != patient).astype(float)
-        for films in (scores.ill, ~scores.ill):
+        for films in (scores.positive, ~scores.positive):
             weights[films] *= films.sum() / weights[films].sum()
         left = sk.average_precision_score(
             scores.labels, scores.probabilities, sample_weight=weights

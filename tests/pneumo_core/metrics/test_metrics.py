@@ -76,7 +76,7 @@ def test_equal_probabilities_are_in_one_bin_whatever_the_order_of_the_films() ->
     shuffled = np.random.default_rng(0).permutation(40)
     mixed = metrics.ece(_scores(labels[shuffled], probabilities[shuffled]), 0, np.ones((1, 40)))
     assert ordered == pytest.approx(mixed)
-    # four well films at .1, and 36 at .5 of which 20 are ill
+    # four well films at .1, and 36 at .5 of which 20 are positive
     assert ordered == pytest.approx((4 * 0.1 + abs(36 * 0.5 - 20)) / 40)
 
 

@@ -43,10 +43,10 @@ def test_points_are_told_apart_by_the_films_between_them(
     num_between: int, num_films: int, p: float, needed: int | None
 ) -> None:
     """Six films, all found by one point alone, are the fewest that chance does not explain."""
-    ill = np.r_[np.full(num_between, 0.3), np.full(num_films - num_between, 0.9)]
+    positive = np.r_[np.full(num_between, 0.3), np.full(num_films - num_between, 0.9)]
     labels = np.repeat([0, 1], num_films)
     keys = np.arange(2 * num_films).astype(np.str_)
-    scores = Scores(labels, np.r_[np.full(num_films, 0.1), ill], keys)
+    scores = Scores(labels, np.r_[np.full(num_films, 0.1), positive], keys)
     found = told_apart(scores, 0.2, 0.5)
     assert (found["n"], found["num_between"], found["films_needed"]) == (
         num_films,

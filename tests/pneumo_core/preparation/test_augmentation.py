@@ -25,7 +25,7 @@ def _params(recipe: str = "symmetric", seed: int = 0, size: int = SIZE_PER_CLASS
 
 @pytest.fixture(scope="module")
 def table(make_table: MakeTable) -> pd.DataFrame:
-    """4 normal and 10 ill training films, and others that must not be used."""
+    """4 normal and 10 positive training films, and others that must not be used."""
     train = [f"train/NORMAL/{i}.png" for i in range(4)]
     train += [f"train/PNEUMONIA/{i}.png" for i in range(10)]
     rows = make_table([*train, "val/NORMAL/v.png", "test/PNEUMONIA/t.png", "train/NORMAL/bad.png"])

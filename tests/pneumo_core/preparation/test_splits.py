@@ -13,9 +13,9 @@ MakeTable = Callable[..., pd.DataFrame]
 
 @pytest.fixture
 def table(make_table: MakeTable) -> pd.DataFrame:
-    """60 normal films of 40 children, 90 of 40 ill ones; 2 + 2 more in val; a test set."""
+    """60 normal films of 40 children, 90 of 40 positive ones; 2 + 2 more in val; a test set."""
     normal = [f"train/NORMAL/IM-{min(i // 2, i - 20):04}-{i:04}.jpeg" for i in range(20, 80)]
-    ill = [
+    positive = [
         f"train/PNEUMONIA/person{i % 40}_{'virus' if i % 2 else 'bacteria'}_{i}.jpeg"
         for i in range(90)
     ]
@@ -27,7 +27,7 @@ def table(make_table: MakeTable) -> pd.DataFrame:
     ]
     test = [f"test/NORMAL/IM-{i:04}-8888.jpeg" for i in range(10)]
     test += [f"test/PNEUMONIA/person{i}_virus_777.jpeg" for i in range(10)]
-    return make_table([*normal, *ill, *val, *test])
+    return make_table([*normal, *positive, *val, *test])
 
 
 def _split(table: pd.DataFrame, per_class: int = 20, seed: int = 0) -> pd.DataFrame:
@@ -100,6 +100,6 @@ def test_sizes_that_cannot_be_had_are_named(table: pd.DataFrame, per_class: int,
 
 def test_groups_that_cannot_add_up_are_an_error(make_table: MakeTable) -> None:
     twins = [f"train/NORMAL/IM-{i // 2:04}-{i}.jpeg" for i in range(20)]
-    ill = [f"train/PNEUMONIA/person{i}_virus_1.jpeg" for i in range(20)]
+    positive = [f"train/PNEUMONIA/person{i}_virus_1.jpeg" for i in range(20)]
     with pytest.raises(SplitError, match=r"adds 3 NORMAL \+ 3 PNEUMONIA to validation exactly"):
-        _split(make_table([*twins, *ill]), per_class=3)
+        _split(make_table([*twins, *positive]), per_class=3)

@@ -1,4 +1,4 @@
-"""Who bore a role when, by hand-written ledgers."""
+"""Which version had an alias when, by hand-written ledgers."""
 
 from datetime import datetime
 from typing import Any

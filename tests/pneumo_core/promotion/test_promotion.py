@@ -1,4 +1,4 @@
-"""Who may bear a role: every gate closed until it is shown that it may open."""
+"""Which model may have an alias: every gate closed until it is shown that it may open."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -209,7 +209,7 @@ def test_broken_certificate_is_never_promoted(
 @pytest.mark.parametrize(
     "role", ["roles/champion", "roles/screening", "phantom/champion", "phantom/screening"]
 )
-@pytest.mark.parametrize("threshold", [0.0, 1.0], ids=["all ill", "all well"])
+@pytest.mark.parametrize("threshold", [0.0, 1.0], ids=["all positive", "all well"])
 def test_model_of_one_class_passes_no_policy(role: str, threshold: float) -> None:
     """Good as its probabilities may be, it calls every film the same."""
     policy = policies.load(MLFLOW / f"{role}.yaml")

@@ -172,9 +172,9 @@ def test_patients_have_few_films(films: dict[str, Gray], truth: PhantomTruth) ->
 def test_no_shortcut_separates_the_classes(
     films: dict[str, Gray], measure: Callable[[Gray], float], low: float, high: float
 ) -> None:
-    ill = np.array([measure(p) for i, p in films.items() if "/PNEUMONIA/" in i])
+    positive = np.array([measure(p) for i, p in films.items() if "/PNEUMONIA/" in i])
     healthy = np.array([measure(p) for i, p in films.items() if "/NORMAL/" in i])
-    higher, equal = ill[:, None] > healthy, ill[:, None] == healthy
+    higher, equal = positive[:, None] > healthy, positive[:, None] == healthy
     assert low < np.mean(higher + 0.5 * equal) < high  # the AUROC
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import httpx
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -81,6 +83,10 @@ def configured(server: OwnServer) -> Iterator[None]:
         with temporary_settings(
             {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.login}
         ):
-            yield
+            try:
+                yield
+            finally:
+                APILogWorker.drain_all(timeout=PATIENCE_S)  # what is queued would find no server
+                EventsWorker.drain_all(timeout=PATIENCE_S)
     finally:
         server.stop()

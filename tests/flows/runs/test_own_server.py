@@ -26,6 +26,20 @@ print(server.url, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
+CALM = """
+from prefect import flow, get_run_logger
+from flows.runs.own_server import OwnServer, configured
+
+@flow
+def talk():
+    for number in range(50):
+        get_run_logger().info("line %s", number)
+    get_run_logger().info("the last line")
+
+with configured(OwnServer()):
+    talk()
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def home(environment: dict[str, str]) -> Iterator[None]:
@@ -71,6 +85,14 @@ def test_only_the_run_may_use_it() -> None:
         assert preflight.status_code == 400
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{server.url}/health")
+
+
+def test_no_line_is_left_for_a_server_that_is_gone(environment: dict[str, str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", CALM], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "the last line" in run.stderr
+    assert "Error logging to API" not in run.stderr
 
 
 def test_it_is_killed_with_the_run(environment: dict[str, str]) -> None:

@@ -146,9 +146,12 @@ def _within(check: Mapping[str, Any]) -> Gate:
 
 
 def _state(certificate: Mapping[str, Any] | None) -> str | None:
+    """Return the certificate's verdict, valid only if `state` and `valid` agree."""
     if certificate is None:
         return None
-    return verdict(certificate)
+    found = verdict(certificate)
+    contradicted = found == VALID and certificate.get("valid") is not True
+    return f"state {found}, but not marked as valid" if contradicted else found
 
 
 def _at_least(name: str, found: Any, floor: float) -> Gate:

@@ -38,6 +38,7 @@ POLICY = Policy.model_validate(
 LABELS = np.arange(300) % 2
 SPLIT_HASH, DATA_HASH, FILE_HASH = "a" * 64, "b" * 64, "c" * 64
 CERTIFICATE = {
+    "valid": True,
     "state": "valid",
     "faults": [],
     "test_split_hash": SPLIT_HASH,
@@ -185,6 +186,7 @@ def test_gate_that_fails_refuses_with_its_reason(rival: Champion | None, told: s
     [
         (None, "leakage certificate: missing"),
         ({}, "leakage certificate: no state"),
+        (CERTIFICATE | {"valid": False}, "leakage certificate: state valid, but not marked"),
         (CERTIFICATE | {"state": "yes"}, "leakage certificate: yes, asked for: valid"),
         (
             CERTIFICATE | {"state": "patients unknown"},

@@ -83,7 +83,13 @@ def test_certificate_of_the_archive_as_it_is(archive: Path) -> None:
         "groups_across_splits": 0,
     }
     assert found["near_duplicates"]["groups"] == 0
-    assert found["patients"] == {"confirmed_across_splits": 0, "possible_across_splits": 161}
+    assert found["patients"] == {
+        "films": 5543,
+        "known": 5543,
+        "rules": {"kermany": 5543},
+        "confirmed_across_splits": 0,
+        "possible_across_splits": 161,
+    }
 
 
 @pytest.fixture(scope="module")

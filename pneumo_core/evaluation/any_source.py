@@ -24,6 +24,7 @@ from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
 from pneumo_core.sources import Source, SourceFile, collect
+from pneumo_core.sources.patient_rules import named
 
 CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
 
@@ -92,7 +93,7 @@ def certify_source(source: Source) -> Certificate:
     Raises:
         SourceError: the source's files cannot be listed.
     """
-    with _inspect(source.files(), CERTIFIED_SIZE_PX) as inspected:
+    with _inspect(named(source.files()), CERTIFIED_SIZE_PX) as inspected:
         return certify(inspected.table, inspected.found)
 
 

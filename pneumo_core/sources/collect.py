@@ -12,6 +12,7 @@ from pneumo_core.labels import LABELS
 from pneumo_core.progress import track
 from pneumo_core.sources import Source, SourceFile
 from pneumo_core.sources.dicom import looks_like_dicom
+from pneumo_core.sources.patient_rules import named
 from pneumo_core.sources.patients import unknown
 
 NUM_READERS = 8
@@ -28,7 +29,7 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
     Raises:
         DataError: train or test lacks a class.
     """
-    files = source.files()
+    files = named(source.files())
     require_classes(files)
     with ThreadPoolExecutor(NUM_READERS) as pool:  # they wait most of the time
         rows = pool.map(lambda file: _collect_one(file, folder), files)

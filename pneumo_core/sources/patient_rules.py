@@ -38,11 +38,16 @@ def name_patients(files: Sequence[SourceFile], rule: str) -> list[SourceFile]:
         SourceError: the rule is neither a name nor a pattern, or it fits no film.
     """
     patient_of = _recognise(files) if rule == AUTO else _stated(rule)
-    named = [replace(file, patient=patient_of(file) or _unknown(file)) for file in files]
-    if rule not in (AUTO, NONE) and not any(_is_known(file) for file in named):
+    found = [replace(file, patient=patient_of(file) or _unknown(file)) for file in files]
+    if rule not in (AUTO, NONE) and not any(_is_known(file) for file in found):
         example = f", such as {files[0].name}" if files else ""
         raise SourceError(f"ingest.patients: {rule} fits none of {len(files)} films{example}.")
-    return named
+    return found
+
+
+def named(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """Return the files as they are where all have a patient, and else named by `auto`."""
+    return name_patients(files, AUTO) if any(f.patient is None for f in files) else list(files)
 
 
 def _stated(rule: str) -> Rule:

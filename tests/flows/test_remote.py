@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pneumo_core import versions
+from tasks import paths
+
 Dvc = Callable[..., subprocess.CompletedProcess[str]]
 Environment = dict[str, str]
 
@@ -106,6 +109,7 @@ def _commit(project: Path, message: str) -> None:
 def _clone(project: Path) -> Path:
     clone = project.with_name("clone")
     subprocess.run(["git", "clone", "-q", project, clone], check=True)
+    versions.record(clone / paths.VERSIONS)  # as `make install` does
     return clone
 
 

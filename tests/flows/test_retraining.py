@@ -226,7 +226,7 @@ def test_summary_of_a_first_run_has_figures_and_says_what_is_missing(retrained: 
     assert f"Best by validation: **{CELL}**" in retrained.summary
     assert "No results of origin/main are in the DVC store" in retrained.summary
     assert re.search(r"test auroc +here .*├─*●─*┤", retrained.summary)
-    assert "The registry was not asked" in retrained.summary
+    assert "The promote stage has not run yet" in retrained.summary
     assert "| results/evaluate/metrics.json | test_auroc" in retrained.summary
 
 

@@ -237,12 +237,12 @@ def trial(
         trained = train(cell, LabelledFilms(films, labels), val, settings, scratch, lambda _: None)
     trained.checkpoint.forget()
     read = reader(trained, cell, settings, films[:2], scratch)
-    said = {name: read(of) for name, of in data.films.items()}
+    answers = {name: read(of) for name, of in data.films.items()}
     if variant is VARIANTS[BASELINE]:
         for name, of in data.films.items():
             views = [view.of(of) for view in VIEWS[1:]]
-            said[f"{name} views"] = np.mean([said[name], *map(read, views)], axis=0)
-    return said
+            answers[f"{name} views"] = np.mean([answers[name], *map(read, views)], axis=0)
+    return answers
 
 
 def patients_of(films: pd.DataFrame, size: int, seed: int) -> pd.Series:
@@ -291,14 +291,16 @@ def reader(trained: Any, cell: Cell, settings: TrainParams, example: Any, scratc
     return read
 
 
-def judge(said: dict[str, list[dict[str, Floats]]], data: Data, num_draws: int) -> dict[str, Any]:
+def judge(
+    answers: dict[str, list[dict[str, Floats]]], data: Data, num_draws: int
+) -> dict[str, Any]:
     """By variant and set: the AUROC of each seed, its mean, and the mean's difference to the
     baseline's, over the same draws of patients; specificity and sensitivity on the batch at the
     thresholds that validation and shifted validation give."""
-    found: dict[str, Any] = {name: {} for name in said}
+    found: dict[str, Any] = {name: {} for name in answers}
     scores_of = {
         name: [{s: _scores(of, logits[s]) for s, of in data.judged.items()} for logits in seeds]
-        for name, seeds in said.items()
+        for name, seeds in answers.items()
     }
     for of_set in data.judged:
         some = scores_of[BASELINE][0][of_set]
@@ -383,7 +385,7 @@ def main() -> None:
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     base, data = params.load(paths.PARAMS).train, load(asked.elsewhere)
-    said: dict[str, list[dict[str, Floats]]] = {}
+    answers: dict[str, list[dict[str, Floats]]] = {}
     todo = [(seed, name) for seed in range(asked.seeds) for name in asked.only]
     for seed, name in track(todo, "ingredients", unit="training"):
         path = asked.out / f"{name.replace(' ', '_').replace('/', '')}-{seed}.npz"
@@ -393,10 +395,12 @@ def main() -> None:
             )
             with replacing_file(path) as draft, draft.open("wb") as file:
                 np.savez(file, **logits)
-        said.setdefault(name, []).append(dict(np.load(path)))
-    said[FIVE_VIEWS] = [{s: of[f"{s} views"] for s in data.judged} for of in said[BASELINE]]
-    said[ENSEMBLE] = [{s: np.mean([of[s] for of in said[BASELINE]], axis=0) for s in data.judged}]
-    found = judge(said, data, num_draws=2000)
+        answers.setdefault(name, []).append(dict(np.load(path)))
+    answers[FIVE_VIEWS] = [{s: of[f"{s} views"] for s in data.judged} for of in answers[BASELINE]]
+    answers[ENSEMBLE] = [
+        {s: np.mean([of[s] for of in answers[BASELINE]], axis=0) for s in data.judged}
+    ]
+    found = judge(answers, data, num_draws=2000)
     table = as_markdown(found, list(data.judged))
     write_json(asked.out / "ingredients.json", found)
     write_text(asked.out / "ingredients.md", table)

@@ -11,10 +11,10 @@ FULL = os.strerror(errno.ENOSPC)
 
 def sentence(error: BaseException) -> str:
     """The error for people; of a full disk, whoever met it, also what to do."""
-    said = str(error)
-    if FULL in said:
-        said += ". Make room there and start again: what was finished stays, and goes on from there"
-    return said
+    text = str(error)
+    if FULL in text:
+        text += ". Make room there and start again: what was finished stays, and goes on from there"
+    return text
 
 
 class PneumoError(Exception):

@@ -13,7 +13,7 @@ from pneumo_core.labels import LABELS
 from pneumo_core.metrics.calibration import calibration, calibration_figures
 from pneumo_core.metrics.intervals import at_threshold, figures
 from pneumo_core.metrics.metrics import Scores, confusion
-from pneumo_core.metrics.paired import told_apart
+from pneumo_core.metrics.paired import distinguished
 from pneumo_core.metrics.predictive import decision_curve, predictive_values
 from pneumo_core.metrics.subgroups import subgroups, worst_groups
 from pneumo_core.models.bundle import OperatingPoint
@@ -104,7 +104,7 @@ def figures_of(scores: Scores, threshold: float, params: EvaluateParams) -> Json
 def _versus(scores: Scores, point: OperatingPoint, aid: OperatingPoint | None) -> JsonDict | None:
     if aid is None or point is aid:
         return None
-    return told_apart(scores, point.threshold, aid.threshold)
+    return distinguished(scores, point.threshold, aid.threshold)
 
 
 def _at_point(scores: Scores, point: OperatingPoint, prevalences: Collection[float]) -> JsonDict:

@@ -95,17 +95,17 @@ def compare(
     labels = manifest.label_indices(val).to_numpy(np.int64)
     films = np.asarray(images[val["packed_row"].to_numpy(np.int64)])
     versions = {name: shifted(films, labels, name) for name in VERSIONS}
-    said: dict[str, dict[str, list[Floats]]] = {}
+    predictions: dict[str, dict[str, list[Floats]]] = {}
     shortcuts: dict[str, dict[str, float]] = {}
     trials = run_trials(images, table, setting, scratch)
     for trial in track(trials, "compare", setting.num_trials, "training"):
-        by_version = said.setdefault(trial.recipe, {name: [] for name in VERSIONS})
+        by_version = predictions.setdefault(trial.recipe, {name: [] for name in VERSIONS})
         for name, version in versions.items():
             by_version[name].append(trial.score(version))
         if audit and trial.seed == setting.seeds[0]:
             shortcuts[trial.recipe] = dict(audit(trial))
     patients = val["patient_key"].to_numpy(np.str_)
-    return judge(labels, patients, said, shortcuts, num_draws)
+    return judge(labels, patients, predictions, shortcuts, num_draws)
 
 
 def shifted(films: Images, labels: np.ndarray, version: str) -> Images:
@@ -124,18 +124,18 @@ def shifted(films: Images, labels: np.ndarray, version: str) -> Images:
 def judge(
     labels: np.ndarray,
     patients: np.ndarray,
-    said: Mapping[str, Mapping[str, list[Floats]]],
+    predictions: Mapping[str, Mapping[str, list[Floats]]],
     shortcuts: Mapping[str, dict[str, float]],
     num_draws: int,
 ) -> Comparison:
     """
     Args:
-        said: by recipe and version, the probabilities [N] that each seed's model gave.
+        predictions: by recipe and version, the probabilities [N] that each seed's model gave.
     """
     by_seed = {
         version: {
             recipe: [Scores(labels, p, patients) for p in by_version[version]]
-            for recipe, by_version in said.items()
+            for recipe, by_version in predictions.items()
         }
         for version in VERSIONS
     }
@@ -145,7 +145,7 @@ def judge(
     aurocs, judged = {}, {}
     for version, of_version in by_seed.items():
         aurocs[version], judged[version] = _judge_version(of_version, weights_DN)
-    falls = {recipe: aurocs[VALIDATION][recipe] - aurocs[SWAPPED][recipe] for recipe in said}
+    falls = {recipe: aurocs[VALIDATION][recipe] - aurocs[SWAPPED][recipe] for recipe in predictions}
     recipes: dict[str, Recipe] = {str(name): recipe for name, recipe in RECIPES.items()}
     rows = [
         Row(
@@ -156,7 +156,7 @@ def judge(
             Difference.of(float(falls[recipe][0]), falls[recipe][1:]),
             shortcuts.get(recipe, {}),
         )
-        for recipe in said
+        for recipe in predictions
     ]
     rows.sort(key=lambda row: -row.on[VALIDATION].figures["auroc"].value)
     pairs = [pair for compared in (aurocs | {FALL: falls}).items() for pair in _pairs(*compared)]

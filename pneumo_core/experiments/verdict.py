@@ -72,10 +72,12 @@ def outcome(rows: Sequence[Row], study: Row, version: str) -> Outcome:
 def _best(rows: Sequence[Row]) -> str:
     best, others = rows[0], rows[1:]
     tied = [row.recipe for row in others if row.on[VALIDATION].tied_with_best]
-    said = f"On validation {best.recipe} has the highest AUROC, {_auroc(best, VALIDATION)}; "
+    sentence = f"On validation {best.recipe} has the highest AUROC, {_auroc(best, VALIDATION)}; "
     if not tied:
-        return said + "every other is worse."
-    return said + f"{len(tied)} of the {len(others)} others are tied with it: {', '.join(tied)}."
+        return sentence + "every other is worse."
+    return (
+        sentence + f"{len(tied)} of the {len(others)} others are tied with it: {', '.join(tied)}."
+    )
 
 
 def _standing(rows: Sequence[Row], study: Row, version: str) -> str:
@@ -101,13 +103,13 @@ def _fall(row: Row) -> str:
 
 
 def _pair_sentence(comparison: Comparison, recipe: str, of: str) -> str:
-    said = "; ".join(
+    sentence = "; ".join(
         f"{pair.difference.value:+.3f} against {pair.other} "
         f"({'tied' if pair.difference.p >= ALPHA else 'p ' + _p(pair.difference.p)})"
         for pair in _pairs(comparison, recipe, of)
     )
     what = "The fall" if of == FALL else f"AUROC on {of}"
-    return f"{what} of {recipe} less that of what does the same without the label: {said}."
+    return f"{what} of {recipe} less that of what does the same without the label: {sentence}."
 
 
 def _control(study: Row) -> str:

@@ -128,7 +128,7 @@ def tied_with(best: str, comparisons: JsonDict) -> set[str]:
     return tied
 
 
-def told_apart(scores: Scores, threshold: float, reading_aid: float) -> JsonDict:
+def distinguished(scores: Scores, threshold: float, reading_aid: float) -> JsonDict:
     """Return whether these films tell a threshold from the reading aid's: `n` films of the class
     that the threshold is for, `num_between` of them read differently, McNemar's `p`, and the
     `films_needed` of this class: null where the films do tell, or none is read differently.

@@ -24,8 +24,8 @@ RUN_BY = {
     "pneumo run --set train.weights": "pneumo_core/models/test_offline_weights.py::"
     "test_mirror_of_the_package_gives_the_same_logits_and_normalisation",
     "pneumo weights": "flows/cli/test_weights.py::test_fetched_folder_is_verified",
-    "pneumo benchmark": "flows/test_benchmark.py::test_benchmark_needs_no_data_and_no_stage",
-    "pneumo augment compare": "flows/test_augment_compare.py::"
+    "pneumo benchmark": "flows/cli/test_benchmark.py::test_benchmark_needs_no_data_and_no_stage",
+    "pneumo augment compare": "flows/cli/test_augment.py::"
     "test_all_recipes_are_compared_and_test_is_never_opened",
     "pneumo registry rollback": "tasks/registry/test_rollback.py::"
     "test_rollback_gives_the_role_back_and_writes_it_down",
@@ -37,9 +37,10 @@ RUN_BY = {
     "ray start": "flows/runs/test_ray_cells.py::"
     "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
     "curl --form": "flows/serving/test_page.py::test_dropped_film_is_read_and_explained",
-    "mlflow models serve": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",
-    "curl http": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",
-    "export": "tasks/test_served_model.py::test_film_as_file_and_as_gray_levels",
+    "mlflow models serve": "tasks/registry/test_pyfunc_model.py::"
+    "test_film_as_file_and_as_gray_levels",
+    "curl http": "tasks/registry/test_pyfunc_model.py::test_film_as_file_and_as_gray_levels",
+    "export": "tasks/registry/test_pyfunc_model.py::test_film_as_file_and_as_gray_levels",
 }
 
 

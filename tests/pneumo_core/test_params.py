@@ -92,20 +92,20 @@ def test_all_faults_are_told_at_once(content: dict[str, Any]) -> None:
     content["split"] = {"seed": -1, "sede": 0}
     with pytest.raises(ParamsError) as raised:
         parse(content, "some.yaml")
-    for told in ("split.seed = -1", "unknown key split.sede", "split.val_per_class is missing"):
-        assert told in str(raised.value)
+    for message in ("split.seed = -1", "unknown key split.sede", "split.val_per_class is missing"):
+        assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("", "the whole file"), ("train: [", "is not YAML"), (None, "No .* here")]
+    ("text", "message"), [("", "the whole file"), ("train: [", "is not YAML"), (None, "No .* here")]
 )
 def test_file_that_holds_no_params_is_a_clear_error(
-    tmp_path: Path, text: str | None, told: str
+    tmp_path: Path, text: str | None, message: str
 ) -> None:
     path = tmp_path / "params.yaml"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(ParamsError, match=told) as raised:
+    with pytest.raises(ParamsError, match=message) as raised:
         load(path)
     assert str(path) in str(raised.value)
 

@@ -72,7 +72,7 @@ def test_still_gif_is_a_film_and_an_animated_one_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "empty file"),
         (b"a note to the ward\n", "not an image"),
@@ -80,8 +80,8 @@ def test_still_gif_is_a_film_and_an_animated_one_is_not() -> None:
         (b"\x89PNG\r\n\x1a\n", "not an image|cannot be decoded"),
     ],
 )
-def test_bytes_that_are_no_image_say_so(data: bytes, told: str) -> None:
-    with pytest.raises(ImageError, match=told):
+def test_bytes_that_are_no_image_say_so(data: bytes, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
         decode(data, MAX_PIXELS)
 
 

@@ -43,7 +43,7 @@ def _compared(**skill_of: Skill) -> Comparison:
     """Every recipe's noise is the same but for a little, as that of models on the same films."""
     rng = np.random.default_rng(0)
     shared = rng.normal(size=NUM_FILMS)
-    said = {
+    predictions = {
         recipe: {
             version: [
                 1 / (1 + np.exp(-(skill.get(version, skill[VALIDATION]) * (LABELS - 0.5) + noise)))
@@ -53,7 +53,7 @@ def _compared(**skill_of: Skill) -> Comparison:
         }
         for recipe, skill in skill_of.items()
     }
-    return judge(LABELS, PATIENTS, said, {BASELINE: {"probe_auroc": 0.5}}, num_draws=500)
+    return judge(LABELS, PATIENTS, predictions, {BASELINE: {"probe_auroc": 0.5}}, num_draws=500)
 
 
 def _row(comparison: Comparison, recipe: str) -> Row:

@@ -118,6 +118,6 @@ def test_scores_are_those_of_the_trained_model(
     cell = Cell(setting.cell.architecture, strategy)
     one = Setting(cell, setting.train, 40, 20, (0,), ("gamma",))
     for trial in run_trials(images, table, one, tmp_path):
-        said = trial.score(images[60:80])
+        answers = trial.score(images[60:80])
         expected = expit(predict(kept[-1].model, images[60:80], kept[-1].normalisation)[0])
-        np.testing.assert_allclose(said, expected, atol=1e-4)
+        np.testing.assert_allclose(answers, expected, atol=1e-4)

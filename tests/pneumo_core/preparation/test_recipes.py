@@ -93,7 +93,7 @@ def test_a_recipe_of_ones_own_alters_both_classes_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "ranges", "told"),
+    ("recipe", "ranges", "message"),
     [
         ("own", {}, "expected some of brightness, contrast"),
         ("own", {"rotation": (-5, 5)}, "expected some of brightness, contrast, rotation_deg"),
@@ -103,7 +103,7 @@ def test_a_recipe_of_ones_own_alters_both_classes_alike() -> None:
     ],
 )
 def test_ranges_that_no_recipe_may_have_are_named(
-    recipe: str, ranges: dict[str, tuple[float, float]], told: str
+    recipe: str, ranges: dict[str, tuple[float, float]], message: str
 ) -> None:
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=message):
         chosen(asked(recipe, **ranges))

@@ -86,15 +86,17 @@ def test_split_depends_on_the_seed_and_not_on_the_order_of_the_rows(table: pd.Da
 
 
 @pytest.mark.parametrize(
-    ("per_class", "told"),
+    ("per_class", "message"),
     [
         (1, r"own patients 4 NORMAL \+ 5 PNEUMONIA"),
         (62, r"together hold 62 NORMAL \+ 92 PNEUMONIA"),
         (1000, r"val_per_class = 1000 is not possible"),
     ],
 )
-def test_sizes_that_cannot_be_had_are_named(table: pd.DataFrame, per_class: int, told: str) -> None:
-    with pytest.raises(SplitError, match=told):
+def test_sizes_that_cannot_be_had_are_named(
+    table: pd.DataFrame, per_class: int, message: str
+) -> None:
+    with pytest.raises(SplitError, match=message):
         _split(table, per_class)
 
 

@@ -50,7 +50,7 @@ def test_only_promotions_and_rollbacks_of_the_role_change_who_bears_it() -> None
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "borne"),
+    ("start", "end", "had"),
     [
         ("01T00:00", "01T23:59", []),
         ("02T00:00", "02T23:59", ["2"]),
@@ -62,8 +62,8 @@ def test_only_promotions_and_rollbacks_of_the_role_change_who_bears_it() -> None
         ("30T00:00", "30T23:59", ["4"]),
     ],
 )
-def test_who_bore_it_on_a_day_and_at_a_moment(start: str, end: str, borne: list[str]) -> None:
-    assert versions(in_use(champions(), at(start), at(end))) == borne
+def test_who_bore_it_on_a_day_and_at_a_moment(start: str, end: str, had: list[str]) -> None:
+    assert versions(in_use(champions(), at(start), at(end))) == had
 
 
 def test_predecessor_skips_what_was_rolled_back() -> None:

@@ -174,15 +174,15 @@ CLOSED = {
 
 
 @pytest.mark.parametrize("rival", [None, champion(noise=5)], ids=["first", "against a worse one"])
-@pytest.mark.parametrize("told", CLOSED)
-def test_gate_that_fails_refuses_with_its_reason(rival: Champion | None, told: str) -> None:
-    decision = decide(CLOSED[told], DATA, rival, POLICY)
+@pytest.mark.parametrize("message", CLOSED)
+def test_gate_that_fails_refuses_with_its_reason(rival: Champion | None, message: str) -> None:
+    decision = decide(CLOSED[message], DATA, rival, POLICY)
     assert decision.outcome == "refused"
-    assert any(told in reason for reason in decision.reasons)
+    assert any(message in reason for reason in decision.reasons)
 
 
 @pytest.mark.parametrize(
-    ("certificate", "told"),
+    ("certificate", "message"),
     [
         (None, "leakage certificate: missing"),
         ({}, "leakage certificate: no state"),
@@ -201,11 +201,11 @@ def test_gate_that_fails_refuses_with_its_reason(rival: Champion | None, told: s
     ],
 )
 def test_broken_certificate_is_never_promoted(
-    certificate: Mapping[str, Any] | None, told: str
+    certificate: Mapping[str, Any] | None, message: str
 ) -> None:
     decision = decide(challenger(), replace(DATA, certificate=certificate), None, POLICY)
     assert decision.outcome == "refused"
-    assert any(told in reason for reason in decision.reasons)
+    assert any(message in reason for reason in decision.reasons)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_challenger_goes_by_the_mean_of_both_validations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"min_ci_low": {"auroc": 0.8, "sensitivity": 0.8}}, "min_ci_low.specificity"),
         ({"min_ci_low": {"auroc": 0.8, "sensitivity": 0.8, "specificity": 0}}, "greater than 0"),
@@ -357,11 +357,11 @@ def test_challenger_goes_by_the_mean_of_both_validations() -> None:
     ],
 )
 def test_policy_that_leaves_a_gate_out_is_none(
-    change: dict[str, Any], told: str, tmp_path: Path
+    change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "role.yaml"
     path.write_text(yaml.safe_dump(POLICY.model_dump(mode="json") | change))
-    with pytest.raises(PromotionError, match=told):
+    with pytest.raises(PromotionError, match=message):
         policies.load(path)
 
 

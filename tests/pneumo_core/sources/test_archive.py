@@ -43,18 +43,18 @@ def test_member_without_a_name_is_no_image(
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "message"),
     [
         ({"max_files": 3}, r"holds 4 files, ingest\.max_files allows 3"),
         ({"max_total_gb": 3e-6}, r"ingest\.max_total_gb allows 3e-06"),
     ],
 )
 def test_archive_over_the_limits_is_refused(
-    tmp_path: Path, write_zip: WriteZip, limits: dict[str, float], told: str
+    tmp_path: Path, write_zip: WriteZip, limits: dict[str, float], message: str
 ) -> None:
     path = write_zip(tmp_path / "a.zip", {f"train/NORMAL/{i}.png": bytes(1000) for i in range(4)})
     assert len(_files(path, max_files=4, max_total_gb=4e-6)) == 4
-    with pytest.raises(ArchiveError, match=told):
+    with pytest.raises(ArchiveError, match=message):
         _files(path, **limits)
 
 

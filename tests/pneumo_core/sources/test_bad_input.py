@@ -123,12 +123,12 @@ BAD: dict[str, tuple[Callable[[Callable[..., Gray], Encode], bytes], str]] = {
 def test_broken_file_is_quarantined_with_its_reason(
     tmp_path: Path, put: Put, film: Callable[..., Gray], encode: Encode, name: str
 ) -> None:
-    make, told = BAD[name]
+    make, message = BAD[name]
     place = f"train/PNEUMONIA/{name}"
     looked = Looked(put({place: make(film, encode)}), tmp_path)
     state, reason = looked.state(place)
     assert state == QUARANTINED
-    assert pd.Series([reason]).str.contains(told).all(), reason
+    assert pd.Series([reason]).str.contains(message).all(), reason
     assert looked.is_copied(place)  # raw is what came
     assert manifest.count(looked.rows, "state") == {KEPT: 4, QUARANTINED: 1}
 
@@ -235,7 +235,7 @@ def test_dicom_is_quarantined_and_never_copied(tmp_path: Path, put: Put, data: b
 
 
 @pytest.mark.parametrize(
-    ("frames", "header", "told"),
+    ("frames", "header", "message"),
     [(None, {}, "without pixels"), (2, {"NumberOfFrames": 2}, "of 2 frames, not one film")],
 )
 def test_dicom_that_is_no_film_is_quarantined(
@@ -244,7 +244,7 @@ def test_dicom_that_is_no_film_is_quarantined(
     write_dicom: Callable[..., Path],
     frames: int | None,
     header: dict[str, Any],
-    told: str,
+    message: str,
 ) -> None:
     for split in ("train", "test"):
         for value, label in enumerate(LABELS):
@@ -255,7 +255,7 @@ def test_dicom_that_is_no_film_is_quarantined(
     source = open_description(kind="dicom", path="dicom", salt="0123456789abcdef")
     looked = Looked(source, tmp_path)
     (odd,) = looked.rows[looked.rows["state"] == QUARANTINED]["reason"]
-    assert f"DICOM {told}" in odd
+    assert f"DICOM {message}" in odd
     assert len(looked.rows) == 5
 
 
@@ -318,14 +318,14 @@ def test_member_outside_refuses_the_archive(zipped: Callable[..., Path], name: s
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "message"),
     [({"max_files": 4}, "holds 5 files"), ({"max_total_gb": 1e-3}, "would unpack to")],
 )
 def test_bomb_of_many_or_of_much_refuses_the_archive(
-    zipped: Callable[..., Path], limits: dict[str, Any], told: str
+    zipped: Callable[..., Path], limits: dict[str, Any], message: str
 ) -> None:
     path = zipped(("train/NORMAL/zeros.png", bytes(2_000_000)))
-    with pytest.raises(ArchiveError, match=told):
+    with pytest.raises(ArchiveError, match=message):
         open_source(IngestParams.model_validate({"source": str(path)} | limits)).files()
 
 
@@ -333,10 +333,10 @@ def test_bomb_that_lies_about_its_size_is_quarantined_unpacked_no_further(
     zipped: Callable[..., Path],
 ) -> None:
     path = zipped(("train/NORMAL/liar.png", bytes(100_000_000)))
-    told, lied = struct.pack("<L", 100_000_000), struct.pack("<L", 1000)
+    message, lied = struct.pack("<L", 100_000_000), struct.pack("<L", 1000)
     data = path.read_bytes()
-    assert data.count(told) == 2
-    path.write_bytes(data.replace(told, lied))
+    assert data.count(message) == 2
+    path.write_bytes(data.replace(message, lied))
     tracemalloc.start()
     looked = _look(path)
     _, peak = tracemalloc.get_traced_memory()
@@ -350,8 +350,8 @@ def test_bomb_that_lies_about_its_size_is_quarantined_unpacked_no_further(
 
 def test_member_larger_than_any_film_is_quarantined_unread(zipped: Callable[..., Path]) -> None:
     path = zipped(("train/NORMAL/video.png", bytes(123_456)))
-    told = struct.pack("<L", 123_456)
-    path.write_bytes(path.read_bytes().replace(told, struct.pack("<L", 600_000_000)))
+    message = struct.pack("<L", 123_456)
+    path.write_bytes(path.read_bytes().replace(message, struct.pack("<L", 600_000_000)))
     state, reason = _look(path).state("train/NORMAL/video.png")
     assert (state, reason) == (
         QUARANTINED,

@@ -50,7 +50,7 @@ def test_examples_name_what_the_facts_know() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "kind None, expected one of dicom, huggingface"),
         ("kind: dicon", "kind 'dicon', expected one of dicom"),
@@ -63,10 +63,10 @@ def test_examples_name_what_the_facts_know() -> None:
         ("kind: s3\nbucket: b", "kind 's3', expected"),  # the core has no boto3
     ],
 )
-def test_bad_description_is_one_clear_error(tmp_path: Path, content: str, told: str) -> None:
+def test_bad_description_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "description.yaml"
     path.write_text(content)
-    with pytest.raises(SourceError, match=told) as raised:
+    with pytest.raises(SourceError, match=message) as raised:
         open_source(IngestParams(source=str(path)))
     assert "description.yaml" in str(raised.value)
 

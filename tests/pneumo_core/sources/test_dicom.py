@@ -87,9 +87,9 @@ def test_nothing_that_identifies_reaches_the_copy_or_the_manifest(
     table = collect.collect(source(), tmp_path / "raw")
     manifest.write(table, tmp_path / "manifest.parquet")
     assert manifest.count(table, "state") == {"kept": 5, "quarantined": 2}
-    told = " ".join(map(str, tmp_path.joinpath("raw").rglob("*"))) + table.to_csv()
+    message = " ".join(map(str, tmp_path.joinpath("raw").rglob("*"))) + table.to_csv()
     copies = [path for path in (tmp_path / "raw").rglob("*") if path.is_file()]
-    written = b" ".join(path.read_bytes() for path in copies) + told.encode()
+    written = b" ".join(path.read_bytes() for path in copies) + message.encode()
     for secret in (*SECRETS, "hong", str(films)):
         assert secret.encode() not in written
     for copy in copies:
@@ -163,7 +163,7 @@ GRAY = np.zeros((4, 4), np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("pixels", "header", "told"),
+    ("pixels", "header", "message"),
     [
         (None, {}, "DICOM without pixels"),
         (np.zeros((3, 4, 4), np.uint8), {"NumberOfFrames": 3}, "DICOM of 3 frames, not one film"),
@@ -175,17 +175,17 @@ GRAY = np.zeros((4, 4), np.uint8)
 )
 def test_what_is_no_film_says_why(
     tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source],
-    pixels: Any, header: dict[str, Any], told: str,
+    pixels: Any, header: dict[str, Any], message: str,
 ) -> None:  # fmt: skip
     write_dicom(tmp_path / "dicom/train/NORMAL/a.dcm", pixels, **header)
     (file,) = source().files()
     assert collect.describe(file)["patient_key"] == _hash("patient:H-4711")
-    with pytest.raises(OSError, match=told):
+    with pytest.raises(OSError, match=message):
         file.read()
 
 
 @pytest.mark.parametrize(
-    ("salt", "told"),
+    ("salt", "message"),
     [
         ({"salt_env": "PNEUMO_NO_SUCH"}, "in the variable PNEUMO_NO_SUCH has 0 characters"),
         ({"salt_file": "gone.salt"}, "salt of the DICOM source is not there"),
@@ -195,9 +195,9 @@ def test_what_is_no_film_says_why(
     ],
 )
 def test_without_a_salt_nothing_runs(
-    films: Path, open_description: Describe, salt: dict[str, Any], told: str
+    films: Path, open_description: Describe, salt: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SourceError, match=told) as raised:
+    with pytest.raises(SourceError, match=message) as raised:
         open_description(kind="dicom", path=films.name, **salt)
     assert SALT not in str(raised.value)
 

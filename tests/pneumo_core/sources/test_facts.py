@@ -13,8 +13,8 @@ PACKAGE = Path(facts.__file__).parent
 
 @pytest.mark.parametrize("data_set", ALL, ids=lambda each: each.name)
 def test_every_row_is_whole(data_set: facts.DataSet) -> None:
-    for told in (data_set.what, data_set.labelled_by, data_set.patients, data_set.licence):
-        assert told
+    for message in (data_set.what, data_set.labelled_by, data_set.patients, data_set.licence):
+        assert message
     assert re.search(r"doi:10\.\d+/\S+$", data_set.citation)
     assert data_set.page.startswith("https://")
     for remote in data_set.files.values():

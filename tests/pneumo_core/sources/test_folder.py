@@ -149,11 +149,11 @@ def test_nothing_but_empty_folders_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("gone", "Nothing at"), ("notes.txt", "neither a folder, a zip")]
+    ("name", "message"), [("gone", "Nothing at"), ("notes.txt", "neither a folder, a zip")]
 )
-def test_wrong_path_is_one_clear_error(tmp_path: Path, name: str, told: str) -> None:
+def test_wrong_path_is_one_clear_error(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(SourceError, match=told) as raised:
+    with pytest.raises(SourceError, match=message) as raised:
         _files(tmp_path / name)
     assert name in str(raised.value)
 

@@ -125,7 +125,7 @@ def test_label_names_are_read_in_any_case_or_given(
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "features", "told"),
+    ("images", "labels", "features", "message"),
     [
         ([_row("a", b"x")], [0], None, r"label 0 has no name .* labels: \[NORMAL, PNEUMONIA\]"),
         ([_row("a", b"x")], [2], FEATURES, "row 0: label '2'"),
@@ -134,10 +134,15 @@ def test_label_names_are_read_in_any_case_or_given(
     ],
 )
 def test_rows_of_something_else_are_one_clear_error(
-    tmp_path: Path, open_description: Describe, images: Any, labels: Any, features: Any, told: str
+    tmp_path: Path,
+    open_description: Describe,
+    images: Any,
+    labels: Any,
+    features: Any,
+    message: str,
 ) -> None:
     _write(tmp_path / "hub/train.parquet", images, labels, features)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         open_description(kind="huggingface", path="hub").files()
 
 
@@ -151,17 +156,17 @@ def test_other_columns_are_one_clear_error(tmp_path: Path, open_description: Des
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         ({"train.parquet": b"PAR1 and no more"}, r"train\.parquet cannot be read as a Parquet"),
         ({"notes.txt": b""}, "No Parquet files in"),
     ],
 )
 def test_no_parquet_is_one_clear_error(
-    tmp_path: Path, open_description: Describe, write_tree: Any, files: Any, told: str
+    tmp_path: Path, open_description: Describe, write_tree: Any, files: Any, message: str
 ) -> None:
     write_tree(tmp_path / "hub", files)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         open_description(kind="huggingface", path="hub").files()
 
 

@@ -74,8 +74,8 @@ def test_other_bytes_than_promised_are_refused_and_not_kept(
     with pytest.raises(SourceError, match=r"MD5 .*expected") as raised:
         open_description(kind="medmnist", size_px=28).files()
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    for told in (facts.PNEUMONIAMNIST.page, "path:", "--set ingest.source="):
-        assert told in str(raised.value)
+    for message in (facts.PNEUMONIAMNIST.page, "path:", "--set ingest.source="):
+        assert message in str(raised.value)
 
 
 def test_damaged_cache_is_fetched_again(
@@ -106,7 +106,7 @@ def test_file_that_is_here_is_taken(tmp_path: Path, open_description: Describe) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"val_images": None}, "val_images"),
         ({"train_images": np.zeros((4, 28, 28, 3), np.uint8)}, r"\[4, 28, 28, 3\]"),
@@ -117,10 +117,10 @@ def test_file_that_is_here_is_taken(tmp_path: Path, open_description: Describe) 
     ],
 )
 def test_arrays_of_something_else_are_one_clear_error(
-    tmp_path: Path, open_description: Describe, changes: dict[str, Any], told: str
+    tmp_path: Path, open_description: Describe, changes: dict[str, Any], message: str
 ) -> None:
     (tmp_path / "mine.npz").write_bytes(_npz(**changes))
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         open_description(kind="medmnist", path="mine.npz").files()
 
 

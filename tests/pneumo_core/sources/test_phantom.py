@@ -204,7 +204,7 @@ def test_planting_leaves_the_distinct_films_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("seed: 7", "seed: seven", "seed"),
         ("NORMAL: 5", "NORMAL: -5", "train.NORMAL"),
@@ -215,7 +215,9 @@ def test_planting_leaves_the_distinct_films_as_they_are(tmp_path: Path) -> None:
         (SMALL, "", "the whole"),
     ],
 )
-def test_bad_description_names_file_and_key(tmp_path: Path, old: str, new: str, told: str) -> None:
-    with pytest.raises(SourceError, match=told) as raised:
+def test_bad_description_names_file_and_key(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message) as raised:
         _small(tmp_path, SMALL.replace(old, new))
     assert "phantom.yaml" in str(raised.value)

@@ -78,7 +78,7 @@ def test_several_within_several_keep_both_names(two: Path, open_description: Des
 
 
 @pytest.mark.parametrize(
-    ("sources", "told"),
+    ("sources", "message"),
     [
         ({}, "sources: Dictionary should have at least 1 item"),
         ({"a/b": "left"}, "sources.a/b"),
@@ -90,7 +90,7 @@ def test_several_within_several_keep_both_names(two: Path, open_description: Des
 )
 @pytest.mark.usefixtures("two")
 def test_bad_part_is_one_clear_error(
-    open_description: Describe, sources: object, told: str
+    open_description: Describe, sources: object, message: str
 ) -> None:
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         open_description(kind="several", sources=sources)

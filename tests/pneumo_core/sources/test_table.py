@@ -85,7 +85,7 @@ def test_missing_linked_and_overlong_files_are_quarantined(
 
 
 @pytest.mark.parametrize(
-    ("csv", "told"),
+    ("csv", "message"),
     [
         ("path,label\na.png,NORMAL\nb.png,COVID\n", r"line 3: label 'COVID', expected NORMAL or"),
         ("path,label\na.png,\n", "line 2: label ''"),
@@ -104,9 +104,9 @@ def test_missing_linked_and_overlong_files_are_quarantined(
     ],
 )
 def test_bad_table_names_its_line(
-    listed: Callable[..., list[SourceFile]], csv: str, told: str
+    listed: Callable[..., list[SourceFile]], csv: str, message: str
 ) -> None:
-    with pytest.raises(SourceError, match=told) as raised:
+    with pytest.raises(SourceError, match=message) as raised:
         listed(csv)
     assert "labels.csv" in str(raised.value)
 

@@ -120,9 +120,9 @@ def test_another_hospital_is_always_open_and_every_level_has_words(
 ) -> None:
     bare = replace(made.found, audit=None, robustness=None, saliency=None, occlusion=None)
     for found in (made.found, bare, _with_test(bare, worst_groups={})):
-        said = verdicts(answer(found), Words(language))
-        assert said.verdicts[-1].level == "open"
-        assert all(each.text and "{" not in each.text for each in said.verdicts)
+        texts = verdicts(answer(found), Words(language))
+        assert texts.verdicts[-1].level == "open"
+        assert all(each.text and "{" not in each.text for each in texts.verdicts)
 
 
 def test_checks_are_listed_apart(made: Any) -> None:

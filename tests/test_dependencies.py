@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OUR_OWN = {"flows", "tasks", "pneumo_core"}
+OUR_OWN = {"flows", "tasks", "pneumo_core", "tests"}
 DISTRIBUTIONS = packages_distributions()
 
 

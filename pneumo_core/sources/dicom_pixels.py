@@ -61,7 +61,7 @@ def render(file: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> bytes:
         raise OSError(reason)
     try:
         return encode_png(_show(header))
-    except Exception:  # as in `read_header`
+    except Exception:  # pydicom's errors share no root, and quote the patient's name
         raise OSError(f"DICOM pixels cannot be decoded ({_transfer_syntax(header)})") from None
 
 

@@ -1,6 +1,10 @@
 """The manifest: one row per source image, the interface between the stages.
 
 Counting law: rows in = kept + quarantined + duplicates, at every stage.
+
+Beside the columns of the schema a manifest may have *metadata*: what else the source says of a film
+or its patient, such as `meta_age` (years), `meta_sex`, `meta_view` or `meta_site`, each as text,
+null where it is not known. Nothing that identifies a patient may stand there.
 """
 
 import json
@@ -15,7 +19,7 @@ from pneumo_core.errors import DataError
 from pneumo_core.labels import LABELS, SPLITS
 
 SCHEMA_VERSION = 2
-
+METADATA = "meta_"  # what the columns of metadata begin with
 
 KEPT, QUARANTINED, DUPLICATE = "kept", "quarantined", "duplicate"
 
@@ -85,8 +89,11 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def _to_arrow(table: pd.DataFrame) -> pa.Table:
-    table = table.reindex(columns=SCHEMA.names)
-    rows = pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
+    schema = SCHEMA
+    for column in metadata_columns(table):
+        schema = schema.append(pa.field(column, pa.string()))
+    table = table.reindex(columns=schema.names)
+    rows = pa.Table.from_pandas(table, schema, preserve_index=False)
     return rows.replace_schema_metadata(SCHEMA.metadata)  # not what pandas notes of itself
 
 
@@ -95,6 +102,11 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
     strings = {pa.string(): pd.StringDtype()}
     frame: pd.DataFrame = table.to_pandas(types_mapper=(integers | strings).get)
     return frame
+
+
+def metadata_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of metadata, sorted."""
+    return sorted(column for column in table.columns if str(column).startswith(METADATA))
 
 
 def kept(table: pd.DataFrame, split: str | None = None) -> pd.DataFrame:

@@ -44,7 +44,8 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
                                     known from training; absent without any, null if too few stay
 
 `predictions.csv`: image_id, path, patient_key, label, subtype, what is known of the film (origin,
-width_px, height_px, colour_mode, mean, std), logit, probability.
+width_px, height_px, colour_mode, mean, std, and metadata: meta_age, meta_sex, ...), logit,
+probability.
 
 Beside the leaderboard `comparisons.json` has, for `val` and `test`, `paired.compare` of all models
 (and for `choice` the same of the AUROC that the leaderboard goes by, the mean of two validations):
@@ -85,6 +86,7 @@ def predict(scorer: Scorer, films: pd.DataFrame, images: Images) -> pd.DataFrame
 
 def as_predictions(scorer: Scorer, films: pd.DataFrame, logits: Floats) -> pd.DataFrame:
     known = [column for column in FILM_COLUMNS if column in films]
+    known += manifest.metadata_columns(films)
     return films[PREDICTION_COLUMNS + known].assign(
         logit=logits, probability=scorer.probabilities(logits)
     )

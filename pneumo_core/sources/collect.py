@@ -77,6 +77,7 @@ def describe(file: SourceFile) -> dict[str, object]:
         "patient_rule": patient.rule,
         "file_bytes": file.num_bytes,
         "state": manifest.KEPT,
+        **{f"{manifest.METADATA}{name}": value for name, value in file.metadata.items()},
     }
 
 

@@ -1,7 +1,7 @@
 """The interface of every kind of source: files that should be images, each with its place."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pneumo_core.sources.facts import DataSet
@@ -19,6 +19,7 @@ class SourceFile:
     patient: Patient | None = None  # by the source's own column or tag
     id_space: str = ""  # an origin whose patients' numbers mean nothing in the others
     data_set: DataSet | None = None  # the public data set that it should be part of
+    metadata: Mapping[str, str] = field(default_factory=dict)  # by name: age, sex, view, site, ...
 
     @property
     def image_id(self) -> str:

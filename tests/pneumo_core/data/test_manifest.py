@@ -47,6 +47,17 @@ def test_column_that_the_schema_does_not_know_is_not_written(
     assert "extra" not in manifest.read(tmp_path / "manifest.parquet")
 
 
+def test_metadata_is_text_and_missing_where_it_is_not_known(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    table = table.assign(meta_sex=["F", None, "M"], meta_age=["63", float("nan"), "7"])
+    manifest.write(table, tmp_path / "manifest.parquet")
+    read = manifest.read(tmp_path / "manifest.parquet")
+    assert manifest.metadata_columns(read) == ["meta_age", "meta_sex"]
+    assert read["meta_age"].dropna().tolist() == ["63", "7"]
+    assert read["meta_sex"].isna().tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize("version", ["1", "3", None])
 def test_other_version_is_refused(tmp_path: Path, table: pd.DataFrame, version: str | None) -> None:
     path = tmp_path / "manifest.parquet"

@@ -9,14 +9,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
 
 from pneumo_core.errors import ParamsError
+from pneumo_core.labels import LABELS, canonical
 
 Precision = Literal["auto", "float32", "bfloat16"]
 # dvc.yaml puts it on a command line, where other characters could be a command.
 ModelName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_./:@-]*$")]
 Prevalence = Annotated[float, Field(gt=0, lt=1)]
+Name = StrictStr | StrictInt | StrictFloat  # as a table or a folder has it; YAML's yes is no name
 
 
 class Section(BaseModel):
@@ -27,8 +39,33 @@ class IngestParams(Section):
     source: str
     patients: str = "auto"  # who is on a film: NAMED of sources/patient_rules.py, or a pattern
     ignore: tuple[str, ...] = ()  # folders whose images are left out on purpose
+    labels: dict[str, tuple[Name, ...]] = {}  # by class: other names of it, of folders or in tables
+    metadata: tuple[str, ...] = ("age", "sex", "view", "site", "scanner")
     max_files: int = Field(default=200_000, gt=0)
     max_total_gb: float = Field(default=50, gt=0)  # gigabytes on disk once unpacked
+
+    @field_validator("labels")
+    @classmethod
+    def _one_class_a_name(cls, labels: dict[str, tuple[Name, ...]]) -> dict[str, tuple[Name, ...]]:
+        if unknown := sorted(set(labels) - set(LABELS)):
+            raise ValueError(f"{', '.join(unknown)}: the classes are {' and '.join(LABELS)}")
+        class_of = {canonical(label): label for label in LABELS}
+        for label, names in labels.items():
+            for name in names:
+                if class_of.setdefault(canonical(name), label) != label:
+                    raise ValueError(f"{name!r} is a name of both classes")
+        return labels
+
+    @property
+    def class_names(self) -> dict[str, str]:
+        """Class by each of its names, as `labels.canonical` spells them."""
+        own = {label: (label,) for label in LABELS}
+        return {
+            canonical(name): label
+            for names_of in (own, self.labels)
+            for label, names in names_of.items()
+            for name in names
+        }
 
     @property
     def max_total_bytes(self) -> int:

@@ -11,10 +11,12 @@ from tasks.stores.sources import open_source
 
 
 def run(params: IngestParams) -> None:
-    files = open_source(params).files()
-    for remark in facts.remarks(files):
+    source = open_source(params)
+    files = source.files()
+    for remark in [*facts.remarks(files), *source.notes.sentences()]:
         print(f"ingest: {remark}")
     table = collect(Listing(files), paths.RAW)
     manifest.write(table, paths.INGESTED)
-    write_json(paths.INGEST_SUMMARY, {"files": manifest.count(table, "source_split", "label")})
+    counts = manifest.count(table, "source_split", "label")
+    write_json(paths.INGEST_SUMMARY, {"files": counts, "notes": source.notes.counts()})
     print(f"ingest: {len(table)} files from {params.source}")

@@ -4,6 +4,7 @@ Each kind is one small class behind `Source`; `KINDS` names the class of each `k
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pneumo_core.params import IngestParams
@@ -12,14 +13,16 @@ from pneumo_core.sources.dicom import DicomDescription
 from pneumo_core.sources.huggingface import HuggingFaceDescription
 from pneumo_core.sources.kaggle import KaggleDescription
 from pneumo_core.sources.medmnist import MedmnistDescription
+from pneumo_core.sources.metadata import MetadataKept, require_harmless
 from pneumo_core.sources.names import SafelyNamed
+from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.patient_rules import PatientsNamed
 from pneumo_core.sources.phantom import PhantomParams
 from pneumo_core.sources.several import SeveralDescription
 from pneumo_core.sources.source import Source, SourceFile
 from pneumo_core.sources.table import TableDescription
 
-__all__ = ["KINDS", "Source", "SourceFile", "open_source"]
+__all__ = ["KINDS", "OpenedSource", "Source", "SourceFile", "open_source"]
 
 KINDS: Mapping[str, type[Description]] = {
     "dicom": DicomDescription,
@@ -32,11 +35,21 @@ KINDS: Mapping[str, type[Description]] = {
 }
 
 
+@dataclass(frozen=True)
+class OpenedSource:
+    source: Source
+    notes: Notes  # complete once the files were listed
+
+    def files(self) -> list[SourceFile]:
+        """Return the files; raise SourceError as the source does."""
+        return self.source.files()
+
+
 def open_source(
     params: IngestParams,
     more_kinds: Mapping[str, type[Description]] | None = None,
     cache: Path = Path("var/sources"),
-) -> Source:
+) -> OpenedSource:
     """Return the source that `ingest.source` names.
 
     Args:
@@ -44,7 +57,10 @@ def open_source(
         cache: folder for downloads, unless a library has a cache of its own.
 
     Raises:
-        SourceError: nothing is there, or it is not a kind of source that pneumo knows.
+        SourceError: nothing is there, it is not a kind of source that pneumo knows, or
+            `ingest.metadata` names what can identify a patient.
     """
+    require_harmless(params.metadata, "ingest.metadata")
     opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache)
-    return SafelyNamed(PatientsNamed(opening.source(params.source), params.patients))
+    source = MetadataKept(opening.source(params.source), params.metadata, opening.notes)
+    return OpenedSource(SafelyNamed(PatientsNamed(source, params.patients)), opening.notes)

@@ -42,10 +42,10 @@ class ZipSource:
             raise ArchiveError(f"{self.path} is not a readable zip archive: {error}.") from error
         members = [member for member in archive.infolist() if not member.is_dir()]
         self._check(members)
-        found, unplaced = [], []
+        found, unplaced, class_names = [], [], self.limits.class_names
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            if place := parse_place(path):
+            if place := parse_place(path, class_names):
                 read = _reader(archive, member)
                 file = SourceFile(*place, member.file_size, read, origin="zip")
                 found.append((len(path.parts), file))

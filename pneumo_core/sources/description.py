@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams, Section
 from pneumo_core.sources.archive import ZipSource
 from pneumo_core.sources.folder import FolderSource
+from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.source import Source
 
 
@@ -33,6 +34,7 @@ class Opening:
     cache: Path  # for downloads
     folder: Path = Path()  # what relative paths are relative to
     within: tuple[Path, ...] = ()  # the descriptions that are being opened
+    notes: Notes = field(default_factory=Notes)  # of all sources that are opened together
 
     def path(self, given: str) -> Path:
         return self.folder / Path(given).expanduser()
@@ -47,7 +49,7 @@ class Opening:
             return self._described(given, "A description")
         path = self.path(given)
         if path.is_dir():
-            return FolderSource(path, self.limits.ignore)
+            return FolderSource(path, self.limits.ignore, self.limits.class_names)
         if not path.is_file():
             raise SourceError(f"Nothing at {path}: give a folder, a zip or a .yaml description.")
         if path.suffix.lower() == ".zip":

@@ -1,4 +1,4 @@
-"""DICOM files, of which only the pixels are stored: no header, name, path or patient number.
+"""DICOM files, of which only the pixels and asked metadata are stored: no name, path or number.
 
 Keyed hashes (HMAC-SHA-256) stand for identities: a film's name is the hash of its SOP instance UID,
 a patient's key that of the patient ID. Nobody can guess an ID by trying without the salt, so keep
@@ -14,7 +14,7 @@ import hmac
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,10 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from pneumo_core.errors import SourceError
+from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom_pixels import read_header, render
+from pneumo_core.sources.dicom_tags import Tags, read_tags, tags
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import parse_place
 from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
@@ -67,7 +69,8 @@ class DicomDescription(Description):
         if not root.is_dir():
             raise SourceError(f"Nothing at {root}: expected a folder of DICOM files.")
         labels = None if self.labels is None else opening.path(self.labels)
-        return DicomSource(root, self._read_salt(opening).encode(), labels)
+        salt = self._read_salt(opening).encode()
+        return DicomSource(root, salt, labels, opening.limits, tags(opening.limits.metadata))
 
     def _read_salt(self, opening: Opening) -> str:
         if self.salt_env is not None:
@@ -96,6 +99,7 @@ class Claim:
     label: str
     patient: str | None = None
     subtype: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)  # by the table of labels
 
 
 @dataclass(frozen=True)
@@ -105,20 +109,23 @@ class Ids:
     image: str = ""
     patient: str = ""
     study: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class DicomSource:
     root: Path
     salt: bytes = field(repr=False)
-    labels: Path | None = None
+    labels: Path | None
+    limits: IngestParams
+    tags: Tags
 
     def files(self) -> list[SourceFile]:
         """Return the films; raise SourceError if there are none or the labels are not usable."""
         files: dict[str, SourceFile] = {}
         claims = list(self._by_folder() if self.labels is None else self._by_table(self.labels))
         claims.sort(key=lambda claim: claim.below)
-        found = [_read_ids(claim.path) for claim in claims]
+        found = [_read_ids(claim.path, self.tags) for claim in claims]
         nobody = _placeholders(found)
         for number, (claim, ids) in enumerate(zip(claims, found, strict=True), 1):
             file = self._file(claim, ids, nobody, number)
@@ -133,22 +140,26 @@ class DicomSource:
         return [files[image_id] for image_id in sorted(files)]
 
     def _by_folder(self) -> Iterator[Claim]:
+        class_names = self.limits.class_names
         for path in walk(self.root):
             below = posix_below(path, self.root)
-            if place := parse_place(below):
+            if place := parse_place(below, class_names):
                 yield Claim(path, str(below), place[0], place[1])
 
     def _by_table(self, table: Path) -> Iterator[Claim]:
-        for row in read_rows(table):
+        for row in read_rows(table, self.limits):
             path = self.root / row.path
-            yield Claim(path, str(row.path), row.split, row.label, row.patient, row.subtype)
+            yield Claim(
+                path, str(row.path), row.split, row.label, row.patient, row.subtype, row.metadata
+            )
 
     def _file(self, claim: Claim, ids: Ids, nobody: set[str], number: int) -> SourceFile:
         name = f"{self._hash('image', ids.image or claim.below)}.png"
         size = claim.path.stat().st_size if claim.path.is_file() else 0
         read = partial(_read, claim.path, number)
         file = SourceFile(claim.split, claim.label, name, size, read, origin="dicom")
-        return replace(file, patient=self._patient(file.image_id, claim, ids, nobody))
+        patient = self._patient(file.image_id, claim, ids, nobody)
+        return replace(file, patient=patient, metadata={**ids.metadata, **claim.metadata})
 
     def _patient(self, image_id: str, claim: Claim, ids: Ids, nobody: set[str]) -> Patient:
         if claim.patient or ids.patient not in nobody:
@@ -162,13 +173,15 @@ class DicomSource:
         return hmac.new(self.salt, f"{what}:{identity}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _read_ids(path: Path) -> Ids:
+def _read_ids(path: Path, tags: Tags) -> Ids:
     keywords = ["SOPInstanceUID", "PatientID", "StudyInstanceUID"]
     try:
-        header = read_header(path, keywords, pixels=False)
+        more = [keyword for of in tags.values() for keyword in of]
+        header = read_header(path, [*keywords, *more], pixels=False)
         with warnings.catch_warnings():  # warnings quote the header
             warnings.simplefilter("ignore")
-            return Ids(*(str(header.get(keyword) or "").strip() for keyword in keywords))
+            image, patient, study = (str(header.get(each) or "").strip() for each in keywords)
+            return Ids(image, patient, study, read_tags(header, tags))
     except Exception:  # a value is converted as it is asked for, and may be damaged
         return Ids()
 

@@ -1,12 +1,12 @@
 """A folder of images in the known layout."""
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources.layout import parse_place, require_placed, settle_places
+from pneumo_core.sources.layout import CLASS_NAMES, parse_place, require_placed, settle_places
 from pneumo_core.sources.source import SourceFile
 
 
@@ -14,6 +14,7 @@ from pneumo_core.sources.source import SourceFile
 class FolderSource:
     root: Path
     ignore: tuple[str, ...] = ()  # folders whose images are left out
+    class_names: Mapping[str, str] = field(default_factory=lambda: CLASS_NAMES)
 
     def files(self) -> list[SourceFile]:
         """Return the images in the known layout.
@@ -25,7 +26,7 @@ class FolderSource:
         found, unplaced = [], []
         for path in walk(self.root):
             below = posix_below(path, self.root)
-            if place := parse_place(below):
+            if place := parse_place(below, self.class_names):
                 file = SourceFile(*place, path.lstat().st_size, reader(path), origin="folder")
                 found.append((len(path.parts), file))
             else:

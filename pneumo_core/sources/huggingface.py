@@ -15,6 +15,7 @@ from pydantic import model_validator
 
 from pneumo_core.atomic import file_sha256
 from pneumo_core.errors import SourceError
+from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.facts import KERMANY_HUGGING_FACE, DataSet
 from pneumo_core.sources.layout import SPLIT_NAMES, parse_split
@@ -37,12 +38,13 @@ class HuggingFaceDescription(Description):
 
     def source(self, opening: Opening) -> "HuggingFaceSource":
         given = None if self.path is None else opening.path(self.path)
-        return HuggingFaceSource(self, opening.cache / "huggingface", given)
+        return HuggingFaceSource(self, opening.limits, opening.cache / "huggingface", given)
 
 
 @dataclass(frozen=True)
 class HuggingFaceSource:
     wanted: HuggingFaceDescription
+    limits: IngestParams
     cache: Path
     given: Path | None
 
@@ -68,6 +70,7 @@ class HuggingFaceSource:
                     row.read,
                     origin="huggingface",
                     data_set=self._data_set(),
+                    metadata=row.metadata,
                 )
         return [files[image_id] for image_id in sorted(files)]
 
@@ -76,7 +79,9 @@ class HuggingFaceSource:
         return KERMANY_HUGGING_FACE if known else None
 
     def _rows(self, path: Path) -> Iterator[ImageRow]:
-        return read_rows(path, self.cache / f"{file_sha256(path)}.arrow", self.wanted.labels)
+        unpacked = self.cache / f"{file_sha256(path)}.arrow"
+        limits = self.limits
+        return read_rows(path, unpacked, self.wanted.labels, limits.class_names, limits.metadata)
 
     def _download(self) -> Path:
         from huggingface_hub import snapshot_download

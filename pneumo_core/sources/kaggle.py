@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pneumo_core.errors import SourceError
+from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.facts import KERMANY_KAGGLE
 from pneumo_core.sources.folder import FolderSource
@@ -23,21 +24,19 @@ class KaggleDescription(Description):
     version: int | None = None  # None: the newest, requested each time
 
     def source(self, opening: Opening) -> "KaggleSource":
-        return KaggleSource(self, opening.limits.ignore)
+        return KaggleSource(self, opening.limits)
 
 
 @dataclass(frozen=True)
 class KaggleSource:
     wanted: KaggleDescription
-    ignore: tuple[str, ...] = ()
+    limits: IngestParams
 
     def files(self) -> list[SourceFile]:
         """Return the images; raise SourceError if they cannot be fetched or have another layout."""
         data_set = KERMANY_KAGGLE if self.wanted.dataset == KERMANY_KAGGLE.handle else None
-        return [
-            replace(file, origin="kaggle", data_set=data_set)
-            for file in FolderSource(self._download(), self.ignore).files()
-        ]
+        folder = FolderSource(self._download(), self.limits.ignore, self.limits.class_names)
+        return [replace(file, origin="kaggle", data_set=data_set) for file in folder.files()]
 
     def _download(self) -> Path:
         import kagglehub

@@ -1,7 +1,8 @@
 """The layout of the Kaggle archive: `[x/]{train,val,test}/{NORMAL,PNEUMONIA}/[x/]name`, x anything.
 
-`val` may be called valid, validation or dev. An image without a split and a class is an error,
-unless `ingest.ignore` lists its folder, so no film disappears.
+`val` may be called valid, validation or dev, and `ingest.labels` gives the classes more names. An
+image without a split and a class is an error, unless `ingest.ignore` lists its folder, so no film
+disappears.
 
 Upper and lower case are the same. System files (`__MACOSX`, `.DS_Store`, hidden files) are not
 images and are left out. The Kaggle zip holds its tree twice: of two files with one place, the
@@ -9,11 +10,11 @@ shallower one counts, and the other is left out only if its bytes are the same.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from pneumo_core.errors import SourceError
-from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS, canonical
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.source import SourceFile
 
@@ -26,16 +27,24 @@ IMAGE_SUFFIXES = {
     *(".dcm", ".dicom"),
 }
 MAX_NAMED = 5  # folders in a message
+CLASS_NAMES: Mapping[str, str] = {canonical(label): label for label in LABELS}
 
 
-def parse_place(path: PurePosixPath) -> tuple[str, str, str] | None:
-    """Return (split, label, name) of a path in the layout, else None."""
+def parse_place(
+    path: PurePosixPath, class_names: Mapping[str, str] = CLASS_NAMES
+) -> tuple[str, str, str] | None:
+    """Return (split, label, name) of a path in the layout, else None.
+
+    Args:
+        class_names: class by each of its names (`IngestParams.class_names`).
+    """
     if is_litter(path):
         return None
     folders = path.parts[:-1]
     for end in range(len(folders), 1, -1):
-        split, label = SPLIT_NAMES.get(folders[end - 2].lower()), folders[end - 1].upper()
-        if split is not None and label in LABELS:
+        split = SPLIT_NAMES.get(folders[end - 2].lower())
+        label = class_names.get(canonical(folders[end - 1]))
+        if split is not None and label is not None:
             return split, label, "/".join(path.parts[end:])
     return None
 
@@ -73,11 +82,19 @@ def require_placed(
         )
 
 
-def parse_label(text: str, where: str) -> str:
-    """Return the label; raise SourceError, which names `where`, if it is not one of `LABELS`."""
-    if text.strip().upper() in LABELS:
-        return text.strip().upper()
-    raise SourceError(f"{where}: label {text!r}, expected {' or '.join(LABELS)}, in any case.")
+def parse_label(text: str, where: str, class_names: Mapping[str, str] = CLASS_NAMES) -> str:
+    """Return the class that a name means.
+
+    Raises:
+        SourceError: it means none; the message begins with `where` and says how to map it.
+    """
+    if label := class_names.get(canonical(text)):
+        return label
+    raise SourceError(
+        f"{where}: label {text!r}, expected {' or '.join(LABELS)}, in any case. "
+        "To map other names, set ingest.labels, such as "
+        "{NORMAL: [No Finding, 0], PNEUMONIA: [Pnemonia, 1]}."
+    )
 
 
 def parse_split(text: str, where: str) -> str:

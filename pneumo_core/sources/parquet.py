@@ -7,14 +7,15 @@ the rows are written once to an Arrow file, from which each one is mapped into m
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pneumo_core.atomic import replacing_file
 from pneumo_core.errors import SourceError
-from pneumo_core.sources.layout import parse_label
+from pneumo_core.labels import canonical
+from pneumo_core.sources.layout import CLASS_NAMES, parse_label
 
 BATCH_ROWS = 64
 
@@ -26,14 +27,23 @@ class ImageRow:
     name: str | None  # as the data set's authors had it
     num_bytes: int
     read: Callable[[], bytes]
+    metadata: Mapping[str, str]
 
 
-def read_rows(path: Path, unpacked: Path, labels: tuple[str, ...] | None) -> Iterator[ImageRow]:
+def read_rows(
+    path: Path,
+    unpacked: Path,
+    labels: tuple[str, ...] | None,
+    class_names: Mapping[str, str] = CLASS_NAMES,
+    metadata: Sequence[str] = (),
+) -> Iterator[ImageRow]:
     """Yield the labelled images.
 
     Args:
         unpacked: path of the Arrow file, which is written if it is not there.
         labels: names of the label numbers, instead of those in the file.
+        class_names: class by each of its names.
+        metadata: columns, in any case, whose values are wanted where they are there.
 
     Raises:
         SourceError: not Parquet, no column of images or of labels, or an unknown label.
@@ -53,13 +63,18 @@ def read_rows(path: Path, unpacked: Path, labels: tuple[str, ...] | None) -> Ite
     if not pa.types.is_struct(kind) or not {"bytes", "path"} <= {field.name for field in kind}:
         raise SourceError(f"{path}: column {image_column} is not a struct of bytes and path.")
     names = labels or tuple(features.get(label_column, {}).get("names", ()))
+    columns = {name.casefold(): name for name in reader.schema.names}
+    wanted = {name: columns[name.casefold()] for name in metadata if name.casefold() in columns}
     number = 0
     for index in range(reader.num_record_batches):
         batch = reader.get_batch(index)
         images = batch.column(image_column)
+        values = {name: batch.column(column).to_pylist() for name, column in wanted.items()}
         for row, label in enumerate(batch.column(label_column).to_pylist()):
             where = f"{path}, row {number}"
-            yield _image_row(number, _label(label, names, where), images, row)
+            known = {name: str(of[row]) for name, of in values.items() if of[row] is not None}
+            label = _label(label, names, where, class_names)
+            yield _image_row(number, label, images, row, known)
             number += 1
 
 
@@ -97,18 +112,22 @@ def _column(
     )
 
 
-def _label(label: int | str | None, names: tuple[str, ...], where: str) -> str:
+def _label(
+    label: int | str | None, names: tuple[str, ...], where: str, class_names: Mapping[str, str]
+) -> str:
     if isinstance(label, int) and 0 <= label < len(names):
-        return parse_label(names[label], where)
-    if isinstance(label, int) and not names:
+        return parse_label(names[label], where, class_names)
+    if isinstance(label, int) and not names and canonical(label) not in class_names:
         raise SourceError(
             f"{where}: label {label} has no name in the file; give them all in the "
             "description, as labels: [NORMAL, PNEUMONIA]."
         )
-    return parse_label(str(label), where)
+    return parse_label(str(label), where, class_names)
 
 
-def _image_row(number: int, label: str, images: Any, row: int) -> ImageRow:
+def _image_row(
+    number: int, label: str, images: Any, row: int, metadata: Mapping[str, str]
+) -> ImageRow:
     data, path = images.field("bytes"), images.field("path")
 
     def read() -> bytes:
@@ -119,4 +138,4 @@ def _image_row(number: int, label: str, images: Any, row: int) -> ImageRow:
 
     size = data[row].as_buffer().size if data[row].is_valid else 0
     name = PurePosixPath((path[row].as_py() or "").replace("\\", "/")).name
-    return ImageRow(number, label, name if name.strip(".") else None, size, read)
+    return ImageRow(number, label, name if name.strip(".") else None, size, read, metadata)

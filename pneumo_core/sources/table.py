@@ -1,13 +1,14 @@
 """Images listed by a CSV file: `path` (relative to it), `label`, and what else is known."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pneumo_core.errors import SourceError
+from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.folder import reader
 from pneumo_core.sources.layout import parse_label, parse_split
@@ -20,7 +21,7 @@ class TableDescription(Description):
     path: str  # of the CSV
 
     def source(self, opening: Opening) -> "TableSource":
-        return TableSource(opening.path(self.path))
+        return TableSource(opening.path(self.path), opening.limits)
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,24 @@ class Row:
     label: str
     patient: str | None
     subtype: str | None
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class TableSource:
     path: Path
+    limits: IngestParams
 
     def files(self) -> list[SourceFile]:
         """Return the images; see `read_rows` for errors. A missing file fails when it is read."""
-        files = [self._file(row) for row in read_rows(self.path)]
+        files = [self._file(row) for row in read_rows(self.path, self.limits)]
         return sorted(files, key=lambda file: file.image_id)
 
     def _file(self, row: Row) -> SourceFile:
         path = self.path.parent / row.path
         read = partial(_read_named, reader(path))
         file = SourceFile(row.split, row.label, str(row.path), _size(path), read, origin="table")
+        file = replace(file, metadata=row.metadata)
         named = kermany(file.name)
         subtype = row.subtype or (named.subtype if named else None)
         if row.patient is None:
@@ -66,7 +70,7 @@ def _read_named(read: Callable[[], bytes]) -> bytes:
         raise OSError("the table names it, but there is no such file") from error
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, limits: IngestParams) -> list[Row]:
     """Return the rows of a CSV.
 
     Raises:
@@ -82,7 +86,7 @@ def read_rows(path: Path) -> list[Row]:
                     f"{path} has the columns {', '.join(lines.fieldnames) or 'of an empty file'}; "
                     "expected path, label, and maybe split, patient, subtype."
                 )
-            rows = [(lines.line_num, _row(line, path, lines.line_num)) for line in lines]
+            rows = [(lines.line_num, _row(line, path, lines.line_num, limits)) for line in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path} cannot be read as a CSV file in UTF-8: {error}.") from error
     if not rows:
@@ -91,7 +95,7 @@ def read_rows(path: Path) -> list[Row]:
     return [row for _, row in rows]
 
 
-def _row(line: dict[str, str | None], table: Path, number: int) -> Row:
+def _row(line: dict[str, str | None], table: Path, number: int, limits: IngestParams) -> Row:
     where = f"{table}, line {number}"
 
     def cell(name: str) -> str:
@@ -105,9 +109,10 @@ def _row(line: dict[str, str | None], table: Path, number: int) -> Row:
     return Row(
         path,
         parse_split(cell("split") or "train", where),
-        parse_label(cell("label"), where),
+        parse_label(cell("label"), where, limits.class_names),
         cell("patient") or None,
         cell("subtype").lower() or None,
+        {name: cell(name.lower()) for name in limits.metadata if name.lower() in line},
     )
 
 

@@ -60,12 +60,12 @@ class S3Source:
     def files(self) -> list[SourceFile]:
         """Return the images; raise SourceError if there are none, too many or no list."""
         client = self._client()
-        found, unplaced = [], []
+        found, unplaced, class_names = [], [], self.limits.class_names
         for each in self._list(client):
             path = PurePosixPath(each.key)
             if each.key.endswith("/"):
                 continue
-            if place := parse_place(path):
+            if place := parse_place(path, class_names):
                 read = partial(self._read, client, each)
                 file = SourceFile(*place, each.num_bytes, read, origin="s3")
                 found.append((len(path.parts), file))

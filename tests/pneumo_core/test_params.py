@@ -6,6 +6,7 @@ import yaml
 
 from pneumo_core.errors import ParamsError
 from pneumo_core.params import (
+    IngestParams,
     MeasurementParams,
     Params,
     Strategy,
@@ -63,6 +64,10 @@ def test_missing_key_is_named(content: dict[str, Any], key: str) -> None:
     ("section", "key", "value"),
     [
         ("ingest", "max_files", 0),
+        ("ingest", "labels", {"COVID": ["x"]}),
+        ("ingest", "labels", {"NORMAL": ["normal", "Pneumonia"]}),
+        ("ingest", "labels", {"NORMAL": [1], "PNEUMONIA": ["1.0"]}),
+        ("ingest", "labels", {"NORMAL": [False]}),
         ("validate", "image_size_px", 8),
         ("validate", "max_quarantined_fraction", 1),
         ("dedup", "max_hash_distance_bits", 257),
@@ -128,3 +133,14 @@ def test_a_model_is_measured_by_the_projects_values_or_the_defaults(tmp_path: Pa
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(asked))
     assert load_measurement(tmp_path / "params.yaml").evaluate.num_draws == 150
     assert load_measurement(tmp_path / "none.yaml") == MeasurementParams()
+
+
+def test_names_of_the_classes_are_in_any_case() -> None:
+    named = IngestParams(source="x", labels={"PNEUMONIA": ["Virus", 1], "NORMAL": ["No Finding"]})
+    assert named.class_names == {
+        "normal": "NORMAL",
+        "pneumonia": "PNEUMONIA",
+        "virus": "PNEUMONIA",
+        "1": "PNEUMONIA",
+        "no finding": "NORMAL",
+    }

@@ -39,7 +39,7 @@ def films(tmp_path: Path, write_dicom: WriteDicom) -> Path:
     draw = np.random.default_rng(0)
     private = {
         "PatientBirthDate": "19800101",
-        "InstitutionName": "Seoul General",
+        "InstitutionAddress": "1 Seoul General Street",
         "ImageComments": "Hong Gildong",
     }
     for place, patient in {

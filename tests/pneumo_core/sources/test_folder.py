@@ -164,3 +164,17 @@ def test_a_linked_folder_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "films" / "train").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SourceError, match="films/train links to a folder"):
         FolderSource(tmp_path / "films").files()
+
+
+def test_other_names_of_the_classes_are_mapped(tmp_path: Path, place: Place) -> None:
+    names = ("train/BACTERIA/a.png", "train/virus/b.png", "test/1/c.png", "test/NORMAL/d.png")
+    path = place(tmp_path, {name: name.encode() for name in names})
+    with pytest.raises(SourceError, match="in no split and class"):
+        _files(path)
+    labels = {"PNEUMONIA": ["Bacteria", "VIRUS", 1]}
+    assert [file.image_id for file in _files(path, labels=labels)] == [
+        "test/NORMAL/d.png",
+        "test/PNEUMONIA/c.png",
+        "train/PNEUMONIA/a.png",
+        "train/PNEUMONIA/b.png",
+    ]

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, SourceFile, collect, facts
+from pneumo_core.params import IngestParams
+from pneumo_core.sources import Source, SourceFile, collect, facts, open_source
 from pneumo_core.sources.patient_rules import name_patients
 
 pytestmark = pytest.mark.slow
@@ -263,3 +264,17 @@ def test_offline_says_what_to_do_by_hand(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "By hand: open" in ingest("kind: huggingface\n").stderr
+
+
+def test_asked_columns_and_mapped_labels_are_read(tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    images = [_row("a.png", b"x"), _row("b.png", b"y")]
+    table = pa.table({"image": images, "label": [1, 0], "Age": [58, None], "note": ["x", "y"]})
+    pq.write_table(table, tmp_path / "hub/train.parquet")
+    description = tmp_path / "hub.yaml"
+    description.write_text("kind: huggingface\npath: hub\n")
+    labels = {"PNEUMONIA": [1], "NORMAL": [0]}
+    params = IngestParams(source=str(description), labels=labels)
+    normal, pneumonia = open_source(params, cache=tmp_path / "cache").files()
+    assert (normal.image_id, normal.metadata) == ("train/NORMAL/b.png", {})
+    assert (pneumonia.image_id, pneumonia.metadata) == ("train/PNEUMONIA/a.png", {"age": "58"})

@@ -94,3 +94,20 @@ def test_bad_part_is_one_clear_error(
 ) -> None:
     with pytest.raises(SourceError, match=message):
         open_description(kind="several", sources=sources)
+
+
+@pytest.mark.usefixtures("two")
+def test_the_site_is_the_sources_name_or_a_given_one(open_description: Describe) -> None:
+    sources = {"a": "left", "b": "right.zip"}
+
+    def sites(site: object) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for file in open_description(kind="several", sources=sources, site=site).files():
+            found.setdefault(file.origin, set()).add(file.metadata.get("site", ""))
+        return found
+
+    assert sites(False) == {"a": {""}, "b": {""}}
+    assert sites(True) == sites("name") == {"a": {"a"}, "b": {"b"}}
+    assert sites({"b": "Seoul"}) == {"a": {""}, "b": {"Seoul"}}
+    with pytest.raises(SourceError, match="site: c is none of the sources"):
+        sites({"c": "Seoul"})

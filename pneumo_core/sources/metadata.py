@@ -124,9 +124,7 @@ class MetadataKept:
                 continue
             value = SPELLINGS.get(name, str)(text)
             if value is None:
-                self.notes.count(
-                    f"not known: {name} of {{}} films (the value is not a possible {name})"
-                )
+                self.notes.count(f"not known: {name} of {{}} films (not a possible {name})")
             else:
                 known[name] = safe(value)
         return replace(file, metadata=known)

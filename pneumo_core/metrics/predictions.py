@@ -6,12 +6,14 @@ counts as a patient of its own; `image_id`, by which two files are matched; `log
 films; `subtype` and what else `predictions.csv` has of a film.
 """
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pneumo_core.csv_text import read_csv_text
 from pneumo_core.errors import EvaluationError
 from pneumo_core.labels import LABELS
 
@@ -31,14 +33,21 @@ class Predictions:
 def read_table(path: Path) -> pd.DataFrame:
     """Return the rows of a CSV, each identifier as the text that stands there; empty is missing.
 
+    Its encoding and its separator are found out.
+
     Raises:
         EvaluationError: the file cannot be read as a CSV.
     """
     try:
+        csv = read_csv_text(path)
         return pd.read_csv(
-            path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=[""]
+            io.StringIO(csv.text),
+            sep=csv.separator,
+            dtype=dict.fromkeys(TEXT_COLUMNS, str),
+            keep_default_na=False,
+            na_values=[""],
         )
-    except (OSError, ValueError) as error:  # ValueError: neither UTF-8 nor CSV
+    except (OSError, ValueError) as error:  # ValueError: not text or not CSV
         raise EvaluationError(f"{path} cannot be read as a CSV: {error}") from error
 
 

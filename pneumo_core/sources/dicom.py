@@ -18,20 +18,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from pneumo_core.errors import SourceError
-from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
+from pneumo_core.sources.dicom_labels import Claim, DicomLabels, by_path, by_tag
 from pneumo_core.sources.dicom_pixels import read_header, render
 from pneumo_core.sources.dicom_tags import Tags, read_tags, tags
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import parse_place
 from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
 from pneumo_core.sources.source import SourceFile
-from pneumo_core.sources.table import read_rows
 
 MIN_SALT_CHARACTERS = 16
 NOBODY = {
@@ -53,10 +52,16 @@ MIN_STUDIES = 3  # of most films of a source under one patient ID, which then na
 class DicomDescription(Description):
     kind: Literal["dicom"]
     path: str  # a folder: [anything/]{train,val,test}/{NORMAL,PNEUMONIA}/[anything/]file
-    labels: str | None = None  # a CSV of labels as of `kind: table`, in place of that layout
+    labels: DicomLabels | None = None  # a table in place of that layout, or the path of one
+    patients: Literal["tag", "unknown"] = "tag"  # what the DICOM patient ID says
     salt_env: str | None = None  # name of an environment variable
     salt_file: str | None = None
     salt: str | None = None
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _path_or_settings(cls, given: Any) -> Any:
+        return {"path": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _one_salt(self) -> Self:
@@ -68,9 +73,10 @@ class DicomDescription(Description):
         root = opening.path(self.path)
         if not root.is_dir():
             raise SourceError(f"Nothing at {root}: expected a folder of DICOM files.")
-        labels = None if self.labels is None else opening.path(self.labels)
+        wanted = tags(opening.limits.metadata)
+        known = self.patients == "tag"
         salt = self._read_salt(opening).encode()
-        return DicomSource(root, salt, labels, opening.limits, tags(opening.limits.metadata))
+        return DicomSource(root, salt, self.labels, wanted, opening, known)
 
     def _read_salt(self, opening: Opening) -> str:
         if self.salt_env is not None:
@@ -92,17 +98,6 @@ class DicomDescription(Description):
 
 
 @dataclass(frozen=True)
-class Claim:
-    path: Path
-    below: str  # its path below the source's root
-    split: str
-    label: str
-    patient: str | None = None
-    subtype: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)  # by the table of labels
-
-
-@dataclass(frozen=True)
 class Ids:
     """Identifiers of one file; empty where there is none to read."""
 
@@ -116,18 +111,18 @@ class Ids:
 class DicomSource:
     root: Path
     salt: bytes = field(repr=False)
-    labels: Path | None
-    limits: IngestParams
+    labels: DicomLabels | None
     tags: Tags
+    opening: Opening
+    patients_known: bool = True
 
     def files(self) -> list[SourceFile]:
         """Return the films; raise SourceError if there are none or the labels are not usable."""
         files: dict[str, SourceFile] = {}
-        claims = list(self._by_folder() if self.labels is None else self._by_table(self.labels))
-        claims.sort(key=lambda claim: claim.below)
-        found = [_read_ids(claim.path, self.tags) for claim in claims]
-        nobody = _placeholders(found)
-        for number, (claim, ids) in enumerate(zip(claims, found, strict=True), 1):
+        claims = sorted(self._claims(), key=lambda claim: claim[0].below)
+        found = [ids for _, ids in claims]
+        nobody = _placeholders(found) if self.patients_known else {ids.patient for ids in found}
+        for number, (claim, ids) in enumerate(claims, 1):
             file = self._file(claim, ids, nobody, number)
             if file.image_id in files:  # one film twice: dedup compares the pixels
                 file = replace(file, name=f"{Path(file.name).stem}-{number}.png")
@@ -139,19 +134,22 @@ class DicomSource:
             )
         return [files[image_id] for image_id in sorted(files)]
 
+    def _claims(self) -> Iterator[tuple[Claim, Ids]]:
+        if self.labels is None:
+            claims = self._by_folder()
+        elif self.labels.match == "path":
+            claims = by_path(self.root, self.labels, self.opening)
+        else:
+            claims = by_tag(self.root, self.labels, self.opening)
+        for claim in claims:
+            yield claim, _read_ids(claim.path, self.tags)
+
     def _by_folder(self) -> Iterator[Claim]:
-        class_names = self.limits.class_names
+        class_names = self.opening.limits.class_names
         for path in walk(self.root):
             below = posix_below(path, self.root)
             if place := parse_place(below, class_names):
                 yield Claim(path, str(below), place[0], place[1])
-
-    def _by_table(self, table: Path) -> Iterator[Claim]:
-        for row in read_rows(table, self.limits):
-            path = self.root / row.path
-            yield Claim(
-                path, str(row.path), row.split, row.label, row.patient, row.subtype, row.metadata
-            )
 
     def _file(self, claim: Claim, ids: Ids, nobody: set[str], number: int) -> SourceFile:
         name = f"{self._hash('image', ids.image or claim.below)}.png"

@@ -1,9 +1,12 @@
 """Metadata in DICOM headers: which tags are read for which name, and which never."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pneumo_core.errors import SourceError
+from pneumo_core.sources.dicom_pixels import read_header
 
 Tags = Mapping[str, Sequence[str]]  # keywords by the name of the metadata
 
@@ -47,6 +50,16 @@ def read_tags(header: Any, wanted: Tags) -> dict[str, str]:
         for name, keywords in wanted.items()
     }
     return {name: text for name, text in texts.items() if text}
+
+
+def read_tag(path: Path, keyword: str) -> str:
+    """Return the text of one tag of a file; empty if it is not DICOM or has no such tag."""
+    try:
+        with warnings.catch_warnings():  # warnings quote the header
+            warnings.simplefilter("ignore")
+            return _text(read_header(path, [keyword], pixels=False), keyword)
+    except Exception:  # whatever a damaged header causes
+        return ""
 
 
 def _text(header: Any, keyword: str) -> str:

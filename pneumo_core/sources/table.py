@@ -1,59 +1,76 @@
-"""Images listed by a CSV file: `path` (relative to it), `label`, and what else is known."""
+"""Films listed by a table (CSV) with their labels, and what else is known of them."""
 
-import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from pneumo_core.errors import SourceError
-from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.folder import reader
-from pneumo_core.sources.layout import parse_label, parse_split
 from pneumo_core.sources.patients import Patient, kermany, unknown
 from pneumo_core.sources.source import SourceFile
+from pneumo_core.sources.tables.images import Images
+from pneumo_core.sources.tables.rows import Row, read_rows
+from pneumo_core.sources.tables.settings import TableSettings, listed
 
 
-class TableDescription(Description):
+class TableDescription(TableSettings, Description):
     kind: Literal["table"]
-    path: str  # of the CSV
+    root: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()  # of the images
 
     def source(self, opening: Opening) -> "TableSource":
-        return TableSource(opening.path(self.path), opening.limits)
-
-
-@dataclass(frozen=True)
-class Row:
-    path: PurePosixPath  # below the CSV's folder
-    split: str
-    label: str
-    patient: str | None
-    subtype: str | None
-    metadata: Mapping[str, str]
+        return TableSource(self, opening)
 
 
 @dataclass(frozen=True)
 class TableSource:
-    path: Path
-    limits: IngestParams
+    wanted: TableDescription
+    opening: Opening
 
     def files(self) -> list[SourceFile]:
-        """Return the images; see `read_rows` for errors. A missing file fails when it is read."""
-        files = [self._file(row) for row in read_rows(self.path, self.limits)]
+        """Return the films. One whose file is not there fails when it is read.
+
+        Raises:
+            SourceError: the table is unusable (see `read_rows`), a folder of images or all of the
+                images are not there, or an image cannot be told from another one.
+        """
+        opening = self.opening
+        images = self._images()
+        table = read_rows(self.wanted, opening.path, opening.limits, opening.notes)
+        found = [(row, *images.find(row.key, row.where)) for row in table.rows]
+        if not any(path.exists() for _, _, path in found):
+            raise SourceError(
+                f"None of the {len(found)} images that {opening.path(self.wanted.path)} names is "
+                f"there, such as {found[0][1]}: set `root:` in the description to their folder."
+            )
+        if images.stated:
+            unnamed = images.count_unnamed(table.keys)
+            opening.notes.count("left out: {} images that the table does not list", unnamed)
+        files = [_file(row, str(name), path) for row, name, path in found]
         return sorted(files, key=lambda file: file.image_id)
 
-    def _file(self, row: Row) -> SourceFile:
-        path = self.path.parent / row.path
-        read = partial(_read_named, reader(path))
-        file = SourceFile(row.split, row.label, str(row.path), _size(path), read, origin="table")
-        file = replace(file, metadata=row.metadata)
-        named = kermany(file.name)
-        subtype = row.subtype or (named.subtype if named else None)
-        if row.patient is None:
-            return replace(file, patient=unknown(file.image_id, subtype))
-        return replace(file, patient=Patient(row.patient, row.patient, "column", subtype))
+    def _images(self) -> Images:
+        roots = [self.opening.path(root) for root in self.wanted.root]
+        for root in roots:
+            if not root.is_dir():
+                raise SourceError(f"Nothing at {root}: `root:` must be the folder of the images.")
+        table = self.opening.path(self.wanted.path)
+        return Images(roots, stated=True) if roots else Images([table.parent], stated=False)
+
+
+def _file(row: Row, name: str, path: Path) -> SourceFile:
+    read = partial(_read_named, reader(path))
+    file = SourceFile(row.split, row.label, name, _size(path), read, origin="table")
+    file = replace(file, metadata=row.metadata)
+    named = kermany(file.name)
+    subtype = row.subtype or (named.subtype if named else None)
+    if row.patient is None:
+        return replace(file, patient=unknown(file.image_id, subtype))
+    return replace(file, patient=Patient(row.patient, row.patient, "column", subtype))
 
 
 def _size(path: Path) -> int:
@@ -68,57 +85,3 @@ def _read_named(read: Callable[[], bytes]) -> bytes:
         return read()
     except FileNotFoundError as error:
         raise OSError("the table names it, but there is no such file") from error
-
-
-def read_rows(path: Path, limits: IngestParams) -> list[Row]:
-    """Return the rows of a CSV.
-
-    Raises:
-        SourceError: not a CSV in UTF-8 with the columns `path` and `label`, or a row, which the
-            message names, with an unknown label or split, a path outside or an image twice.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file, skipinitialspace=True)
-            lines.fieldnames = [name.strip().lower() for name in lines.fieldnames or []]
-            if not {"path", "label"} <= set(lines.fieldnames):
-                raise SourceError(
-                    f"{path} has the columns {', '.join(lines.fieldnames) or 'of an empty file'}; "
-                    "expected path, label, and maybe split, patient, subtype."
-                )
-            rows = [(lines.line_num, _row(line, path, lines.line_num, limits)) for line in lines]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path} cannot be read as a CSV file in UTF-8: {error}.") from error
-    if not rows:
-        raise SourceError(f"{path} lists no images.")
-    _check_no_image_twice(rows, path)
-    return [row for _, row in rows]
-
-
-def _row(line: dict[str, str | None], table: Path, number: int, limits: IngestParams) -> Row:
-    where = f"{table}, line {number}"
-
-    def cell(name: str) -> str:
-        return (line.get(name) or "").strip()
-
-    path = PurePosixPath(cell("path").replace("\\", "/"))
-    if not path.name or path.is_absolute() or ".." in path.parts:
-        raise SourceError(
-            f"{where}: path {cell('path')!r}, expected a file below the table's folder."
-        )
-    return Row(
-        path,
-        parse_split(cell("split") or "train", where),
-        parse_label(cell("label"), where, limits.class_names),
-        cell("patient") or None,
-        cell("subtype").lower() or None,
-        {name: cell(name.lower()) for name in limits.metadata if name.lower() in line},
-    )
-
-
-def _check_no_image_twice(rows: list[tuple[int, Row]], table: Path) -> None:
-    first: dict[tuple[str, str, PurePosixPath], int] = {}
-    for number, row in rows:
-        before = first.setdefault((row.split, row.label, row.path), number)
-        if before != number:
-            raise SourceError(f"{table}: lines {before} and {number} both name {row.path}.")

@@ -53,3 +53,10 @@ def test_missing_id_is_refused(written: pd.DataFrame, tmp_path: Path) -> None:
         EvaluationError, match="patient_key is missing in 1 of 10 rows, as in row 2"
     ):
         read_predictions(tmp_path / "gap.csv")
+
+
+def test_a_spreadsheets_csv_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes("label;probability;image_id\r\n1;0.75;환자-07\r\n".encode("cp949"))
+    (row,) = read_predictions(path).table.to_dict("records")
+    assert (row["label"], row["probability"], row["image_id"]) == ("PNEUMONIA", 0.75, "환자-07")

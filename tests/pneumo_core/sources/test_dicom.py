@@ -151,12 +151,12 @@ def test_labels_may_come_from_a_table(
         file.image_id.rpartition("/")[0]: file for file in source(labels="dicom/labels.csv").files()
     }
     rows = {place: collect.describe(file) for place, file in files.items()}
-    assert set(rows) == {"test/NORMAL", "train/PNEUMONIA", "train/NORMAL"}
+    assert set(rows) == {"test/NORMAL", "all/PNEUMONIA", "all/NORMAL"}
     assert rows["test/NORMAL"]["patient_key"] == _hash("patient:own")
-    assert rows["train/PNEUMONIA"]["patient_key"] == _hash("patient:P 9")
-    assert rows["train/PNEUMONIA"]["subtype"] == "virus"
+    assert rows["all/PNEUMONIA"]["patient_key"] == _hash("patient:P 9")
+    assert rows["all/PNEUMONIA"]["subtype"] == "virus"
     with pytest.raises(OSError, match=r"no such file \(file 3 of the source"):
-        files["train/NORMAL"].read()
+        files["all/NORMAL"].read()
 
 
 GRAY = np.zeros((4, 4), np.uint8)

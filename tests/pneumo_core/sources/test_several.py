@@ -55,6 +55,7 @@ def test_names_of_the_archive_mean_the_same_in_all(open_description: Describe) -
 def test_equal_numbers_of_two_tables_are_possibly_one_patient(
     tmp_path: Path, open_description: Describe, patients: str, groups: list[str]
 ) -> None:
+    (tmp_path / "x.png").touch()
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("path,label,patient\nx.png,NORMAL,12\n")
         (tmp_path / f"{name}.yaml").write_text(f"kind: table\npath: {name}.csv\n")

@@ -1,5 +1,7 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,15 @@ HEAD = "path,label,split,patient,subtype\n"
 
 @pytest.fixture
 def listed(tmp_path: Path, open_description: Describe) -> Callable[..., list[SourceFile]]:
-    def files(csv: str, encoding: str = "utf-8") -> list[SourceFile]:
+    def files(csv: str, encoding: str = "utf-8", **more: Any) -> list[SourceFile]:
+        """Writes the table, and each image that it names where it can be."""
         (tmp_path / "labels.csv").write_text(csv, encoding)
-        return open_description(kind="table", path="labels.csv").files()
+        for name in re.findall(r"[\w/. -]+\.(?:png|jpeg)", csv):
+            path = tmp_path / name.strip()
+            if not path.exists() and ".." not in name and not name.startswith("/"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(name.encode())
+        return open_description(kind="table", path="labels.csv", **more).files()
 
     return files
 
@@ -31,14 +39,14 @@ def test_rows_become_files_with_what_the_columns_tell(
         HEAD + "x/a.png,Normal,,P 7,\nx\\b.png, pneumonia ,VAL,P 8,Virus\nc.png,NORMAL,test,,\n"
     )
     assert [(f.image_id, f.read(), f.num_bytes, f.origin) for f in files] == [
+        ("all/NORMAL/x/a.png", b"a", 1, "table"),
         ("test/NORMAL/c.png", b"c", 1, "table"),
-        ("train/NORMAL/x/a.png", b"a", 1, "table"),
         ("val/PNEUMONIA/x/b.png", b"b", 1, "table"),
     ]
     rows = [collect.describe(file) for file in files]
-    assert [row["patient_key"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
-    assert [row["patient_group"] for row in rows] == ["test/NORMAL/c.png", "P 7", "P 8"]
-    assert [row["patient_rule"] for row in rows] == ["unknown", "column", "column"]
+    assert [row["patient_key"] for row in rows] == ["P 7", "test/NORMAL/c.png", "P 8"]
+    assert [row["patient_group"] for row in rows] == ["P 7", "test/NORMAL/c.png", "P 8"]
+    assert [row["patient_rule"] for row in rows] == ["column", "unknown", "column"]
     assert [row["subtype"] for row in rows] == [None, None, "virus"]
 
 
@@ -64,7 +72,7 @@ def test_one_patient_column_beats_the_name(listed: Callable[..., list[SourceFile
 
 def test_byte_order_mark_and_korean_are_read(listed: Callable[..., list[SourceFile]]) -> None:
     (file,) = listed("path,label\n환자 1/흉부.png,NORMAL\n", "utf-8-sig")
-    assert file.image_id == "train/NORMAL/환자 1/흉부.png"
+    assert file.image_id == "all/NORMAL/환자 1/흉부.png"
 
 
 def test_missing_linked_and_overlong_files_are_quarantined(
@@ -93,12 +101,28 @@ def test_missing_linked_and_overlong_files_are_quarantined(
             "path,label,split\na.png,NORMAL,holdout\n",
             "line 2: split 'holdout', expected one of train",
         ),
-        ("path,label\n/etc/passwd,NORMAL\n", "line 2: path '/etc/passwd', expected a file below"),
-        ("path,label\n../a.png,NORMAL\n", "expected a file below the table's folder"),
-        ("path,label\n,NORMAL\n", "line 2: path ''"),
-        ("path,label\na.png,NORMAL\nb.png,NORMAL\n./a.png,normal\n", r"lines 2 and 4 both name"),
+        (
+            "path,label\n/etc/passwd,NORMAL\n",
+            "line 2: path '/etc/passwd' is of another place, expected a file below",
+        ),
+        ("path,label\n../a.png,NORMAL\n", "expected a file below the folder"),
+        ("path,label\n,NORMAL\n", r"line 2: path '\.'"),
+        ("path,label\na.png,NORMAL\n./a.png,pneumonia\n", "lines 2 and 3 .* in its label"),
+        (
+            "path,label,split\na.png,NORMAL,test\na.png,normal,train\n",
+            "lines 2 and 3 are of one film and contradict each other in split",
+        ),
+        (
+            "path,label,patient\na.png,NORMAL,P1\na.png,normal,\na.png,normal,P2\n",
+            "lines 2 and 4 are of one film and contradict each other in patient",
+        ),
+        ("path,label\na.png,0\nb.png,1\n", r"line 2: label '0', .* ingest\.labels, such as"),
+        ("path,label\na.png,Pnemonia\n", r"label 'Pnemonia', .*\[Pnemonia, 1\]"),
+        ("path,label\na.png,NORMAL,x\n", "line 2 has 3 values for 2 columns"),
+        ('path,label\n"a.png,NORMAL\n', "unexpected end of data"),
+        ("path,path,label\na.png,b.png,NORMAL\n", "two columns called 'path'"),
+        ("path,label\nC:\\films\\a.png,NORMAL\n", r"of another place, .* Set `root:`"),
         ("file,label\na.png,NORMAL\n", "has the columns file, label; expected path, label"),
-        ("path;label\na.png;NORMAL\n", "has the columns path;label"),
         ("path,label\n", "lists no images"),
         ("", "has the columns of an empty file"),
     ],
@@ -112,8 +136,8 @@ def test_bad_table_names_its_line(
 
 
 def test_other_encodings_are_named(listed: Callable[..., list[SourceFile]]) -> None:
-    with pytest.raises(SourceError, match="cannot be read as a CSV file in UTF-8"):
-        listed("path,label\n환자.png,NORMAL\n", "cp949")
+    with pytest.raises(SourceError, match="save it as CSV UTF-8"):
+        listed("path,label\nhôpital.png,NORMAL\n", "latin-1")
 
 
 def test_missing_table_is_one_clear_error(open_description: Describe) -> None:

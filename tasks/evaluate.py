@@ -56,7 +56,7 @@ def run(params: EvaluateParams) -> None:
     rows = []
     with replacing_folder(paths.EVALUATED) as draft:
         for trained in _of_grid(asked):
-            folder = draft / trained.name
+            folder = draft / read_json(trained / paths.BLUEPRINT)["name"]
             _make_bundle(trained, folder / paths.BUNDLE, table, images, params)
             rows.append(_evaluate(folder, table, images, params))
     leaderboard = pd.DataFrame(rows).sort_values(
@@ -87,12 +87,13 @@ def _of_grid(params: TrainParams) -> list[Path]:
     Those of an earlier grid, which may have learned from other films, are taken away: DVC keeps
     them in its cache, and puts one back when it is asked for again.
     """
-    asked = {f"{model}-{strategy}" for model in params.models for strategy in params.strategies}
-    for folder in paths.TRAINED.iterdir():
-        if folder.name not in asked:
-            print(f"evaluate: {folder.name} is not asked for any more and left out")
-            shutil.rmtree(folder)
-    return sorted(paths.TRAINED.iterdir())
+    asked = {paths.trained(model, each) for model in params.models for each in params.strategies}
+    found = {blueprint.parent for blueprint in paths.TRAINED.rglob(paths.BLUEPRINT)}
+    for folder in found - asked:
+        name = folder.relative_to(paths.TRAINED)
+        print(f"evaluate: {name} is not asked for any more and left out")
+        shutil.rmtree(folder)
+    return sorted(found & asked)
 
 
 def _make_bundle(

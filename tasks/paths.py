@@ -54,3 +54,8 @@ VERSIONS = SCRATCH / "versions"  # of libraries; files that DVC compares
 TEST_LEDGER = Path("ledger/test_scoring.jsonl")
 PROMOTION_LEDGER = Path("ledger/promotions.jsonl")
 RELEASE_LEDGER = Path("ledger/releases.jsonl")
+
+
+def trained(model: str, strategy: str) -> Path:
+    """Return the folder of a cell, as `dvc.yaml` names it; hf-hub:owner/name is two levels."""
+    return TRAINED / f"{model}-{strategy}"

@@ -78,15 +78,17 @@ def _training_films(data: DataFindings) -> TrainingFilms:
 
 def _cell(name: str) -> CellFindings:
     folder = paths.EVALUATED / name
+    description = bundle.read_description(folder / paths.BUNDLE)
+    trained = paths.trained(description.origin.params["model"], description.strategy)
     return CellFindings(
-        description=bundle.read_description(folder / paths.BUNDLE),
+        description=description,
         test=read_json(folder / "test" / "metrics.json"),
         predictions=read_table(folder / "test" / "predictions.csv"),
         **{
             name: read_json(folder / split / "metrics.json")
             for name, split in zip(("val", "shifted"), paths.VALIDATIONS, strict=True)
         },
-        history=pd.read_csv(paths.TRAINED / name / paths.HISTORY),
+        history=pd.read_csv(trained / paths.HISTORY),
     )
 
 

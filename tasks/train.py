@@ -59,7 +59,8 @@ def run(params: TrainParams, cell: Cell) -> None:
                 params=used,
                 pretrained=trained.provenance,
             )
-            _write(paths.TRAINED / cell.name, trained, _blueprint(cell, trained, size_px, origin))
+            folder = paths.trained(cell.architecture, cell.strategy)
+            _write(folder, trained, _blueprint(cell, trained, size_px, origin))
             trained.checkpoint.forget()
     print(f"train: {cell.name} ends with validation AUROC {trained.kept['val_auroc']:.4f}")
 
@@ -69,7 +70,8 @@ def _blueprint(
 ) -> Blueprint:
     return Blueprint(
         name=cell.name,
-        architecture=cell.architecture,
+        architecture=trained.architecture.name,
+        model_args=trained.architecture.model_args,
         strategy=cell.strategy.value,
         image_size_px=image_size_px,
         normalisation=trained.normalisation,

@@ -7,6 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from flows.runs import model_check
 from pneumo_core import params
 from pneumo_core.atomic import write_text
 from pneumo_core.errors import ParamsError
@@ -29,7 +30,8 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     Raises:
         ParamsError, PromotionError: no such profile, an unknown key, a bad value or policy.
         SourceError, DataError: the source of the images cannot be used.
-        WeightsError: a model that timm does not know.
+        WeightsError, TrainingError: a model that timm does not know, or that cannot learn from
+            films of this size.
     """
     content = _read(paths.PARAMS)
     if profile is not None:
@@ -41,11 +43,6 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     _yaml().dump(content, buffer)
     wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
     _require(wanted)
-    if any(assignment.startswith("train.models") for assignment in assignments):
-        from pneumo_core.models.weights import require_known
-
-        for model in wanted.train.models:
-            require_known(model)
     require_classes(open_source(wanted.ingest).files())
     write_text(paths.PARAMS, buffer.getvalue())
 
@@ -55,13 +52,15 @@ def check() -> None:
 
     Raises:
         ParamsError, PromotionError: in `params.yaml`, or in the policy of a role.
+        WeightsError, TrainingError: a model, as in `rewrite`.
     """
     _require(params.load(paths.PARAMS))
 
 
 def _require(asked: Params) -> None:
-    """Check what types cannot: the ranges of a recipe, and each role's policy."""
+    """Check what types cannot: the ranges of a recipe, the models, and each role's policy."""
     recipes.chosen(asked.augment)
+    model_check.require_trainable(asked)
     for role in asked.promote.roles:
         policy.of_role(asked.promote, role)
 

@@ -19,9 +19,9 @@ from pneumo_core.arrays import Bools, Floats, Images
 from pneumo_core.audit.shortcuts import Cohort, estimate_mean
 from pneumo_core.evaluation.saliency import contributions, map_films, saliency
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.models import bundled_model
 from pneumo_core.models.compute import choose_device
 from pneumo_core.models.randomness import seeded
-from pneumo_core.models.weights import create_model
 from pneumo_core.params import AuditParams
 
 BORDER, CORNER = 0.10, 0.20  # of a side; a corner is a square
@@ -112,7 +112,7 @@ def _randomised(scorer: Scorer, seed: int) -> dict[str, Scorer]:
     """Return the model with a random classifier, and with random weights everywhere."""
     description = scorer.description
     with seeded(seed, choose_device("float32")):
-        fresh, _ = create_model(description.architecture, "none", len(description.labels))
+        fresh = bundled_model.untrained(description)
         headless: Any = copy.deepcopy(scorer.model)
         headless.reset_classifier(len(description.labels))
     return {"classifier": Scorer(headless, description), "all": Scorer(fresh, description)}

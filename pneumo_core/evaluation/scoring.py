@@ -22,6 +22,7 @@ from pneumo_core.metrics.platt import calibrated
 from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Blueprint, Description, Normalisation
 from pneumo_core.models.compute import choose_device, full_float32, to_batch
+from pneumo_core.models.strategies import classifiers
 from pneumo_core.progress import track
 
 Features = npt.NDArray[np.float32]  # [N, F], before the classifier
@@ -76,18 +77,18 @@ def predict(
     """Return logits and features of films [N, H, W], always in float32.
 
     The logit of a film, [N], is that of PNEUMONIA less that of NORMAL, the mean of its views. The
-    features, [N, F], are the input of the timm model's classifier for the first view. All views of
-    a film are in one batch.
+    features, [N, F], are the input of the timm model's (first) classifier for the first view. All
+    views of a film are in one batch.
     """
     device = choose_device("float32")
-    model = model.to(device.torch_device).to(memory_format=torch.channels_last).eval()
+    model = device.place(model).eval()
     size = max(1, device.read_batch_size(images.shape[-1]) // len(views))
     logits, features = [], []
 
     def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         features.append(inputs[0].flatten(1).float().cpu().numpy())
 
-    handle = model.get_classifier().register_forward_pre_hook(keep)
+    handle = classifiers(model)[0].register_forward_pre_hook(keep)
     memory = freed_memory_kept() if len(images) > size else nullcontext()
     with handle, torch.inference_mode(), full_float32(), memory:
         for start in track(range(0, len(images), size), "score", unit="batch"):

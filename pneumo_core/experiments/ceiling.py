@@ -28,7 +28,7 @@ def measure_ceiling(cell: Cell, params: TrainParams, image_size_px: int, seconds
         return channels_last(torch.randn(count, 3, image_size_px, image_size_px, device=place))
 
     with deterministic(params.deterministic), full_float32(), freed_memory_kept():
-        model, _ = context.start_model()
+        model, _ = context.start_model(image_size_px)
         parts = cut(model, films(2))
         if parts is None:
             whole = _learn(context, model, films(params.batch_size))

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import timm
 import torch
 from timm.data.dataset_factory import create_dataset
 from timm.data.loader import create_loader
@@ -19,6 +18,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from pneumo_core.labels import LABELS
+from pneumo_core.models.architectures import resolve
 from pneumo_core.models.strategies import freeze
 from pneumo_core.params import Strategy
 
@@ -81,7 +81,7 @@ def _steps(
     layout: torch.memory_format,
     amp: bool,
 ) -> Iterator[int]:
-    model: nn.Module = timm.create_model(job.architecture, num_classes=len(LABELS))
+    model: nn.Module = resolve(job.architecture, job.image_size_px).build(len(LABELS))
     freeze(model, job.strategy)
     model = model.to(device).to(memory_format=layout).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

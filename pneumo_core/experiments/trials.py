@@ -133,7 +133,7 @@ def _scorer(
     exact = params.model_copy(update={"precision": "float32"})  # as `scoring.predict`
     context, normalisation = Context.of(cell, exact), trained.normalisation
     device = context.device
-    fresh, _ = context.start_model()
+    fresh, _ = context.start_model(example.shape[-1])
     parts = cut(fresh, to_batch(example, normalisation, device))
     if parts is None:
         return lambda images: np.asarray(expit(predict(trained.model, images, normalisation)[0]))

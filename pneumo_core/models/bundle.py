@@ -77,7 +77,8 @@ class Blueprint(Section):
 
     format_version: Literal[3] = 3
     name: str  # of the cell: architecture and strategy
-    architecture: str  # a timm name
+    architecture: str  # in timm's registry
+    model_args: dict[str, Any] = Field(default_factory=dict)  # of its constructor, as img_size
     strategy: str
     labels: tuple[str, ...] = LABELS
     image_size_px: int

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from pneumo_core.arrays import Images
 from pneumo_core.models.bundle import Normalisation
@@ -17,6 +19,7 @@ from pneumo_core.params import Precision
 
 # At a time, where nothing trains; on the CPU more are no faster, and take the memory of a service
 MAX_READ_FILMS, MAX_READ_PIXELS = 64, 24 * 224**2
+MIN_SAFE_CHANNELS = 16  # see `guard_backward`
 RESIDENT_SHARE = 0.4  # of the free GPU memory, for inputs kept there; steps need the rest
 
 
@@ -56,6 +59,13 @@ class Device:
             return MAX_READ_FILMS
         return max(1, min(MAX_READ_FILMS, MAX_READ_PIXELS // size_px**2))
 
+    def place(self, model: Any) -> Any:
+        """Return the model on this device, with the channels of its images last in memory."""
+        model = model.to(self.torch_device)
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = channels_last(tensor.data)
+        return model
+
     def send(self, tensor: torch.Tensor) -> torch.Tensor:
         """Send to this device without waiting for the end of the transfer."""
         if not self.is_cuda:
@@ -94,6 +104,25 @@ def full_float32() -> Iterator[None]:
 def channels_last(x: torch.Tensor) -> torch.Tensor:
     """Return [B, C, H, W] with the channels last in memory; anything else as it is."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def guard_backward(model: nn.Module) -> None:
+    """Give convolutions that crash the process on the CPU a layout in which they do not.
+
+    torch 2.15 with oneDNN writes beyond its memory in the weight gradient of a strided 1 x 1
+    convolution of few channels whose tensors have the channels last (RepVGG's first layer).
+    """
+    for layer in model.modules():
+        if (
+            isinstance(layer, nn.Conv2d)
+            and layer.kernel_size == (1, 1)
+            and layer.stride != (1, 1)
+            and layer.in_channels < MIN_SAFE_CHANNELS
+        ):
+            layer.weight.data = layer.weight.data.clone(memory_format=torch.contiguous_format)
+            layer.register_forward_pre_hook(
+                lambda _, inputs: (inputs[0].clone(memory_format=torch.contiguous_format),)
+            )
 
 
 def choose_device(precision: Precision) -> Device:

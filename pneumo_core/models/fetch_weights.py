@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from pneumo_core.atomic import file_sha256, replacing_file, write_json
+from pneumo_core.errors import WeightsError
+from pneumo_core.models.architectures import HUB
 from pneumo_core.models.offline_weights import INDEX, Entry, Index, read_index
 from pneumo_core.models.weights import PACKAGED, load_pretrained, state_sha256
 
@@ -22,6 +24,11 @@ def fetch(architecture: str, folder: Path) -> Entry:
         WeightsError: its weights are not available, or the folder's index cannot be read; the
             folder stays as it was.
     """
+    if HUB.fullmatch(architecture):
+        raise WeightsError(
+            f"{architecture} cannot be put into a folder of weights: copy the cache of a machine "
+            "that has loaded it (HF_HOME), or name one of timm's own models."
+        )
     known = read_index(folder).models if (folder / INDEX).exists() else {}
     model, origin = load_pretrained(architecture, "auto")
     state = {

@@ -15,17 +15,25 @@ from pneumo_core.errors import TrainingError
 from pneumo_core.params import Strategy
 
 
+def classifiers(model: Any) -> list[nn.Module]:
+    """Return the layers that give the logits: one, or several of which the model takes the mean."""
+    found = model.get_classifier()
+    return list(found) if isinstance(found, tuple | nn.ModuleList) else [found]
+
+
 def trainable_names(model: Any, strategy: Strategy) -> set[str]:
     """Return the names of the parameters that a strategy trains."""
     names = [name for name, _ in model.named_parameters()]
     if strategy is Strategy.FULL:
         return set(names)
-    head = {id(parameter) for parameter in model.get_classifier().parameters()}
+    head = {id(parameter) for layer in classifiers(model) for parameter in layer.parameters()}
     in_head = {name for name, parameter in model.named_parameters() if id(parameter) in head}
     if not in_head:
         raise TrainingError(f"{type(model).__name__} has no classifier to train.")
     if strategy is Strategy.FROZEN:
         return in_head
+    if not hasattr(model, "group_matcher"):
+        raise TrainingError(f"timm names no stages of {type(model).__name__}: use frozen or full")
     stage_of = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
     first_stage = min(stage_of[name] for name in in_head) - 2
     return {name for name in names if stage_of[name] >= first_stage}
@@ -89,7 +97,7 @@ def cut(model: nn.Module, example: torch.Tensor) -> tuple[Trunk, nn.Module] | No
     with torch.no_grad():
         try:
             joined = tail(trunk(example))
-        except (RuntimeError, TypeError, ValueError):  # the tail cannot take these features
+        except Exception:  # the tail cannot take these features, and says so in its own way
             return None
         same = torch.allclose(joined, model(example), rtol=1e-4, atol=1e-5)
     return (trunk, tail) if same else None

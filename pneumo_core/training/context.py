@@ -1,11 +1,12 @@
 """What every part of one training works with."""
 
+import re
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from pneumo_core.labels import LABELS
+from pneumo_core.models.architectures import require_trainable
 from pneumo_core.models.bundle import PretrainedWeights
 from pneumo_core.models.compute import Device, choose_device
 from pneumo_core.models.randomness import seeded
@@ -18,14 +19,15 @@ from pneumo_core.training.processes import Processes
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the grid: a model (timm's name) and a strategy."""
+    """One cell of the grid: a model (a timm name, or hf-hub:owner/name) and a strategy."""
 
     architecture: str
     strategy: Strategy
 
     @property
     def name(self) -> str:
-        return f"{self.architecture}-{self.strategy.value}"
+        """The name of files and runs, on one level."""
+        return re.sub("[:/@]", "_", f"{self.architecture}-{self.strategy.value}")
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,20 @@ class Context:
         """Peak learning rate and number of epochs of the cell's strategy."""
         return self.params.of(self.cell.strategy)
 
-    def start_model(self) -> tuple[nn.Module, PretrainedWeights]:
+    def start_model(self, size_px: int) -> tuple[nn.Module, PretrainedWeights]:
         """Return the model before its first step, on the device, with its frozen part frozen.
+
+        Args:
+            size_px: side of the films.
 
         Raises:
             WeightsError: the weights asked for are not to be had.
+            TrainingError: the model does not take these films, or cannot train by the strategy.
         """
+        name, weights = self.cell.architecture, self.params.weights
+        require_trainable(name, size_px, [self.cell.strategy], pretrained=weights != "none")
         with seeded(self.params.seed, self.device):
-            model, pretrained = create_model(
-                self.cell.architecture, self.params.weights, len(LABELS)
-            )
-        model = model.to(self.device.torch_device).to(memory_format=torch.channels_last)
+            model, pretrained = create_model(name, weights, len(LABELS), size_px)
+        model = self.device.place(model)
         freeze(model, self.cell.strategy)
         return model, pretrained

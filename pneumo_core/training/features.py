@@ -48,7 +48,9 @@ class FeatureCache:
             with replacing_file(path) as draft, draft.open("wb") as file:
                 for start in track(range(0, len(images), size), "features", unit="batch"):
                     batch = _features(trunk, images[start : start + size], normalisation, device)
-                    file.write(batch.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+                    file.write(
+                        batch.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+                    )
         os.utime(path)  # the least recently used file goes first
         flat = torch.from_file(str(path), shared=False, size=num_values, dtype=example.dtype)
         return flat.view(len(images), *example.shape[1:])

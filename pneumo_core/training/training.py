@@ -12,6 +12,7 @@ from pneumo_core.allocation import freed_memory_kept
 from pneumo_core.arrays import Stack
 from pneumo_core.data.images import content_sha256
 from pneumo_core.errors import TrainingError
+from pneumo_core.models.architectures import Architecture, resolve
 from pneumo_core.models.bundle import Normalisation, PretrainedWeights
 from pneumo_core.models.compute import full_float32
 from pneumo_core.models.randomness import deterministic
@@ -34,6 +35,7 @@ class LabelledFilms:
 @dataclass(frozen=True)
 class TrainedModel:
     model: nn.Module
+    architecture: Architecture
     provenance: PretrainedWeights
     normalisation: Normalisation
     precision: str
@@ -70,7 +72,8 @@ def _train(
     context: Context, train_films: LabelledFilms, val_films: LabelledFilms, scratch: Path
 ) -> TrainedModel:
     started = time.perf_counter()
-    model, provenance = context.start_model()
+    size_px = train_films.images.shape[-1]
+    model, provenance = context.start_model(size_px)
     films = (train_films, val_films)
     with context.processes.rank_zero_first():
         learner, batches, cache_s = learner_and_batches(
@@ -94,6 +97,7 @@ def _train(
     context.sink(Finished(passed_s, cache_s, epochs.steps_s, waited_s, epochs.validation_s))
     return TrainedModel(
         model.cpu(),
+        resolve(context.cell.architecture, size_px),
         provenance,
         Normalisation.of_model(model),
         context.device.precision,

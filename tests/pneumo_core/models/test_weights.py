@@ -80,18 +80,66 @@ class _Harm:
 
 def test_pickle_in_a_weights_file_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "weights.pth").write_bytes(pickle.dumps(_Harm(tmp_path / "harm"), protocol=2))
-    with pytest.raises(WeightsError, match="does not fit"):
+    with pytest.raises(WeightsError, match="holds no weights that can be read") as caught:
         create_model(SMALL, str(tmp_path / "weights.pth"), 2)
+    assert "weights_only" not in str(caught.value)
     assert not (tmp_path / "harm").exists()
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 17\n"
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("content", [b"", b"garbage" * 20])
-def test_broken_file_is_an_error(tmp_path: Path, suffix: str, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty: fetch the weights again"),
+        (POINTER, "is a git-LFS pointer, not the weights: run 'git lfs pull'"),
+        (b"<!DOCTYPE html><title>Log in</title>", r"is a web page \(HTML\), not weights"),
+        (b"\xef\xbb\xbf\n <html>", r"is a web page \(HTML\), not weights"),
+        (b"Entry not found", "is a text, not weights: 'Entry not found'"),
+        (b'{"error":\n "Access denied"}', "is a text, not weights"),
+        (b"\x00\xff" * 100, "holds no weights that can be read"),
+        (b"PK\x03\x04" + bytes(64), "holds no weights that can be read"),
+    ],
+)
+def test_file_that_holds_no_weights_is_called_what_it_is(
+    tmp_path: Path, suffix: str, content: bytes, message: str
+) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=f"weights{suffix} does not fit {SMALL}"):
+    with pytest.raises(WeightsError, match=message) as caught:
         create_model(SMALL, str(path), 2)
+    assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_file_that_was_cut_off_is_an_error(weights_file: Callable[[str], Any], suffix: str) -> None:
+    path, _ = weights_file(suffix)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(WeightsError, match="It may have been cut off: fetch it again"):
+        create_model(SMALL, str(path), 2)
+
+
+def test_weights_fit_another_size_where_timm_can_resize_them(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    own = timm.create_model("test_vit")
+    save_file(own.state_dict(), path)
+    model, provenance = create_model("test_vit", str(path), 2, size_px=96)
+    assert model(torch.zeros(1, 3, 96, 96)).shape == (1, 2)
+    assert provenance.sha256 == state_sha256(own)  # of the file, whatever the size
+    norm = "blocks.0.norm1.weight"
+    assert torch.equal(model.state_dict()[norm], own.state_dict()[norm])
+    assert model.pos_embed.shape != own.pos_embed.shape
+    assert "state_dict" not in model.pretrained_cfg
+
+
+def test_weights_of_one_size_only_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("resmlp_12_224").state_dict(), path)
+    with pytest.raises(WeightsError, match="resmlp_12_224 do not fit films of 64 px"):
+        create_model("resmlp_12_224", str(path), 2, size_px=64)
 
 
 def test_file_of_another_architecture_is_an_error(weights_file: Callable[[str], Any]) -> None:

@@ -54,5 +54,5 @@ def test_what_is_no_text_says_what_to_do(tmp_path: Path, data: bytes, message: s
 
 @pytest.mark.parametrize("text", ['a,b\n"x,1\ny,2\n', 'a,b\n"x"z,1\n'])
 def test_a_quotation_mark_that_is_not_closed_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match="^line "):
+    with pytest.raises(ValueError, match=r"^line "):
         list(CsvText(text, ",").lines())

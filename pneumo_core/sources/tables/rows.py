@@ -128,14 +128,17 @@ def _row(
 ) -> Row:
     def agreed(name: str) -> str:
         """Return the value of all lines that have one."""
-        given = {text: line for line in lines if not is_missing(text := table.cell(line, name))}
+        given: dict[str, Line] = {}
+        for line in lines:
+            if not is_missing(text := table.cell(line, name)):
+                given.setdefault(canonical(text), line)
         if len(given) > 1:
-            one, other = sorted(line.number for line in given.values())[:2]
+            one, other = [line.number for line in given.values()][:2]
             raise SourceError(
                 f"{table.path}: lines {one} and {other} are of one film and contradict each "
                 f"other in {name}: correct one."
             )
-        return next(iter(given), "")
+        return "".join(table.cell(line, name) for line in given.values())
 
     where = f"{table.path}, line {lines[0].number}"
     split = agreed("split") or settings.split

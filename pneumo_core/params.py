@@ -88,6 +88,9 @@ class DedupParams(Section):
 class SplitParams(Section):
     seed: int = Field(ge=0)
     val_per_class: int = Field(gt=0)
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)  # where the source has no test split
+    test_per_class: int | None = Field(default=None, gt=0)  # in place of the fraction
+    hold_out_site: str | None = None  # whose films are test, and no others
     pinned_test_hash: str | None = None  # `test_split_hash` of a certificate
     accept_unknown_patients: bool = False  # train though nobody knows who is on some films
 

@@ -53,6 +53,7 @@ VERSIONS = SCRATCH / "versions"  # of libraries; files that DVC compares
 # Append-only, to be committed: who scored the test split, who became champion.
 TEST_LEDGER = Path("ledger/test_scoring.jsonl")
 PROMOTION_LEDGER = Path("ledger/promotions.jsonl")
+PINNED_PATIENTS = Path("ledger/pinned_patients.json")  # not append-only: a patient may join test
 RELEASE_LEDGER = Path("ledger/releases.jsonl")
 
 

@@ -1,20 +1,28 @@
-"""Enlarge validation by whole patients, and write the leakage certificate of the splits."""
+"""Put whole patients into the splits, pin them, and write the leakage certificate."""
 
 from pneumo_core.atomic import read_json, write_json, write_text
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import patients_sentence, verdict
+from pneumo_core.data.leakage import patients_sentence, split_sentence, verdict
 from pneumo_core.params import SplitParams
+from pneumo_core.preparation import pins
 from pneumo_core.preparation.certificate import certify, describe
 from pneumo_core.preparation.duplicates import Duplicates
-from pneumo_core.preparation.splits import enlarge_validation
+from pneumo_core.preparation.splits import make_splits
 from tasks import paths
 
 
 def run(params: SplitParams) -> None:
-    table = enlarge_validation(manifest.read(paths.DEDUPLICATED), params)
+    splits = make_splits(
+        manifest.read(paths.DEDUPLICATED), params, pins.read(paths.PINNED_PATIENTS)
+    )
+    table = splits.table
     found = Duplicates(**read_json(paths.DUPLICATES))
-    certificate = certify(table, found, params.pinned_test_hash, params.accept_unknown_patients)
+    certificate = certify(
+        table, found, params.pinned_test_hash, params.accept_unknown_patients, splits.origin
+    )
     print(f"split: {patients_sentence(certificate)}")
+    print(f"split: {split_sentence(certificate)}")
+    pins.write(splits.pins, paths.PINNED_PATIENTS)
     films = manifest.kept(table)
     write_json(paths.CERTIFICATE, certificate)
     write_text(paths.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))

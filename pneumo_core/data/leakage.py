@@ -10,6 +10,8 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import CertificateError
 
 Certificate = Mapping[str, Any]
+SplitOrigin = Mapping[str, Any]  # `made_by`: source, pneumo or site; and how
+BY_SOURCE: SplitOrigin = {"made_by": "source"}
 
 VALID, NOT_VALID, PATIENTS_UNKNOWN = "valid", "not valid", "patients unknown"  # its `state`
 
@@ -29,6 +31,23 @@ def patients_sentence(certificate: Certificate) -> str:
     patients = certificate["patients"]
     rules = " and ".join(patients["rules"]) or "no rule"
     return f"Patient known for {patients['known']} of {patients['films']} films by {rules}"
+
+
+def split_sentence(certificate: Certificate) -> str:
+    """Return who made the test split, and how."""
+    origin = certificate["split_origin"]
+    if origin["made_by"] == "site":
+        return (
+            f"Test is the site {origin['site']}, held out; "
+            f"{origin['left_out']} films of other sites are left out"
+        )
+    if origin["made_by"] == "source":
+        return "Test is the source's own"
+    size = f"{origin['fraction']:.0%} of the films"
+    if origin["per_class"] is not None:
+        size = f"{origin['per_class']} films of each class"
+    strata = ", ".join(["label", *origin["strata"]])
+    return f"Test made by pneumo: {size}, in whole patients, stratified by {strata}; pinned"
 
 
 def require_valid(

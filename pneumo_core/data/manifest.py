@@ -132,10 +132,11 @@ def count(table: pd.DataFrame, *columns: str) -> dict[str, int]:
 def count_steps(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
     """Count of films at each step, a row for each split and combination of the columns `kinds`.
 
-    files - quarantined - duplicate + moved = used; moved are whole patients, to validation.
+    files - quarantined - duplicate + moved = used; whole patients are moved.
     """
     known = table.fillna(dict.fromkeys(kinds, ""))
-    splits = [*SPLITS, *sorted(set(known["split"]) - set(SPLITS))]
+    others = set(known["split"]) | set(known["source_split"])
+    splits = [*SPLITS, *sorted(others - set(SPLITS))]
     combinations = known[list(kinds)].drop_duplicates().sort_values(list(kinds))
     index = pd.MultiIndex.from_tuples(
         [(split, *row) for split in splits for row in combinations.itertuples(index=False)],

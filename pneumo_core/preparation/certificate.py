@@ -12,13 +12,16 @@ import pandas as pd
 
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import (
+    BY_SOURCE,
     NOT_VALID,
     PATIENTS_UNKNOWN,
     VALID,
     Certificate,
+    SplitOrigin,
     all_known,
     data_sha256,
     patients_sentence,
+    split_sentence,
     test_split_hash,
 )
 from pneumo_core.labels import LABELS, SPLITS
@@ -37,6 +40,7 @@ def certify(
     found: Duplicates,
     pinned_test_hash: str | None = None,
     accept_unknown_patients: bool = False,
+    split_origin: SplitOrigin = BY_SOURCE,
 ) -> Certificate:
     """Return the certificate of the kept films of `table` in their splits.
 
@@ -44,6 +48,7 @@ def certify(
         found: result of `find_duplicates` for this table, or for an earlier state of it.
         pinned_test_hash: the expected hash of the test split; None expects nothing.
         accept_unknown_patients: recorded; it lets training begin, and changes no finding.
+        split_origin: recorded; who made the test split.
     """
     films = manifest.kept(table).set_index("image_id", drop=False)
     split_of = films["split"].to_dict()
@@ -65,6 +70,7 @@ def certify(
         "data_sha256": data_sha256(table),
         "test_split_hash": test_hash,
         "pinned_test_split_hash": pinned_test_hash,
+        "split_origin": split_origin,
         "counts": _counts(films),
         **{what: _group_counts(each, across(each)) for what, each in groups.items()},
         "patients": _known(films)
@@ -101,7 +107,12 @@ def describe(certificate: Certificate, source: str) -> str:
     return (
         environment()
         .get_template("certificate.md.j2")
-        .render(c=certificate, source=source, patients=patients_sentence(certificate))
+        .render(
+            c=certificate,
+            source=source,
+            patients=patients_sentence(certificate),
+            split=split_sentence(certificate),
+        )
     )
 
 

@@ -214,7 +214,7 @@ def test_retraining_leaves_a_branch_its_results_and_no_champion(
     commit = retrained.outputs["commit"]
     assert branches(actions.origin)["retrain-1-1"] == commit
     files = git("diff", "--name-only", "main", commit, cwd=actions.origin).split()
-    assert files == ["dvc.lock", "ledger/test_scoring.jsonl"]
+    assert files == ["dvc.lock", "ledger/pinned_patients.json", "ledger/test_scoring.jsonl"]
     locked = yaml.safe_load(git("show", f"{commit}:dvc.lock", cwd=actions.origin))["stages"]
     assert "report" in locked
     assert "promote" not in locked

@@ -1,0 +1,89 @@
+"""Pins: in which split each patient was once, so that no one who judged a model ever trains one.
+
+A patient is pinned by its key and its wider group, a film of an unknown patient by its bytes; all
+as SHA-256. The file says nothing readable, but who knows a short number can look for its hash.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+
+from pneumo_core.atomic import write_json
+from pneumo_core.errors import SplitError
+from pneumo_core.labels import SPLITS
+from pneumo_core.sources.patients import UNKNOWN
+
+STRONGEST_FIRST = ("test", "val", "train")  # whom test has once, it keeps
+
+
+@dataclass(frozen=True)
+class Pins:
+    split_of: Mapping[str, str] = field(default_factory=dict)  # by the hash of a patient
+
+    def groups(self, films: pd.DataFrame) -> dict[str, set[str]]:
+        """Return the patient groups of each split; a group with pins of several is in the first.
+
+        The order is test, val, train: a patient never leaves test.
+        """
+        pinned = _identities(films)
+        pinned["split"] = pinned["hash"].map(dict(self.split_of))
+        groups: dict[str, set[str]] = {}
+        for split in STRONGEST_FIRST:
+            here = set(pinned.loc[pinned["split"] == split, "group"].astype(str))
+            groups[split] = here.difference(*groups.values())
+        return groups
+
+    def with_splits(self, films: pd.DataFrame) -> "Pins":
+        """Return these pins, and those of the films in their splits; absent patients stay."""
+        now = _identities(films)
+        return Pins(dict(self.split_of) | dict(zip(now["hash"], now["split"], strict=True)))
+
+
+def read(path: Path) -> Pins:
+    """Return the pins; none where there is no file.
+
+    Raises:
+        SplitError: the file was damaged, or names a patient in two splits.
+    """
+    if not path.is_file():
+        return Pins()
+    try:
+        content = json.loads(path.read_bytes())
+        pairs = [(name, split) for split in SPLITS for name in content[split]]
+        sound = set(content) == set(SPLITS) and all(isinstance(name, str) for name, _ in pairs)
+    except (ValueError, TypeError, KeyError):
+        sound, pairs = False, []
+    if not sound or len(dict(pairs)) != len(pairs):
+        raise SplitError(
+            f"{path} is damaged or names a patient in two splits: restore it from git "
+            f"(git checkout {path}), or delete it to deal all patients anew."
+        )
+    return Pins(dict(pairs))
+
+
+def write(pins: Pins, path: Path) -> None:
+    """Write the pins whole, with the same bytes for the same pins."""
+    by_split = {
+        split: sorted(name for name, there in pins.split_of.items() if there == split)
+        for split in SPLITS
+    }
+    write_json(path, by_split)
+
+
+def _identities(films: pd.DataFrame) -> pd.DataFrame:
+    """Return `hash`, `group` and `split`, two rows a film."""
+    by_bytes = "film:" + films["sha256"].astype(str)
+    key = films["patient_key"].astype(str).where(films["patient_rule"] != UNKNOWN, by_bytes)
+    names = pd.concat([key, films["patient_group"].astype(str)], ignore_index=True)
+    hash_of = {name: sha256(name.encode()).hexdigest() for name in names.unique()}
+    return pd.DataFrame(
+        {
+            "hash": names.map(hash_of),
+            "group": pd.concat([films["patient_group"]] * 2, ignore_index=True),
+            "split": pd.concat([films["split"]] * 2, ignore_index=True),
+        }
+    )

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pneumo_core.data import manifest
-from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS, UNSPLIT
 from pneumo_core.params import ValidateParams
 
 MAX_ROWS_NAMED = 20
@@ -70,7 +70,7 @@ def _suites(
     every_row = [
         gxe.ExpectColumnValuesToBeUnique(column="image_id"),
         gxe.ExpectColumnValuesToBeInSet(column="label", value_set=list(LABELS)),
-        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(SPLITS)),
+        gxe.ExpectColumnValuesToBeInSet(column="split", value_set=[*SPLITS, UNSPLIT]),
         gxe.ExpectColumnValuesToNotBeNull(column="patient_key"),
         gxe.ExpectColumnValuesToNotBeNull(
             column="decoded", mostly=1 - params.max_quarantined_fraction
@@ -91,10 +91,11 @@ def _suites(
 
     decoded = table["pixel_sha256"].where(table["state"] == manifest.KEPT)
     kept = manifest.kept(table)
+    splits = [split for split in ("train", "test", UNSPLIT) if split in set(table["split"])]
     return [
         ("every file", table.assign(decoded=decoded), every_row),
         ("kept films", kept, kept_rows),
-        *((split, manifest.kept(table, split), [both_classes()]) for split in ("train", "test")),
+        *((split, manifest.kept(table, split), [both_classes()]) for split in splits),
     ]
 
 

@@ -122,7 +122,7 @@ def _hold_out(table: pd.DataFrame, site: str, params: SplitParams, pins: Pins) -
     left_out = (table["state"] == manifest.KEPT) & ~held & barred
     kept = table.copy()
     kept.loc[left_out, "state"] = manifest.QUARANTINED
-    kept.loc[left_out, "reason"] = f"left out: {site} is held out, see docs/data.md"
+    kept.loc[left_out, "reason"] = f"left out: {site} is held out (split.hold_out_site)"
     split = _with_validation(kept, at_site, pinned, params)
     _require_both_classes(split)
     origin: SplitOrigin = {"made_by": "site", "site": site, "left_out": int(left_out.sum())}

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from pneumo_core.errors import ArchiveError
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.layout import (
+    find_places,
     over_limits,
-    parse_place,
     require_placed,
     settle_places,
 )
@@ -42,27 +42,29 @@ class ZipSource:
             raise ArchiveError(f"{self.path} is not a readable zip archive: {error}.") from error
         members = [member for member in archive.infolist() if not member.is_dir()]
         self._check(members)
-        found, unplaced, class_names = [], [], self.limits.class_names
-        for member in members:
-            path = PurePosixPath(member.filename.replace("\\", "/"))
-            if place := parse_place(path, class_names):
-                read = _reader(archive, member)
-                file = SourceFile(*place, member.file_size, read, origin="zip")
-                found.append((len(path.parts), file))
-            else:
-                unplaced.append(path)
-        require_placed(unplaced, self.limits.ignore, described_as=str(self.path))
+        files = [(_path(member), member) for member in members]
+        placed, others = find_places(files, self.limits.class_names, self.limits.ignore)
+        require_placed(placed, others, described_as=str(self.path))
+        found = []
+        for place, path, member in placed:
+            read = _reader(archive, member)
+            file = SourceFile(*place, member.file_size, read, origin="zip")
+            found.append((len(path.parts), file))
         return settle_places(found, described_as=str(self.path))
 
     def _check(self, members: list[zipfile.ZipInfo]) -> None:
         for member in members:
-            path = PurePosixPath(member.filename.replace("\\", "/"))
+            path = _path(member)
             if path.is_absolute() or ".." in path.parts or ":" in path.as_posix().split("/")[0]:
                 raise ArchiveError(
                     f"{self.path} was refused: its member {member.filename!r} points outside it."
                 )
         if excess := over_limits([member.file_size for member in members], self.limits):
             raise ArchiveError(f"{self.path} {excess}.")
+
+
+def _path(member: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(member.filename.replace("\\", "/"))
 
 
 def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
-from pneumo_core.labels import LABELS
+from pneumo_core.labels import LABELS, UNSPLIT
 from pneumo_core.progress import track
 from pneumo_core.sources import Source, SourceFile
 from pneumo_core.sources.dicom import looks_like_dicom
@@ -46,8 +46,23 @@ def _remove_others(folder: Path, named: set[Path]) -> None:
 
 
 def require_classes(files: list[SourceFile]) -> None:
-    """Raise DataError if train or test lacks a class."""
+    """Check that training can have both classes, in train and in test.
+
+    Raises:
+        DataError: a class is missing, or an origin has some films in splits and some in none.
+    """
+    for origin in sorted({file.origin for file in files}):
+        _require_all_or_no_splits(origin, [file for file in files if file.origin == origin])
     there = {(file.split, file.label) for file in files}
+    splits = {split for split, _ in there}
+    if UNSPLIT in splits or "test" not in splits:  # test is made of these
+        lacking = [label for label in LABELS if not there & {("train", label), (UNSPLIT, label)}]
+        if lacking:
+            raise DataError(
+                f"The source has no {' and no '.join(lacking)} films to train with and to make a "
+                "test split of: it needs both classes."
+            )
+        return
     missing = [
         f"{split}/{label}"
         for split in ("train", "test")
@@ -58,6 +73,15 @@ def require_classes(files: list[SourceFile]) -> None:
         raise DataError(
             f"The source has no files in {', '.join(missing)}: training needs both classes "
             "in train and in test."
+        )
+
+
+def _require_all_or_no_splits(origin: str, files: list[SourceFile]) -> None:
+    num_without = sum(file.split == UNSPLIT for file in files)
+    if 0 < num_without < len(files):
+        raise DataError(
+            f"{num_without} of {len(files)} films of {origin} have no split, the others have one: "
+            "give all of them a split, or none, and pneumo makes the splits."
         )
 
 

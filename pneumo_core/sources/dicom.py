@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
@@ -28,7 +28,7 @@ from pneumo_core.sources.dicom_labels import Claim, DicomLabels, by_path, by_tag
 from pneumo_core.sources.dicom_pixels import read_header, render
 from pneumo_core.sources.dicom_tags import Tags, read_tags, tags
 from pneumo_core.sources.folder import posix_below, walk
-from pneumo_core.sources.layout import parse_place
+from pneumo_core.sources.layout import IMAGE_SUFFIXES, find_places
 from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
 from pneumo_core.sources.source import SourceFile
 
@@ -51,7 +51,7 @@ MIN_STUDIES = 3  # of most films of a source under one patient ID, which then na
 
 class DicomDescription(Description):
     kind: Literal["dicom"]
-    path: str  # a folder: [anything/]{train,val,test}/{NORMAL,PNEUMONIA}/[anything/]file
+    path: str  # a folder in the layout of layout.py, or below which the labels name files
     labels: DicomLabels | None = None  # a table in place of that layout, or the path of one
     patients: Literal["tag", "unknown"] = "tag"  # what the DICOM patient ID says
     salt_env: str | None = None  # name of an environment variable
@@ -130,7 +130,7 @@ class DicomSource:
         if not files:
             raise SourceError(
                 f"No images in {self.root}: expected DICOM files below "
-                "{train,val,test}/{NORMAL,PNEUMONIA}/, or `labels:` in the description."
+                "NORMAL/ and PNEUMONIA/, or `labels:` in the description."
             )
         return [files[image_id] for image_id in sorted(files)]
 
@@ -145,11 +145,18 @@ class DicomSource:
             yield claim, _read_ids(claim.path, self.tags)
 
     def _by_folder(self) -> Iterator[Claim]:
-        class_names = self.opening.limits.class_names
-        for path in walk(self.root):
-            below = posix_below(path, self.root)
-            if place := parse_place(below, class_names):
-                yield Claim(path, str(below), place[0], place[1])
+        limits = self.opening.limits
+        files = [(posix_below(path, self.root), path) for path in walk(self.root)]
+        placed, others = find_places(files, limits.class_names, limits.ignore)
+        stray = sum(_is_film(below, path) for below, path in others)
+        if stray:  # the names of their folders may be those of patients
+            raise SourceError(
+                f"{self.root} has {stray} films in no class, or beside the splits that others are "
+                "in: move them to NORMAL/ or PNEUMONIA/, all below {train,val,test}/ or none, name "
+                "their class in ingest.labels, or list their folders in ingest.ignore."
+            )
+        for place, below, path in placed:
+            yield Claim(path, str(below), place[0], place[1])
 
     def _file(self, claim: Claim, ids: Ids, nobody: set[str], number: int) -> SourceFile:
         name = f"{self._hash('image', ids.image or claim.below)}.png"
@@ -169,6 +176,16 @@ class DicomSource:
 
     def _hash(self, what: str, identity: str) -> str:
         return hmac.new(self.salt, f"{what}:{identity}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _is_film(below: PurePosixPath, path: Path) -> bool:
+    if below.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return looks_like_dicom(file.read(132))
+    except OSError:
+        return False
 
 
 def _read_ids(path: Path, tags: Tags) -> Ids:

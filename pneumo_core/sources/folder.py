@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources.layout import CLASS_NAMES, parse_place, require_placed, settle_places
+from pneumo_core.sources.layout import CLASS_NAMES, find_places, require_placed, settle_places
 from pneumo_core.sources.source import SourceFile
 
 
@@ -23,15 +23,13 @@ class FolderSource:
             SourceError: no images, images in no split and class, a linked folder, or one that
                 cannot be read.
         """
-        found, unplaced = [], []
-        for path in walk(self.root):
-            below = posix_below(path, self.root)
-            if place := parse_place(below, self.class_names):
-                file = SourceFile(*place, path.lstat().st_size, reader(path), origin="folder")
-                found.append((len(path.parts), file))
-            else:
-                unplaced.append(below)
-        require_placed(unplaced, self.ignore, described_as=str(self.root))
+        files = [(posix_below(path, self.root), path) for path in walk(self.root)]
+        placed, others = find_places(files, self.class_names, self.ignore)
+        require_placed(placed, others, described_as=str(self.root))
+        found = []
+        for place, below, path in placed:
+            file = SourceFile(*place, path.lstat().st_size, reader(path), origin="folder")
+            found.append((len(below.parts), file))
         return settle_places(found, described_as=str(self.root))
 
 

@@ -18,7 +18,7 @@ from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.facts import KERMANY_HUGGING_FACE, DataSet
-from pneumo_core.sources.layout import SPLIT_NAMES, parse_split
+from pneumo_core.sources.layout import parse_split, split_name
 from pneumo_core.sources.parquet import ImageRow, read_rows
 from pneumo_core.sources.source import SourceFile
 
@@ -111,7 +111,6 @@ def split_of(path: PurePosixPath) -> str:
         SourceError: neither its name nor its folder's name begins with a split.
     """
     for name in (path.stem, path.parent.name):
-        start = re.split(r"[-._]", name)[0].lower()
-        if start in SPLIT_NAMES:
-            return SPLIT_NAMES[start]
+        if split := split_name(re.split(r"[-._]", name)[0]):
+            return split
     return parse_split(path.stem, str(path))

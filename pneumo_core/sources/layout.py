@@ -1,27 +1,35 @@
-"""The layout of the Kaggle archive: `[x/]{train,val,test}/{NORMAL,PNEUMONIA}/[x/]name`, x anything.
+"""Where a film stands in a tree of folders: `[x/][{train,val,test}/]{NORMAL,PNEUMONIA}/[x/]name`.
 
-`val` may be called valid, validation or dev, and `ingest.labels` gives the classes more names. An
-image without a split and a class is an error, unless `ingest.ignore` lists its folder, so no film
-disappears.
+x is anything. Splits have other names too (Training, valid, dev, TEST), and `ingest.labels` gives
+the classes more names; case does not matter. Either all films are in splits or none is: then their
+split is `all`, and the stage split deals them. An image in another place is an error, unless
+`ingest.ignore` lists its folder, so no film disappears.
 
-Upper and lower case are the same. System files (`__MACOSX`, `.DS_Store`, hidden files) are not
-images and are left out. The Kaggle zip holds its tree twice: of two files with one place, the
-shallower one counts, and the other is left out only if its bytes are the same.
+System files (`__MACOSX`, `.DS_Store`, hidden files) are not images and are left out. The Kaggle zip
+holds its tree twice: of two files with one place, the shallower one counts, and the other is left
+out only if its bytes are the same.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from pneumo_core.errors import SourceError
-from pneumo_core.labels import LABELS, SPLITS, canonical
+from pneumo_core.labels import LABELS, UNSPLIT, canonical
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.source import SourceFile
 
-LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
-SPLIT_NAMES = {split: split for split in SPLITS} | dict.fromkeys(
-    ("valid", "validation", "dev"), "val"
-)
+LITTER = {"__macosx", "thumbs.db", "desktop.ini", "dicomdir"}
+SPLIT_PATTERNS = {  # of names in lower case; "test_set", "train images" and the like too
+    split: re.compile(rf"(?:{names})(?:[ _-]?(?:set|data|split|images))?")
+    for split, names in {
+        "train": "train(?:ing)?",
+        "val": "val(?:id(?:ation)?)?|dev(?:elopment)?",
+        "test": "test(?:ing)?",
+    }.items()
+}
 IMAGE_SUFFIXES = {
     *(".jpeg", ".jpg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2"),
     *(".dcm", ".dicom"),
@@ -29,23 +37,38 @@ IMAGE_SUFFIXES = {
 MAX_NAMED = 5  # folders in a message
 CLASS_NAMES: Mapping[str, str] = {canonical(label): label for label in LABELS}
 
+File = TypeVar("File")
+Place = tuple[str, str, str]  # split, label, name
+Placed = list[tuple[Place, PurePosixPath, File]]
+Unplaced = list[tuple[PurePosixPath, File]]
 
-def parse_place(
-    path: PurePosixPath, class_names: Mapping[str, str] = CLASS_NAMES
-) -> tuple[str, str, str] | None:
+
+def split_name(text: str) -> str | None:
+    """Return the split that a name means, else None."""
+    name = text.strip().lower()
+    return next((s for s, pattern in SPLIT_PATTERNS.items() if pattern.fullmatch(name)), None)
+
+
+def parse_place(path: PurePosixPath, class_names: Mapping[str, str] = CLASS_NAMES) -> Place | None:
     """Return (split, label, name) of a path in the layout, else None.
+
+    Without any split on the path, the split is `labels.UNSPLIT`, and one class must be there.
 
     Args:
         class_names: class by each of its names (`IngestParams.class_names`).
     """
     if is_litter(path):
         return None
-    folders = path.parts[:-1]
-    for end in range(len(folders), 1, -1):
-        split = SPLIT_NAMES.get(folders[end - 2].lower())
-        label = class_names.get(canonical(folders[end - 1]))
+    splits = [split_name(folder) for folder in path.parts[:-1]]
+    labels = [class_names.get(canonical(folder)) for folder in path.parts[:-1]]
+    for end in range(len(splits), 1, -1):
+        split, label = splits[end - 2], labels[end - 1]
         if split is not None and label is not None:
             return split, label, "/".join(path.parts[end:])
+    classes = set(labels) - {None}
+    if len(classes) == 1 and not any(splits):
+        (label,) = classes
+        return UNSPLIT, str(label), "/".join(path.parts[labels.index(label) + 1 :])
     return None
 
 
@@ -53,33 +76,51 @@ def is_litter(path: PurePosixPath) -> bool:
     return any(part.lower() in LITTER or part.startswith(".") for part in path.parts)
 
 
-def require_placed(
-    paths: Iterable[PurePosixPath], ignore: Collection[str], described_as: str
-) -> None:
-    """Check that no image is left out by mistake.
+def find_places(
+    files: Iterable[tuple[PurePosixPath, File]],
+    class_names: Mapping[str, str],
+    ignore: Collection[str],
+) -> tuple[Placed[File], Unplaced[File]]:
+    """Return the files that have a place, each with it, and the files that have none.
+
+    Beside films in splits, a film in a class alone has no place.
 
     Args:
-        paths: files that are not in the layout, below the source's root.
-        ignore: names of folders whose images are left out on purpose.
-
-    Raises:
-        SourceError: some of them are images; it names their folders, with counts.
+        files: each file with its path below the source's root.
+        ignore: folders whose files are left out on purpose, where they are in no split and class.
     """
-    left = Counter(
-        path.parent.as_posix()
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not is_litter(path)
-        and not set(ignore).intersection([*path.parent.parts, path.parent.as_posix()])
+    placed: Placed[File] = []
+    others: Unplaced[File] = []
+    for path, file in files:
+        place = parse_place(path, class_names)
+        ignored = set(ignore) & {*path.parent.parts, path.parent.as_posix()}
+        if place and (place[0] != UNSPLIT or not ignored):
+            placed.append((place, path, file))
+        elif not ignored and not is_litter(path):
+            others.append((path, file))
+    if {place[0] for place, _, _ in placed} > {UNSPLIT}:
+        others += [(path, file) for place, path, file in placed if place[0] == UNSPLIT]
+        placed = [entry for entry in placed if entry[0][0] != UNSPLIT]
+    return placed, others
+
+
+def require_placed(placed: Placed[File], others: Unplaced[File], described_as: str) -> None:
+    """Raise SourceError if files without a place are images; it names their folders and counts."""
+    images = [path.parent for path, _ in others if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
+        return
+    left = Counter(folder.as_posix() for folder in images)
+    named = [f"{count} in {folder}/" for folder, count in left.most_common(MAX_NAMED)]
+    more = f" and {len(left) - MAX_NAMED} more folders" if len(left) > MAX_NAMED else ""
+    where, layout = "no class", "NORMAL/ or PNEUMONIA/"
+    on_the_way = {part for folder in images for part in folder.parts}
+    if any(place[0] != UNSPLIT for place, _, _ in placed) or any(map(split_name, on_the_way)):
+        where, layout = "no split and class", "{train,val,test}/{NORMAL,PNEUMONIA}/"
+    raise SourceError(
+        f"{described_as} has {len(images)} images that are in {where} "
+        f"({', '.join(named)}{more}): move them to {layout}, name their class in ingest.labels, or "
+        "list the folders to leave out in ingest.ignore."
     )
-    if left:
-        named = [f"{count} in {folder}/" for folder, count in left.most_common(MAX_NAMED)]
-        more = f" and {len(left) - MAX_NAMED} more folders" if len(left) > MAX_NAMED else ""
-        raise SourceError(
-            f"{described_as} has {left.total()} images that are in no split and class "
-            f"({', '.join(named)}{more}): move them to {{train,val,test}}/{{NORMAL,PNEUMONIA}}/ or "
-            "list the folders to leave out in ingest.ignore."
-        )
 
 
 def parse_label(text: str, where: str, class_names: Mapping[str, str] = CLASS_NAMES) -> str:
@@ -98,10 +139,19 @@ def parse_label(text: str, where: str, class_names: Mapping[str, str] = CLASS_NA
 
 
 def parse_split(text: str, where: str) -> str:
-    """Return the split; raise SourceError, which names `where`, if it is not the name of one."""
-    if text.strip().lower() in SPLIT_NAMES:
-        return SPLIT_NAMES[text.strip().lower()]
-    raise SourceError(f"{where}: split {text!r}, expected one of {', '.join(SPLIT_NAMES)}.")
+    """Return the split, of an empty text `labels.UNSPLIT`.
+
+    Raises:
+        SourceError: it is not the name of a split; the message begins with `where`.
+    """
+    if not text.strip():
+        return UNSPLIT
+    if split := split_name(text):
+        return split
+    raise SourceError(
+        f"{where}: split {text!r}, expected train, val or test, another name of these such as "
+        "Training, validation, dev or TEST, or nothing where pneumo is to make the splits."
+    )
 
 
 def settle_places(
@@ -118,11 +168,11 @@ def settle_places(
         if first is not file and not _same_bytes(first, file):
             raise SourceError(
                 f"{described_as} holds two different files for {file.image_id}: "
-                "rename or remove one of them."
+                "rename or remove one of them, or give their folders as a source of kind: several."
             )
     if not settled:
         raise SourceError(
-            f"No images in {described_as}: expected files in "
+            f"No images in {described_as}: expected files in NORMAL/ and PNEUMONIA/, or in "
             "{train,val,test}/{NORMAL,PNEUMONIA}/, at any depth."
         )
     return [settled[image_id] for image_id in sorted(settled)]

@@ -18,8 +18,8 @@ from pneumo_core.sources import SourceFile
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom import looks_like_dicom
 from pneumo_core.sources.layout import (
+    find_places,
     over_limits,
-    parse_place,
     require_placed,
     settle_places,
 )
@@ -60,18 +60,15 @@ class S3Source:
     def files(self) -> list[SourceFile]:
         """Return the images; raise SourceError if there are none, too many or no list."""
         client = self._client()
-        found, unplaced, class_names = [], [], self.limits.class_names
-        for each in self._list(client):
-            path = PurePosixPath(each.key)
-            if each.key.endswith("/"):
-                continue
-            if place := parse_place(path, class_names):
-                read = partial(self._read, client, each)
-                file = SourceFile(*place, each.num_bytes, read, origin="s3")
-                found.append((len(path.parts), file))
-            else:
-                unplaced.append(path)
-        require_placed(unplaced, self.limits.ignore, described_as=self.address)
+        listed = [each for each in self._list(client) if not each.key.endswith("/")]
+        files = [(PurePosixPath(each.key), each) for each in listed]
+        placed, others = find_places(files, self.limits.class_names, self.limits.ignore)
+        require_placed(placed, others, described_as=self.address)
+        found = []
+        for place, path, each in placed:
+            read = partial(self._read, client, each)
+            file = SourceFile(*place, each.num_bytes, read, origin="s3")
+            found.append((len(path.parts), file))
         if excess := over_limits([file.num_bytes for _, file in found], self.limits):
             raise SourceError(f"{self.address} {excess}.")
         return settle_places(found, described_as=self.address)

@@ -7,6 +7,7 @@ import pytest
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
+from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import Source, open_source
 from pneumo_core.sources.collect import collect
@@ -46,6 +47,27 @@ def test_a_file_that_cannot_be_read_is_a_quarantined_row(
     row = table.loc["train/NORMAL/linked.png"]
     assert row["state"] == manifest.QUARANTINED
     assert row["reason"] == "cannot be read: symbolic link, not followed"
+
+
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_without_test_both_classes_suffice(
+    tmp_path: Path, write_tree: Callable[..., Path], split: str
+) -> None:
+    films = {f"{split}{label}/{n}.png": f"{label}{n}".encode() for label in LABELS for n in "ab"}
+    table = collect(_source(write_tree(tmp_path / "source", films)), tmp_path / "raw")
+    assert set(table["split"]) == {"train" if split else "all"}
+    one = {name: data for name, data in films.items() if "NORMAL" in name}
+    with pytest.raises(DataError, match="no PNEUMONIA films to train with and to make a test"):
+        collect(_source(write_tree(tmp_path / "one", one)), tmp_path / "raw_of_one")
+
+
+def test_films_of_one_origin_are_all_in_splits_or_none_is(tmp_path: Path) -> None:
+    table = "path,label,split\na.png,NORMAL,train\nb.png,PNEUMONIA,\nc.png,NORMAL,test\n"
+    (tmp_path / "labels.csv").write_text(table)
+    (tmp_path / "a.png").touch()
+    (tmp_path / "source.yaml").write_text("kind: table\npath: labels.csv\n")
+    with pytest.raises(DataError, match="1 of 3 films of table have no split, the others have one"):
+        collect(_source(tmp_path / "source.yaml"), tmp_path / "raw")
 
 
 @pytest.mark.parametrize("missing", ["train/NORMAL", "test/PNEUMONIA"])

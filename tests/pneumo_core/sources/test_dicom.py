@@ -138,6 +138,26 @@ def test_copy_of_a_film_is_kept_beside_it(
     assert [file.name for file in source().files()] == [f"{name}-2.png", f"{name}.png"]
 
 
+def test_two_folders_suffice_and_a_film_beside_them_is_counted_without_its_name(
+    tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source]
+) -> None:
+    places = ("NORMAL/1.2.840.1", "ward/Pneumonia/1.2.840.2", "DICOMDIR")
+    for place in places:
+        write_dicom(tmp_path / "dicom" / place, np.zeros((4, 4), np.uint8))
+    (tmp_path / "dicom" / "readme").write_text("films of one ward")
+    assert [(file.split, file.label) for file in source().files()] == [
+        ("all", "NORMAL"),
+        ("all", "PNEUMONIA"),
+    ]
+    for place in ("Hong Gildong/1.2.840.3", "train/NORMAL/1.2.840.4"):
+        stray = tmp_path / "dicom" / place
+        write_dicom(stray, np.zeros((4, 4), np.uint8))
+        with pytest.raises(SourceError, match=r"has \d films in no class, or beside") as raised:
+            source().files()
+        assert "Hong" not in str(raised.value)
+        stray.unlink()
+
+
 def test_labels_may_come_from_a_table(
     tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source]
 ) -> None:

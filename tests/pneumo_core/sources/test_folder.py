@@ -105,6 +105,24 @@ def test_an_image_in_no_split_and_class_stops_the_reading(
     assert [file.image_id for file in kept] == sorted(one_of_each)
 
 
+@pytest.mark.parametrize("stray", ["COVID19/b.jpeg", "BACTERIA/b.png", "b.png"])
+def test_beside_two_folders_without_splits_a_third_one_stops_the_reading(
+    tmp_path: Path, place: Place, stray: str
+) -> None:
+    films = {"site/NORMAL/a.png": b"1", "site/PNEUMONIA/ward/a.png": b"2", "notes.txt": b"3"}
+    assert _ids(place(tmp_path, films)) == [
+        "all/NORMAL/a.png",
+        "all/PNEUMONIA/ward/a.png",
+    ]
+    path = place(tmp_path, films | {f"site/{stray}": b"4", "old/NORMAL/c.png": b"5"})
+    folder = Path("site", stray).parent.as_posix()
+    with pytest.raises(SourceError, match=rf"1 images that are in no class \(1 in {folder}/\)"):
+        _files(path)
+    if folder != "site":
+        kept = _files(path, ignore=[folder, "old"])
+        assert [file.name for file in kept] == ["a.png", "ward/a.png"]
+
+
 @pytest.mark.parametrize("name", ["valid", "validation", "dev", "VAL", "Valid"])
 def test_other_names_of_validation(tmp_path: Path, place: Place, name: str) -> None:
     assert _ids(place(tmp_path, {f"{name}/NORMAL/a.jpeg": b"x"})) == ["val/NORMAL/a.jpeg"]

@@ -16,6 +16,14 @@ from pneumo_core.sources.layout import over_limits, parse_label, parse_place, pa
         ("archive/Valid/pneumonia/a.png", ("val", "PNEUMONIA", "a.png")),
         ("test/NORMAL/ward/a.png", ("test", "NORMAL", "ward/a.png")),
         ("NORMAL/train/a.png", None),
+        ("Training/NORMAL/a.png", ("train", "NORMAL", "a.png")),
+        ("test_set/normal/a.png", ("test", "NORMAL", "a.png")),
+        ("TESTING/Normal/a.png", ("test", "NORMAL", "a.png")),
+        ("development/NORMAL/a.png", ("val", "NORMAL", "a.png")),
+        ("site/Normal/ward/a.png", ("all", "NORMAL", "ward/a.png")),
+        ("NORMAL/a.png", ("all", "NORMAL", "a.png")),
+        ("NORMAL/PNEUMONIA/a.png", None),
+        ("train/site/NORMAL/a.png", None),
         ("train/NORMAL/.DS_Store", None),
         ("__MACOSX/train/NORMAL/a.png", None),
         ("train/a.png", None),
@@ -33,6 +41,10 @@ def test_unknown_names_are_errors_that_say_where() -> None:
     for parse in (parse_label, parse_split):
         with pytest.raises(SourceError, match=r"^row 3: .* 'other', expected"):
             parse("other", "row 3")
+
+
+def test_a_split_that_is_not_stated_is_dealt_later() -> None:
+    assert parse_split("  ", "row 3") == "all"
 
 
 def test_limits_are_of_number_and_of_total_size() -> None:

@@ -99,7 +99,7 @@ def test_missing_linked_and_overlong_files_are_quarantined(
         ("path,label\na.png,\n", "line 2: label ''"),
         (
             "path,label,split\na.png,NORMAL,holdout\n",
-            "line 2: split 'holdout', expected one of train",
+            "line 2: split 'holdout', expected train, val or test",
         ),
         (
             "path,label\n/etc/passwd,NORMAL\n",

@@ -217,7 +217,7 @@ def test_empty_prefix_and_missing_class_are_clear_errors(
 ) -> None:
     with pytest.raises(SourceError, match="No images in s3://films/chest/"):
         source().files()
-    put({"train/NORMAL/a.png": b"x"})
+    put({"train/NORMAL/a.png": b"x", "test/NORMAL/b.png": b"y"})
     with pytest.raises(DataError, match="train/PNEUMONIA"):
         collect.collect(source(), tmp_path / "raw")
 

@@ -1,0 +1,83 @@
+"""Where patients were once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pneumo_core.errors import SplitError
+from pneumo_core.preparation import pins
+from pneumo_core.preparation.pins import Pins
+
+
+@pytest.fixture
+def films(make_table: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    table = make_table(
+        [
+            "test/PNEUMONIA/person1_virus_1.jpeg",
+            "val/NORMAL/IM-0002-0001.jpeg",
+            "train/NORMAL/IM-0003-0001.jpeg",
+            "train/NORMAL/nobody.png",
+        ]
+    )
+    return table.assign(sha256=[f"{number:064x}" for number in range(len(table))])
+
+
+def test_pins_come_back_from_a_file_that_says_nothing_readable(
+    films: pd.DataFrame, tmp_path: Path
+) -> None:
+    kept = Pins().with_splits(films)
+    path = tmp_path / "ledger/pins.json"
+    pins.write(kept, path)
+    assert pins.read(path) == kept
+    text = path.read_text()
+    assert "person1" not in text
+    assert "nobody" not in text
+    pins.write(Pins(dict(reversed(kept.split_of.items()))), path)
+    assert path.read_text() == text
+    assert pins.read(tmp_path / "none.json") == Pins()
+
+
+def test_patients_are_known_again_under_other_names(films: pd.DataFrame) -> None:
+    kept = Pins().with_splits(films)
+    later = films.assign(split="all")
+    # The other pathogen of person1 is possibly the same patient; nobody.png got a name and a label.
+    later.loc[0, "patient_key"] = "person1_bacteria"
+    later.loc[3, ["patient_key", "patient_group", "label"]] = [
+        "all/x.png",
+        "all/x.png",
+        "PNEUMONIA",
+    ]
+    assert kept.groups(later) == {
+        "test": {"person1"},
+        "val": {"IM-0002"},
+        "train": {"IM-0003", "all/x.png"},
+    }
+
+
+def test_whom_test_has_once_it_keeps(films: pd.DataFrame) -> None:
+    kept = Pins().with_splits(films)
+    linked = films.assign(patient_group="all of them")
+    assert kept.groups(linked) == {"test": {"all of them"}, "val": set(), "train": set()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<<<<<<< ours",
+        "[]",
+        '{"test": []}',
+        '{"train": ["a"], "val": [], "test": ["a"]}',
+        '{"train": [1], "val": [], "test": []}',
+        '{"train": [], "val": [], "test": [], "more": []}',
+        '{"train": "abc", "val": null, "test": []}',
+        "\x00",
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pins.json"
+    path.write_text(text)
+    with pytest.raises(SplitError, match="restore it from git"):
+        pins.read(path)

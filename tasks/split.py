@@ -12,18 +12,20 @@ from tasks import paths
 
 
 def run(params: SplitParams) -> None:
-    splits = make_splits(
-        manifest.read(paths.DEDUPLICATED), params, pins.read(paths.PINNED_PATIENTS)
-    )
-    table = splits.table
+    before = pins.read(paths.PINNED_PATIENTS)
+    splits = make_splits(manifest.read(paths.DEDUPLICATED), params, before)
+    table, films = splits.table, manifest.kept(splits.table)
     found = Duplicates(**read_json(paths.DUPLICATES))
     certificate = certify(
         table, found, params.pinned_test_hash, params.accept_unknown_patients, splits.origin
     )
     print(f"split: {patients_sentence(certificate)}")
     print(f"split: {split_sentence(certificate)}")
+    if splits.origin["made_by"] == "pneumo":
+        num_pinned = sum(map(len, before.groups(films).values()))
+        num_patients = films["patient_group"].nunique()
+        print(f"split: {num_pinned} of {num_patients} patients were pinned by an earlier run")
     pins.write(splits.pins, paths.PINNED_PATIENTS)
-    films = manifest.kept(table)
     write_json(paths.CERTIFICATE, certificate)
     write_text(paths.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))
     write_json(

@@ -13,27 +13,29 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pneumo_core.charts import CLASS_COLOURS, GRAY, INK, Captioned, svg
-from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS, UNSPLIT
 from pneumo_core.report.words import Words
 
 
 def class_imbalance(counts: pd.DataFrame, words: Words) -> Captioned:
     """Draw the files of the source from the counts of `manifest.count_steps`."""
-    files = counts.set_index(["label", "split"])["files"].unstack()[list(SPLITS)]
+    files = counts.set_index(["label", "split"])["files"].unstack()
+    splits = [*SPLITS] if files[list(SPLITS)].any(axis=None) else [UNSPLIT]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        places = np.arange(len(SPLITS))
+        places = np.arange(len(splits))
         for shift, label in zip((-0.2, 0.2), LABELS, strict=True):
             pen: dict[str, Any] = {"color": CLASS_COLOURS[label], "label": words(f"label.{label}")}
-            bars = axes.bar(places + shift, files.loc[label], 0.38, **pen)
+            bars = axes.bar(places + shift, files.loc[label, splits], 0.38, **pen)
             axes.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=9)
-        axes.set_xticks(places, [f"{words(f'split.{s}')}\n{_ratio(*files[s])}" for s in SPLITS])
+        axes.set_xticks(places, [f"{words(f'split.{s}')}\n{_ratio(*files[s])}" for s in splits])
         _only_baseline(axes)
         figure.legend(loc="outside upper left", ncols=2)
 
-    usual = str(files["train"].idxmax())
-    share = files["train"].max() / files["train"].sum()
+    to_learn = files[splits[0]]
+    usual = str(to_learn.idxmax())
+    share = to_learn.max() / to_learn.sum()
     return Captioned(
         "class_imbalance",
         svg(draw, (4.6, 3.4), words("chart.class_imbalance")),

@@ -79,6 +79,7 @@ def _certificate(certificate: Mapping[str, Any], words: Words) -> list[Block]:
                 rules=", ".join(patients["rules"]) or words("data.no_rule"),
             )
         ),
+        Paragraph(_test_split(certificate["split_origin"], words)),
         Paragraph(words(f"data.{verdict}", faults="; ".join(certificate["faults"]))),
         Bullets(
             (
@@ -97,6 +98,17 @@ def _certificate(certificate: Mapping[str, Any], words: Words) -> list[Block]:
             )
         ),
     ]
+
+
+def _test_split(origin: Mapping[str, Any], words: Words) -> str:
+    if origin["made_by"] != "pneumo":
+        return words(f"data.test_by_{origin['made_by']}", **origin)
+    size = words("data.fraction", share=f"{origin['fraction']:.0%}")
+    if origin["per_class"] is not None:
+        size = words("data.per_class", n=origin["per_class"])
+    names = {name: f"data.stratum_{name}" for name in ("label", *origin["strata"])}
+    strata = [words(key) if words.has(key) else name for name, key in names.items()]
+    return words("data.test_by_pneumo", size=size, strata=", ".join(strata))
 
 
 def _charts(figures: Mapping[str, Captioned], *names: str) -> list[Block]:

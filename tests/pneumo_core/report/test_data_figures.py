@@ -94,10 +94,20 @@ def test_korean_figures_have_korean_texts_and_the_same_numbers(
         assert numbers == [text for text in texts if re.fullmatch(r"[\d,.]+", text)]
 
 
+def test_imbalance_of_a_source_without_splits_is_that_of_all_its_files(
+    counts: pd.DataFrame,
+) -> None:
+    unsplit = pd.DataFrame({"split": "all", "label": LABELS, "files": [10, 40], "used": 0})
+    both = pd.concat([counts.assign(files=0), unsplit], ignore_index=True)
+    figure = class_imbalance(both, Words("en"))
+    assert {"10", "40", "1 : 4.00"} <= set(_texts(figure))
+    assert "80% of its files for training are PNEUMONIA" in figure.caption
+
+
 def test_imbalance_shows_the_files_of_the_source(figures: dict[str, Captioned]) -> None:
     figure = figures["class_imbalance"]
     assert {"10", "30", "1 : 3.00", "1 : 1.60"} <= set(_texts(figure))
-    assert "75% of its training files are PNEUMONIA" in figure.caption
+    assert "75% of its files for training are PNEUMONIA" in figure.caption
 
 
 def test_balance_shows_source_use_and_augmentation(figures: dict[str, Captioned]) -> None:

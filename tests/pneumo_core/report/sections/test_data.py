@@ -22,3 +22,20 @@ def test_a_certificate_that_is_not_valid_names_its_faults(made: Any) -> None:
     found = replace(made.found.data, certificate={**made.found.data.certificate, **faults})
     texts = [b.text for b in data.build(found, {}, Words("en")) if isinstance(b, Paragraph)]
     assert any("not valid" in text and "3 groups across splits" in text for text in texts)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_maker_of_the_test_split_is_named(made: Any, language: str) -> None:
+    def written(origin: dict[str, Any]) -> str:
+        certificate = {**made.found.data.certificate, "split_origin": origin}
+        found = replace(made.found.data, certificate=certificate)
+        blocks = data.build(found, {}, Words(language))
+        return " ".join(block.text for block in blocks if isinstance(block, Paragraph))
+
+    dealt = {"made_by": "pneumo", "fraction": 0.2, "per_class": None, "strata": ["sex", "ward"]}
+    sex = {"en": "sex", "ko": "성별"}[language]
+    assert all(part in written(dealt) for part in ("pneumo", "20%", sex, "ward"))
+    assert "20%" not in written({**dealt, "per_class": 33})
+    assert "33" in written({**dealt, "per_class": 33})
+    assert "Busan" in written({"made_by": "site", "site": "Busan", "left_out": 7})
+    assert written({"made_by": "source"}) not in written(dealt)

@@ -24,7 +24,7 @@ from pneumo_core.data.leakage import (
     split_sentence,
     test_split_hash,
 )
-from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.labels import LABELS, SPLITS, UNSPLIT
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.sources.patients import UNKNOWN
 from pneumo_core.templating import environment
@@ -127,6 +127,8 @@ def _known(films: pd.DataFrame) -> dict[str, Any]:
 
 def _empty_splits(table: pd.DataFrame) -> list[str]:
     """Return a fault for each split without a film: train, test, and the source's own splits."""
+    if UNSPLIT in set(table["split"]):
+        return ["the films are in no split, the stage split makes the splits"]
     wanted = {"train", "test", *table["source_split"]}
     there = set(manifest.kept(table)["split"])
     return [f"no readable film in {split}" for split in SPLITS if split in wanted - there]

@@ -78,7 +78,9 @@ def _identities(films: pd.DataFrame) -> pd.DataFrame:
     """Return `hash`, `group` and `split`, two rows a film."""
     by_bytes = "film:" + films["sha256"].astype(str)
     key = films["patient_key"].astype(str).where(films["patient_rule"] != UNKNOWN, by_bytes)
-    names = pd.concat([key, films["patient_group"].astype(str)], ignore_index=True)
+    group = films["patient_group"].astype(str)
+    group = group.where(~group.isin(films["image_id"]), key)  # names of files come and go
+    names = pd.concat([key, group], ignore_index=True)
     hash_of = {name: sha256(name.encode()).hexdigest() for name in names.unique()}
     return pd.DataFrame(
         {

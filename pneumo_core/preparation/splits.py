@@ -117,7 +117,7 @@ def _hold_out(table: pd.DataFrame, site: str, params: SplitParams, pins: Pins) -
         there = ", ".join(sorted(set(sites[films.index])))
         raise SplitError(f"split.hold_out_site: no film is of {site!r}; the sites are {there}.")
     pinned = pins.groups(films)
-    at_site = _groups(films, held[films.index])
+    at_site = _groups(table, held)
     barred = table["patient_group"].isin(at_site | pinned["test"]) | (table["split"] == "test")
     left_out = (table["state"] == manifest.KEPT) & ~held & barred
     kept = table.copy()

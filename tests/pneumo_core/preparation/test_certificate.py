@@ -218,3 +218,9 @@ def test_the_page_gives_the_verdict_the_numbers_and_the_films(table: pd.DataFram
     assert found["test_split_hash"] in page
     rows = re.findall(r"^\| (?:train|val|test) .*$", page, re.MULTILINE)
     assert len(rows) == len(found["steps"])
+
+
+def test_films_in_no_split_are_not_certified(table: pd.DataFrame) -> None:
+    found = certify(table.assign(split="all", source_split="all"), NOTHING)
+    assert found["state"] == "not valid"
+    assert found["faults"] == ["the films are in no split, the stage split makes the splits"]

@@ -21,6 +21,7 @@ def films(make_table: Callable[..., pd.DataFrame]) -> pd.DataFrame:
             "train/NORMAL/nobody.png",
         ]
     )
+    table.loc[3, ["patient_key", "patient_group"]] = table.at[3, "image_id"]  # as sources do
     return table.assign(sha256=[f"{number:064x}" for number in range(len(table))])
 
 
@@ -54,6 +55,12 @@ def test_patients_are_known_again_under_other_names(films: pd.DataFrame) -> None
         "val": {"IM-0002"},
         "train": {"IM-0003", "all/x.png"},
     }
+
+
+def test_a_film_of_nobody_is_known_by_its_bytes_and_not_by_its_name(films: pd.DataFrame) -> None:
+    kept = Pins().with_splits(films)
+    replaced = films.tail(1).assign(sha256="of another film")
+    assert not any(kept.groups(replaced).values())
 
 
 def test_whom_test_has_once_it_keeps(films: pd.DataFrame) -> None:

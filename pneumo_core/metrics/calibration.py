@@ -62,7 +62,7 @@ def _coefficient(scores: Scores, inputs_PN: Floats, offset_N: Floats) -> JsonDic
     inverse = np.linalg.inv((inputs_PN * (p * (1 - p))) @ inputs_PN.T)
     by_film = inverse[0] @ inputs_PN * (scores.labels - p)
     value, by_patient = float(found[0]), np.bincount(scores.patient_of, by_film)
-    half_width = Influence(value, by_patient.astype(np.float64)).half_width
+    half_width = Influence(value, by_patient.astype(np.float64)).half_width()
     return {"value": value, "ci_low": value - half_width, "ci_high": value + half_width}
 
 

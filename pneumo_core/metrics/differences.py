@@ -1,24 +1,30 @@
 """The difference of two models on the same films: its 95 % interval and its two-sided p.
 
-- AUROC, average precision, Brier score, balanced accuracy: Student's t from what each patient adds
-  to the difference (of the AUROC: DeLong's), each model's part scaled by how much a figure can vary
-  there, v (1 - v). A test at 0 and an interval that agree with each other.
-- Shares: MOVER with the correlation over patients (Newcombe 1998), widened to hold 0 where
-  McNemar's exact test does not reject it.
-- Anything else: bootstrap draws of patients.
+The interval is MOVER's from the intervals of the two figures and their correlation over patients
+(Newcombe 1998). It holds 0 where p is at least 5 %, and only there:
+
+- AUROC, average precision, Brier score, balanced accuracy: p is the level at which the interval
+  reaches 0.
+- Shares: p is McNemar's exact one. Where the interval contradicts it, its bound on the side of 0 is
+  that of the exact test.
+
+Anything else: bootstrap draws of patients.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import t as student
 
-from pneumo_core.arrays import Bools, Floats
+from pneumo_core.arrays import Bools, Floats, Ints
 from pneumo_core.metrics.estimates import difference
 from pneumo_core.metrics.influence import Influence
 from pneumo_core.metrics.intervals import TAIL, on_logit_scale, shares
-from pneumo_core.metrics.metrics import CONFIDENCE, Scores, percentile_interval
+from pneumo_core.metrics.metrics import CONFIDENCE, Estimate, Scores, percentile_interval
+
+ROUNDING = 1e-12
+SMALLEST_P = 1e-12
 
 
 @dataclass(frozen=True)
@@ -37,70 +43,96 @@ class Difference:
 
 
 def of_figures(a: Influence, b: Influence, scores: Scores) -> Difference:
-    """Return the difference of two figures in 0..1; from their intervals where one cannot vary."""
-    gap = a - b
-    if gap.half_width == 0 and a.half_width > 0:  # the two say the same of every film
-        return Difference(gap.value, gap.value, gap.value, 1.0)
-    if a.half_width == 0 or b.half_width == 0:
-        found = difference(on_logit_scale(a, scores), on_logit_scale(b, scores), 0).figure()
-        return Difference(found.value, found.ci_low, found.ci_high, gap.p)
-    quantile = float(student.ppf(1 - TAIL, gap.num_degrees))
-    low, high = (_bound(a, b, quantile, side) for side in (-1, 1))
-    p = 2 * student.sf(abs(gap.value) / _spread(a, b, 0), gap.num_degrees)
-    return Difference(gap.value, low, high, float(p))
+    """Return the difference of two figures in 0..1 on the same films."""
+    value = a.value - b.value if abs(a.value - b.value) > ROUNDING else 0.0
+    if value == 0 and a.half_width() > 0 and np.allclose(a.by_patient, b.by_patient, 0, ROUNDING):
+        return Difference(0.0, 0.0, 0.0, 1.0)  # the two say the same of every film
+    alike = _correlation(a.by_patient, b.by_patient)
+
+    def interval(p: float) -> Estimate:
+        of_a, of_b = (on_logit_scale(each, scores, 1 - p) for each in (a, b))
+        return difference(of_a, of_b, alike).figure()
+
+    found = interval(1 - CONFIDENCE)
+    return Difference(value, found.ci_low, found.ci_high, _p_of(interval, value))
 
 
-def _bound(a: Influence, b: Influence, quantile: float, side: int) -> float:
-    """The difference so far from the one found that this is `quantile` standard errors off."""
-    value = a.value - b.value
+def _p_of(interval: Callable[[float], Estimate], value: float) -> float:
+    """Return the p whose interval just reaches 0; never below `SMALLEST_P`."""
 
-    def surplus(distance: float) -> float:
-        return distance - quantile * _spread(a, b, value + side * distance)
+    def bound(log_p: float) -> float:
+        found = interval(float(np.exp(log_p)))
+        return found.ci_low if value > 0 else -found.ci_high
 
-    farthest = 1 - side * value  # a difference of 1, either way
-    if surplus(farthest) <= 0:
-        return float(side)
-    return value + side * float(brentq(surplus, 0, farthest))
+    at_5_percent, smallest = np.log(1 - CONFIDENCE), np.log(SMALLEST_P)
+    if value == 0:
+        return 1.0
+    if bound(at_5_percent) <= 0:  # so that p and the 95 % interval agree, whatever its course
+        return float(np.exp(brentq(bound, at_5_percent, np.log(1 - SMALLEST_P))))
+    if bound(smallest) > 0:
+        return SMALLEST_P
+    return float(np.exp(brentq(bound, smallest, at_5_percent)))
 
 
-def _spread(a: Influence, b: Influence, gap: float) -> float:
-    """Standard error of the difference if it were `gap`, about the same middle."""
-    middle = (a.value + b.value) / 2
-    scale = []
-    for figure, value in ((a, middle + gap / 2), (b, middle - gap / 2)):
-        inside = min(max(value, 0.0), 1.0)
-        scale.append(inside * (1 - inside) / (figure.value * (1 - figure.value)))
-    return float(np.linalg.norm(scale[0] * a.by_patient - scale[1] * b.by_patient))
+def _correlation(a: Floats, b: Floats) -> float:
+    """Return how alike the patients' parts are, -1 to 1; 0 where one has none."""
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / size if size > 0 else 0.0
 
 
 def of_shares(a_N: Bools, b_N: Bools, among_N: Bools, scores: Scores) -> Difference:
     """Return the difference of the shares of hits of a and of b among the same films."""
     patient_of = scores.patient_of[among_N]
-    hits = [hits_N[among_N].astype(np.float64) for hits_N in (a_N, b_N)]
-    surplus = [np.bincount(patient_of, each - each.mean()) for each in hits]
-    size = float(np.linalg.norm(surplus[0]) * np.linalg.norm(surplus[1]))
-    alike = float(surplus[0] @ surplus[1]) / size if size > 0 else 0.0
+    surplus_a, surplus_b = (
+        np.bincount(patient_of, hits_N[among_N] - hits_N[among_N].mean()).astype(np.float64)
+        for hits_N in (a_N, b_N)
+    )
     a, b = (shares(hits_N[None], among_N, scores) for hits_N in (a_N, b_N))
-    found = difference(a, b, alike).figure()
-    p = mcnemar(a_N & among_N, b_N & among_N, scores)
+    found = difference(a, b, _correlation(surplus_a, surplus_b)).figure()
+    net_K = _net_gains(a_N & among_N, b_N & among_N, scores)
+    p = sign_test(net_K)
     low, high = found.ci_low, found.ci_high
-    if p >= 1 - CONFIDENCE:
-        low, high = min(low, 0.0), max(high, 0.0)
+    if (low > 0 or high < 0) != (p < 1 - CONFIDENCE):
+        exact = _exact_bound(net_K) / int(among_N.sum())
+        low, high = (exact, high) if found.value > 0 else (low, exact)
     return Difference(found.value, low, high, p)
 
 
 def mcnemar(right_a_N: Bools, right_b_N: Bools, scores: Scores) -> float:
-    """Exact two-sided p of one model being right more often, films of a patient together.
+    """Return the exact two-sided p of one model being right more often (`sign_test`)."""
+    return sign_test(_net_gains(right_a_N, right_b_N, scores))
 
-    Were the two alike, each patient's net gain of films would as well have been a loss of as many:
-    all ways to choose the signs are counted. With one film a patient it is McNemar's exact test.
-    """
+
+def _net_gains(right_a_N: Bools, right_b_N: Bools, scores: Scores) -> Ints:
+    """Return the films that a alone reads right less those that b alone does, by patient."""
     gain_N = right_a_N.astype(np.int64) - right_b_N
-    net_K = np.rint(np.abs(np.bincount(scores.patient_of, gain_N))).astype(np.int64)
-    total = int(net_K.sum())
+    return np.rint(np.bincount(scores.patient_of, gain_N)).astype(np.int64)
+
+
+def sign_test(net_K: Ints) -> float:
+    """Exact two-sided p of the sum of the patients' net gains.
+
+    Were the two models alike, each patient's gain of films would as well have been a loss of as
+    many: all ways to choose the signs are counted. With one film a patient it is McNemar's test.
+    """
+    return min(1.0, 2 * _chance_beyond(net_K, 0.5))
+
+
+def _chance_beyond(net_K: Ints, share: float) -> float:
+    """Return the chance of at least this sum, if each patient gains with this chance or loses."""
+    sizes = np.abs(net_K)
+    total, reached = int(sizes.sum()), abs(int(net_K.sum()))
     chance = np.zeros(2 * total + 1)  # of each sum, from -total to total
     chance[total] = 1
-    for size in net_K[net_K > 0]:
-        chance = (np.roll(chance, size) + np.roll(chance, -size)) / 2
-    beyond = np.abs(np.arange(-total, total + 1)) >= abs(int(gain_N.sum()))
-    return float(min(1.0, chance[beyond].sum()))
+    for size in sizes[sizes > 0]:
+        chance = share * np.roll(chance, size) + (1 - share) * np.roll(chance, -size)
+    return float(chance[total + reached :].sum())
+
+
+def _exact_bound(net_K: Ints) -> float:
+    """Return the bound on the side of 0 of the sum of net gains, by inverting `sign_test`.
+
+    The films that both models read alike count as fixed (Clopper & Pearson 1934).
+    """
+    share = brentq(lambda share: _chance_beyond(net_K, share) - TAIL, 0, 1)
+    return float(np.sign(net_K.sum()) * (2 * share - 1) * np.abs(net_K).sum())

@@ -13,8 +13,6 @@ from scipy.stats import norm
 from pneumo_core.arrays import Floats
 from pneumo_core.metrics.metrics import CONFIDENCE, Estimate
 
-Z = float(norm.ppf((1 + CONFIDENCE) / 2))
-
 
 class Estimates(NamedTuple):
     """Several figures as arrays [T]."""
@@ -37,11 +35,14 @@ class Estimates(NamedTuple):
         return Estimates(function(self.value), function(self.high), function(self.low))
 
 
-def wilson_interval(value: Floats, num_films: Floats | float) -> Estimates:
+def wilson_interval(
+    value: Floats, num_films: Floats | float, confidence: float = CONFIDENCE
+) -> Estimates:
     """Return Wilson's interval (1927); the number of films need not be whole."""
-    scale = 1 + Z**2 / num_films
-    middle = (value + Z**2 / (2 * num_films)) / scale
-    half = Z * np.sqrt(value * (1 - value) / num_films + (Z / (2 * num_films)) ** 2) / scale
+    z = float(norm.ppf((1 + confidence) / 2))
+    scale = 1 + z**2 / num_films
+    middle = (value + z**2 / (2 * num_films)) / scale
+    half = z * np.sqrt(value * (1 - value) / num_films + (z / (2 * num_films)) ** 2) / scale
     # Rounding must not put 0 or 1 outside their intervals.
     return Estimates(value, np.clip(middle - half, 0, value), np.clip(middle + half, value, 1))
 

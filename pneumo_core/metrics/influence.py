@@ -21,10 +21,6 @@ class Influence:
     value: float
     by_patient: Floats  # [K]; the sum of squares is the variance
 
-    def __sub__(self, other: "Influence") -> "Influence":
-        """Return the influence on the difference of two figures of the same films."""
-        return Influence(self.value - other.value, self.by_patient - other.by_patient)
-
     @property
     def variance(self) -> float:
         return float((self.by_patient**2).sum())
@@ -35,19 +31,11 @@ class Influence:
         excess = float((self.by_patient**4).sum()) - self.variance**2 / len(self.by_patient)
         return 2 * self.variance**2 / max(excess, 1e-9 * self.variance**2)
 
-    @property
-    def half_width(self) -> float:
-        """Half the width of the interval by Student's t; 0 where nothing varies."""
+    def half_width(self, confidence: float = CONFIDENCE) -> float:
+        """Return half the width of the interval by Student's t; 0 where nothing varies."""
         if self.variance < NO_VARIANCE:
             return 0.0
-        return float(student.ppf((1 + CONFIDENCE) / 2, self.num_degrees) * self.variance**0.5)
-
-    @property
-    def p(self) -> float:
-        """Two-sided p of a value of 0."""
-        if self.variance < NO_VARIANCE:
-            return 1.0
-        return float(2 * student.sf(abs(self.value) / self.variance**0.5, self.num_degrees))
+        return float(student.ppf((1 + confidence) / 2, self.num_degrees) * self.variance**0.5)
 
 
 def mean_influence(figures: Sequence[Influence]) -> Influence:

@@ -83,13 +83,12 @@ def brier(scores: Scores) -> Estimate:
     return on_logit_scale(jackknife(metrics.brier, scores, 0), scores).figure()
 
 
-def on_logit_scale(found: Influence, scores: Scores) -> Estimates:
+def on_logit_scale(found: Influence, scores: Scores, confidence: float = CONFIDENCE) -> Estimates:
     """A figure in 0..1; where nothing varies it is taken as a share of the rarer class's films."""
-    value, half_width = np.array([found.value]), found.half_width
+    value, half_width = np.array([found.value]), found.half_width(confidence)
     if not 0 < found.value < 1 or half_width == 0:
-        return wilson_interval(
-            value, min(_num_apart(scores, films) for films in (scores.positive, ~scores.positive))
-        )
+        num_films = min(_num_apart(scores, among) for among in (scores.positive, ~scores.positive))
+        return wilson_interval(value, num_films, confidence)
     width = half_width / (value * (1 - value))
     return Estimates(value, expit(logit(value) - width), expit(logit(value) + width))
 

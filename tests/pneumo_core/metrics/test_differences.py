@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar as by_statsmodels
 from statsmodels.stats.multitest import multipletests
@@ -13,7 +14,14 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.metrics.differences import mcnemar, of_figures, of_shares
 from pneumo_core.metrics.influence import of_auroc
 from pneumo_core.metrics.metrics import Scores
-from pneumo_core.metrics.paired import Reading, compare, compare_mean_auroc, holm, tied_with
+from pneumo_core.metrics.paired import (
+    DIFFERENCES,
+    Reading,
+    compare,
+    compare_mean_auroc,
+    holm,
+    tied_with,
+)
 
 MakeScores = Callable[..., Scores]
 
@@ -69,7 +77,7 @@ def test_auroc_p_is_that_of_delongs_covariance(make_scores: MakeScores) -> None:
         )
         rough = 2 * student.sf(abs(gap) / variance**0.5, min(num_ill, num_well) - 1)
         assert found.value == pytest.approx(gap, abs=1e-9)
-        assert found.p == pytest.approx(rough, abs=0.06)  # ours has each part scaled by v (1 - v)
+        assert found.p == pytest.approx(rough, abs=0.06)  # ours is on the logit scale
 
 
 @pytest.mark.parametrize("seed", range(0, 40, 5))
@@ -81,6 +89,52 @@ def test_interval_and_p_of_auroc_agree_at_nought(seed: int, make_scores: MakeSco
         turned = of_figures(of_auroc(b), of_auroc(a), a)
         assert (turned.value, turned.p) == pytest.approx((-found.value, found.p))
         assert (turned.ci_low, turned.ci_high) == pytest.approx((-found.ci_high, -found.ci_low))
+
+
+@pytest.mark.parametrize("patients", [None, "several films"])
+def test_interval_and_p_of_every_figure_agree_at_nought(
+    patients: str | None, make_scores: MakeScores
+) -> None:
+    """From 8 films to 300, from chance to nearly perfect, with ties and equal scores."""
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        num_films = int(rng.choice([8, 20, 40, 100, 300]))
+        labels = rng.integers(0, 2, num_films)
+        labels[:4] = 0, 0, 1, 1
+        keys = rng.integers(4, num_films, num_films) if patients else np.arange(num_films)
+        keys[:4] = range(4)
+        apart = rng.choice([0.1, 1.5, 3, 6])
+        seen = apart * (labels - 0.5) + rng.normal(size=num_films)
+        models = {
+            name: Reading(make_scores(labels, expit(noisy).round(decimals), keys), 0.5)
+            for name, noisy, decimals in zip(
+                "ab",
+                (seen + rng.choice([0, 0.05, 0.3, 1]) * rng.normal(size=(2, num_films))),
+                rng.choice([1, 2, 8], 2),
+                strict=True,
+            )
+        }
+        (pair,) = compare(models)["pairs"]
+        for name in DIFFERENCES:
+            value, low, high, p, _ = pair[name].values()
+            assert -1 <= low <= value <= high <= 1, name
+            assert (low <= 0 <= high) == (p >= 0.05), name
+            assert (low < 0 < high) == (p >= 0.05) or low == high == 0, name  # not even touching
+            varies = (models["a"].scores.probabilities != models["b"].scores.probabilities).any()
+            assert low < high or not varies or value == 0, name
+
+
+def test_intervals_of_nearly_perfect_models_are_not_wide(make_scores: MakeScores) -> None:
+    """Each part scaled by v (1 - v) gave 1.2 here for two models that differ by .02."""
+    rng = np.random.default_rng(3)
+    labels = np.arange(50) % 2
+    seen = 4.5 * labels + rng.normal(size=50)
+    a, b = (
+        make_scores(labels, expit(seen + noise * rng.normal(size=50) - 2)) for noise in (0.3, 1.2)
+    )
+    found = of_figures(of_auroc(a), of_auroc(b), a)
+    assert min(of_auroc(a).value, of_auroc(b).value) > 0.97
+    assert found.ci_high - found.ci_low < 0.4
 
 
 def test_a_model_does_not_differ_from_itself(make_scores: MakeScores) -> None:

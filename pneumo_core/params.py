@@ -114,7 +114,7 @@ RecipeName = Literal[  # what each does: pneumo_core/preparation/recipes.py
 class AugmentParams(Section):
     seed: int = Field(ge=0)
     recipe: Literal[RecipeName, "own"]
-    ranges: dict[str, tuple[float, float]] = {}  # of the recipe `own`: fields of recipes.Ranges
+    ranges: dict[str, tuple[float, float]] = {}  # in place of the recipe's: fields of Ranges
     size_per_class: int = Field(gt=0)
 
     @property

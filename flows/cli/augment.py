@@ -1,4 +1,4 @@
-"""`pneumo augment`: the augmentation recipes compared."""
+"""`pneumo augment`: the augmentation recipes, shown and compared."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,31 @@ import typer
 
 from pneumo_core.params import Strategy
 
-app = typer.Typer(help="Compare the augmentation recipes.", no_args_is_help=True)
+app = typer.Typer(help="Show and compare the augmentation recipes.", no_args_is_help=True)
+
+
+@app.command("show")
+def show(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Name of a recipe; by default that of params.yaml.")
+    ] = None,
+) -> None:
+    """Print what a recipe does to a film, and the range of each change."""
+    from pneumo_core import params
+    from pneumo_core.errors import ParamsError
+    from pneumo_core.preparation import recipes
+    from tasks import paths
+
+    if recipe is None:
+        asked = params.load(paths.PARAMS).augment
+        name, found = asked.recipe, recipes.chosen(asked)
+    elif recipe in recipes.RECIPES:
+        name, found = recipe, recipes.RECIPES[recipe]
+    else:
+        raise ParamsError(f"No recipe {recipe!r}; there are {', '.join(recipes.RECIPES)}.")
+    print(f"{name}: {found.what} (source: {found.source})")
+    for line in found.describe_ranges():
+        print(f"  {line}")
 
 
 @app.command("compare")

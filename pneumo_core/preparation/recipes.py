@@ -9,7 +9,7 @@ shows the label. Only the study's two recipes keep originals, as the study did. 
 every film, by ranges that include no change.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from pneumo_core.data.transforms import LIMITS, Range, Ranges
 from pneumo_core.errors import ParamsError
@@ -33,6 +33,23 @@ class Recipe:
             for field in fields(Ranges)
             if getattr(normal, field.name) != getattr(pneumonia, field.name)
         )
+
+    def describe_ranges(self) -> list[str]:
+        """Return a line for each range that alters films, beside the widest one allowed."""
+        lines = []
+        for name, limits in vars(LIMITS).items():
+            by_label = {label: getattr(each, name) for label, each in self.ranges.items()}
+            if set(by_label.values()) == {getattr(Ranges(), name)}:
+                continue
+            shown = " ".join(f"{label} {_text(each)}" for label, each in by_label.items())
+            same = name not in self.differs_by_label()
+            values = _text(by_label[LABELS[0]]) if same else shown
+            lines.append(f"{name:13} {values} (widest {_text(limits)})")
+        return lines
+
+
+def _text(values: Range) -> str:
+    return f"{values[0]:.3g} to {values[1]:.3g}"
 
 
 def _same(**ranges: Range) -> dict[str, Ranges]:
@@ -133,22 +150,22 @@ RECIPES: dict[RecipeName, Recipe] = {
 }
 
 
+OWN = Recipe("own ranges, the same for both classes", "", "params.yaml", _same())
+
+
 def chosen(params: AugmentParams) -> Recipe:
-    """Return the recipe that the parameters name.
+    """Return the recipe that the parameters name, with their ranges in place of its own.
 
     Raises:
-        ParamsError: the recipe `own` has no ranges, an unknown one or one beyond `LIMITS`; or
-            ranges are given for another recipe.
+        ParamsError: the recipe `own` has no ranges; or a range is unknown, beyond `LIMITS`, or one
+            that the recipe draws differently for each class.
     """
-    if params.recipe != "own":
-        if params.ranges:
-            raise ParamsError(
-                f"augment.ranges are those of the recipe own, not of {params.recipe}."
-            )
-        return RECIPES[params.recipe]
+    recipe = OWN if params.recipe == "own" else RECIPES[params.recipe]
     known = [field.name for field in fields(Ranges)]
-    if not params.ranges or not params.ranges.keys() <= set(known):
-        raise ParamsError(f"augment.ranges of the recipe own: expected some of {', '.join(known)}.")
+    if not params.ranges.keys() <= set(known) or (recipe is OWN and not params.ranges):
+        raise ParamsError(
+            f"augment.ranges of the recipe {params.recipe}: expected some of {', '.join(known)}."
+        )
     for name, (low, high) in params.ranges.items():
         least, most = getattr(LIMITS, name)
         if not least <= low <= high <= most:
@@ -156,6 +173,13 @@ def chosen(params: AugmentParams) -> Recipe:
                 f"augment.ranges.{name} = [{low:g}, {high:g}]: expected two ascending numbers "
                 f"within {least:g} to {most:g}; beyond, a reader would see another film."
             )
-    return Recipe(
-        "own ranges, the same for both classes", "", "params.yaml", _same(**params.ranges)
-    )
+        if name in recipe.differs_by_label():
+            raise ParamsError(
+                f"augment.ranges.{name}: {params.recipe} draws it differently for each class, "
+                "which is what this recipe is for. Use the recipe own."
+            )
+    if not params.ranges:
+        return recipe
+    ranges = {label: replace(each, **params.ranges) for label, each in recipe.ranges.items()}
+    what = recipe.what if recipe is OWN else f"{recipe.what}; with ranges of params.yaml"
+    return replace(recipe, what=what, ranges=ranges)

@@ -26,6 +26,17 @@ def project(trained: Path, tmp_path: Path) -> Path:
     return project
 
 
+def test_ranges_of_a_recipe_are_shown(tmp_path: Path, typed: Run) -> None:
+    result = typed("pneumo", "augment", "show", "symmetric", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for line in ("rotation_deg  -10 to 10 (widest -15 to 15)", "crop_area     0.3 to 1 (widest"):
+        assert line in result.stdout
+    assert "gamma" not in result.stdout
+    unknown = typed("pneumo", "augment", "show", "flip", cwd=tmp_path)
+    assert unknown.returncode == 1
+    assert "No recipe 'flip'; there are brightness, contrast" in unknown.stderr
+
+
 def test_all_recipes_are_compared_and_test_is_never_opened(project: Path, typed: Run) -> None:
     result = typed(
         *("pneumo", "augment", "compare", "--out", "found", "--size-per-class", "20"),

@@ -1,10 +1,11 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import get_args
 
 import pytest
 
 from pneumo_core.data.transforms import LIMITS, Ranges
 from pneumo_core.errors import ParamsError
+from pneumo_core.labels import LABELS
 from pneumo_core.params import AugmentParams, RecipeName
 from pneumo_core.preparation.recipes import RECIPES, chosen
 
@@ -92,6 +93,23 @@ def test_a_recipe_of_ones_own_alters_both_classes_alike() -> None:
     assert chosen(asked("gamma")) is RECIPES["gamma"]
 
 
+def test_one_range_of_a_named_recipe_can_be_changed() -> None:
+    named, changed = RECIPES["symmetric"], chosen(asked("symmetric", rotation_deg=(-5, 5)))
+    for label in LABELS:
+        assert changed.ranges[label] == replace(named.ranges[label], rotation_deg=(-5, 5))
+    assert "symmetric" not in changed.what
+    assert "ranges of params.yaml" in changed.what
+    study = chosen(asked("study_brightness", gamma=(0.9, 1.1)))
+    assert study.keeps_originals
+    assert study.differs_by_label() == ("brightness",)
+
+
+def test_ranges_are_described_beside_the_widest() -> None:
+    assert RECIPES["gamma"].describe_ranges() == ["gamma         0.8 to 1.25 (widest 0.7 to 1.5)"]
+    (line,) = RECIPES["study_brightness"].describe_ranges()
+    assert line.startswith("brightness    NORMAL 0.05 to 0.15 PNEUMONIA -0.15 to -0.05 (widest")
+
+
 @pytest.mark.parametrize(
     ("recipe", "ranges", "message"),
     [
@@ -99,7 +117,9 @@ def test_a_recipe_of_ones_own_alters_both_classes_alike() -> None:
         ("own", {"rotation": (-5, 5)}, "expected some of brightness, contrast, rotation_deg"),
         ("own", {"rotation_deg": (-20, 5)}, r"rotation_deg = \[-20, 5\].* within -15 to 15"),
         ("own", {"rotation_deg": (5, -5)}, "ascending"),
-        ("gamma", {"gamma": (0.9, 1.1)}, "of the recipe own, not of gamma"),
+        ("symmetric", {"rotation_deg": (-20, 5)}, r"within -15 to 15"),
+        ("symmetric", {"rotation": (-5, 5)}, "of the recipe symmetric: expected some of"),
+        ("study_brightness", {"brightness": (0, 0.1)}, "differently for each class"),
     ],
 )
 def test_ranges_that_no_recipe_may_have_are_named(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pneumo_core.data import manifest
 
-AGE = f"{manifest.METADATA}age"
+AGE, SITE = f"{manifest.METADATA}age", f"{manifest.METADATA}site"
 AGE_GROUPS_FROM = (18, 40, 60, 80)  # years; younger films are of children
 NOT_KNOWN = "not known"
 
@@ -21,9 +21,10 @@ Strata = list[tuple[int, int]]  # stratum and number of films of one patient gro
 
 
 def strata_columns(films: pd.DataFrame) -> list[str]:
-    """Return the columns whose values should be alike in all splits: metadata, and origins."""
+    """Return the columns whose values should be alike in all splits: metadata, sites or origins."""
     columns = [c for c in manifest.metadata_columns(films) if films[c].notna().any()]
-    return columns + ["origin"] * (films["origin"].nunique() > 1)
+    several = SITE not in columns and films["origin"].nunique() > 1
+    return columns + ["origin"] * several
 
 
 def deal(

@@ -16,11 +16,10 @@ from pneumo_core.data.leakage import BY_SOURCE, SplitOrigin
 from pneumo_core.errors import SplitError
 from pneumo_core.labels import LABELS, SPLITS, UNSPLIT
 from pneumo_core.params import SplitParams
-from pneumo_core.preparation.dealing import deal, strata_columns
+from pneumo_core.preparation.dealing import SITE, deal, strata_columns
 from pneumo_core.preparation.pins import Pins
 
 MAX_ATTEMPTS = 100
-SITE = f"{manifest.METADATA}site"
 MAX_VAL_SHARE = 0.2  # of what test leaves of a class, so that validation does not eat train
 
 
@@ -206,7 +205,7 @@ def _require_both_classes(table: pd.DataFrame) -> None:
         raise SplitError(
             f"{', '.join(lacking)}: {_by_class(counts.sum())} films of "
             f"{films['patient_group'].nunique()} patients are too few for train, validation and "
-            "test with both classes, or split.test_fraction or split.test_per_class is too small."
+            "test with both classes, or split.test_fraction or split.test_per_class does not fit."
         )
 
 

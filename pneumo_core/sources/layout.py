@@ -13,6 +13,7 @@ out only if its bytes are the same.
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -43,6 +44,7 @@ Placed = list[tuple[Place, PurePosixPath, File]]
 Unplaced = list[tuple[PurePosixPath, File]]
 
 
+@cache
 def split_name(text: str) -> str | None:
     """Return the split that a name means, else None."""
     name = text.strip().lower()

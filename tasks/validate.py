@@ -4,7 +4,7 @@ from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
 from pneumo_core.params import ValidateParams
-from pneumo_core.preparation.inventory import take_inventory
+from pneumo_core.preparation.inventory import NO_CONTRAST, take_inventory
 from tasks import expectations, paths
 
 
@@ -18,7 +18,9 @@ def run(params: ValidateParams) -> None:
         quarantined[["image_id", "file_bytes", "reason"]].to_csv(draft, index=False)
     result = expectations.check(looked, params, paths.DATA_DOCS)
     write_json(paths.VALIDATION, result)
-    print(f"validate: {len(looked)} files, {len(quarantined)} quarantined")
+    num_pale = int((quarantined["reason"] == NO_CONTRAST).sum())
+    pale = f", {num_pale} of them for almost no contrast" if num_pale else ""
+    print(f"validate: {len(looked)} files, {len(quarantined)} quarantined{pale}")
     if not result["success"]:
         raise DataError(
             f"The data breaks {len(result['broken'])} expectations: "

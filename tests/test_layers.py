@@ -29,7 +29,7 @@ NO_SAY_IN_TASKS = {
     )
 }
 LIBRARIES = {  # by the file of versions that DVC compares
-    "var/versions/pixels.json": {"PIL", "cv2", "pydicom"},
+    "var/versions/pixels.json": {"PIL", "cv2", "imagecodecs", "pydicom"},
     "var/versions/learning.json": {"timm", "torch", "torchvision"},
 }
 READS_NO_PIXELS = {"split"}  # it imports the names of augmentations beside their code

@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from pneumo_core.arrays import Floats, Images
+from pneumo_core.arrays import Floats, Gray, Images
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 BORDER = 1 / 16  # of a side
+# The fewest in a film are 27.7 of 5,543 (the public archive), 59.6 of 449 (NIH), at 28 px 23.2 and
+# 46.9. A flat film with noise of 3 levels has 12.
+MIN_GRAY_LEVELS = 14
 NAMES = (
     "mean",
     "std",
@@ -23,6 +26,19 @@ def film_statistics(images: Images) -> Floats:
     All are in gray levels, except the share of black pixels, 0 to 1.
     """
     return np.stack([_of_one(np.asarray(pixels)) for pixels in images])
+
+
+def num_gray_levels(pixels: Gray) -> float:
+    """Return the effective number of gray levels in the middle of a film [H, W].
+
+    It is 2 to the power of the entropy, so levels that few pixels have hardly count. The middle is
+    half of each side; a frame that reaches into it adds one level for each of its own.
+    """
+    high, wide = (side // 4 for side in pixels.shape)
+    middle = pixels[high : pixels.shape[0] - high, wide : pixels.shape[1] - wide]
+    shares = np.bincount(middle.ravel(), minlength=256) / middle.size
+    shares = shares[shares > 0]
+    return float(2 ** -(shares @ np.log2(shares)))
 
 
 def _of_one(pixels: Images) -> Floats:

@@ -1,6 +1,8 @@
 """Decode a file to gray pixels, and resize by the one rule of the project.
 
-Gray: 8 bits, luma of ITU-R 601; 16-bit images are scaled, not clipped.
+Gray: 8 bits, luma of ITU-R 601. Deeper images are scaled from black at 0 to white, which is the
+largest value of 8, 10, 12, 14 or 16 bits, the first that no pixel exceeds (1 in floating point).
+A picture is shown as its file says: upright (EXIF orientation), positive (TIFF WhiteIsZero).
 Resize: squashed to a square, by area where it shrinks and bilinear where it grows. Padding would
 keep the aspect ratio, which alone separates the classes of the public archive. A JPEG is decoded
 at the smallest of libjpeg's scales (1, 1/2, 1/4, 1/8) that is not below the requested size.
@@ -12,11 +14,14 @@ import struct
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import numpy.typing as npt
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from pneumo_core.arrays import Gray, Stack
+from pneumo_core.data.codestreams import jp2_frame
 from pneumo_core.errors import ImageError
 
 HASHED_ROWS = 256
@@ -25,8 +30,27 @@ RESIZE_RULE = "squash-area"
 SCAN, MAX_SCANS = b"\xff\xda", 100  # the marker that begins one; each is decoded over all pixels
 
 # Formats of films. Other readers of Pillow start programs or are not for pictures.
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+FORMATS = ("JPEG", "JPEG2000", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
+WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1  # the TIFF tag PhotometricInterpretation
 
+# Pillow knows fewer depths where white is zero, and leaves those of more than 8 bits negative.
+for _kind, _modes in list(TiffImagePlugin.OPEN_INFO.items()):
+    if _kind[1] == BLACK_IS_ZERO and _modes[0][0] in "IF":
+        _negative = (_kind[0], WHITE_IS_ZERO, _kind[2], _kind[3], _kind[4], _kind[5])
+        TiffImagePlugin.OPEN_INFO.setdefault(_negative, _modes)
+
+UPRIGHT = 1  # EXIF orientation
+_TURNS = {  # what turns another orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPPING_SIDES = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
 # The luminance table of ITU-T T.81, annex K, which libjpeg scales to a quality.
 _QUALITY_50 = np.array(
@@ -42,7 +66,7 @@ _QUALITY_50 = np.array(
 @dataclass(frozen=True)
 class Film:
     gray: Image.Image  # mode L; of a JPEG perhaps at a reduced scale
-    width_px: int  # of the file
+    width_px: int  # of the file, upright
     height_px: int
     colour_mode: str
     jpeg_quality: int | None  # 1..100 on libjpeg's scale; None: not a JPEG
@@ -79,7 +103,8 @@ def decode(data: bytes, max_pixels: int, min_side_px: int = 1, size_px: int | No
 
     Raises:
         ImageError: not an image, truncated, more than `max_pixels` by its header (nothing is
-            decoded then), a side below `min_side_px`, several frames, or an unknown pixel type.
+            decoded then), a side below `min_side_px`, several frames, or pixel values whose white
+            is not known.
     """
     if not data:
         raise ImageError("empty file")
@@ -96,9 +121,17 @@ def decode(data: bytes, max_pixels: int, min_side_px: int = 1, size_px: int | No
             raise ImageError("several frames, not one film")
         if image.format == "JPEG" and data.count(SCAN) > MAX_SCANS:
             raise ImageError(f"a JPEG of more than {MAX_SCANS} scans, which no film needs")
+        if image.format == "JPEG2000" and jp2_frame(data).size != image.size:
+            raise ImageError("a JPEG 2000 whose codestream has another size than its header says")
         mode, quality = image.mode, _jpeg_quality(image)
         image.draft("L", (size_px, size_px) if size_px else image.size)
-        return Film(_to_gray(image), width, height, mode, quality)
+        gray = _to_gray(image)
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT))
+        if turn is not None:
+            gray = gray.transpose(turn)
+        if turn in _SWAPPING_SIDES:
+            width, height = height, width
+        return Film(gray, width, height, mode, quality)
     except UnidentifiedImageError as error:
         raise ImageError("not an image") from error
     except Image.DecompressionBombError as error:
@@ -119,13 +152,32 @@ def _has_second_frame(image: Image.Image) -> bool:
 
 
 def _to_gray(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        levels = np.asarray(image, dtype=np.uint32) // 257
-        return Image.fromarray(levels.astype(np.uint8))
-    if image.mode in {"I", "F"}:
-        raise ImageError(f"unknown pixel type {image.mode}")
-    image.load()
+    negative = (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO
+    )
+    image.load()  # turns a TIFF upright
+    if image.mode[0] in "IF":
+        return Image.fromarray(_scaled(np.asarray(image), negative))
     return image if image.mode == "L" else image.convert("L")
+
+
+def _scaled(values: npt.NDArray[Any], negative: bool) -> Gray:
+    """Return values of more than 8 bits as 8 bits; raise ImageError if their white is not known."""
+    low, high = values.min(), values.max()
+    whites = (1, *WHITES) if values.dtype.kind == "f" else WHITES
+    white = next((white for white in whites if high <= white), None)
+    if white is None or low < 0:
+        raise ImageError(
+            f"pixel values from {low:g} to {high:g}: save the film with values from 0 to 65535, "
+            "or from 0 to 1 in floating point"
+        )
+    positive = white - values if negative else values
+    if values.dtype.kind == "f":
+        gray: Gray = np.rint(positive * (255 / white)).astype(np.uint8)
+    else:
+        gray = (positive.astype(np.uint32) * 255 // white).astype(np.uint8)
+    return gray
 
 
 def _jpeg_quality(image: Image.Image) -> int | None:

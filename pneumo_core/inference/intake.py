@@ -12,16 +12,20 @@ import numpy as np
 from PIL import Image
 
 from pneumo_core.arrays import Gray
-from pneumo_core.data.film_statistics import NAMES, film_statistics
+from pneumo_core.data.film_statistics import (
+    MIN_GRAY_LEVELS,
+    NAMES,
+    film_statistics,
+    num_gray_levels,
+)
 from pneumo_core.data.images import FORMATS, decode
 from pneumo_core.errors import ImageError, NoFilmError
 from pneumo_core.evaluation.reference import Reference
-from pneumo_core.sources.dicom import looks_like_dicom
-from pneumo_core.sources.dicom_pixels import render
+from pneumo_core.sources.dicom_pixels import looks_like_dicom, render
 
 MAX_PIXELS = 40_000_000  # of a file by its header; the largest detectors have 15 million
 MIN_SIDE_PX = 32
-GRAY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
+GRAY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
 THUMBNAIL_PX = 64
 
 # Films of the public archive that are stored in colour have 0, photographs 25 and more.
@@ -60,6 +64,11 @@ class Intake:
             )
         pixels = film.squared(self.size_px)
         self._require_levels_of_a_film(pixels)
+        if (levels := num_gray_levels(film.pixels)) < MIN_GRAY_LEVELS:
+            raise NoFilmError(
+                f"not a chest film: it has almost no contrast ({levels:.0f} gray levels in its "
+                f"middle, films have more than {MIN_GRAY_LEVELS})"
+            )
         return pixels
 
     def _require_levels_of_a_film(self, pixels: Gray) -> None:

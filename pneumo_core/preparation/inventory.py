@@ -16,6 +16,7 @@ import pandas as pd
 
 from pneumo_core.arrays import Gray
 from pneumo_core.data import manifest
+from pneumo_core.data.film_statistics import MIN_GRAY_LEVELS, num_gray_levels
 from pneumo_core.data.images import decode
 from pneumo_core.data.packed import PackedImages, Packer, packing
 from pneumo_core.errors import ImageError
@@ -24,6 +25,7 @@ from pneumo_core.preparation.fingerprint import perceptual_hashes, pixel_sha256,
 from pneumo_core.progress import track
 from pneumo_core.versions import PIXELS, method_sha256
 
+NO_CONTRAST = "almost no contrast"
 BLOCK_FILMS = 512  # decoded ahead of the packing at most
 
 Finding = dict[str, Any]  # columns of the manifest
@@ -34,7 +36,7 @@ def take_inventory(
 ) -> tuple[pd.DataFrame, PackedImages]:
     """Return the manifest with the columns from the pixels, and its kept films, packed in order.
 
-    A file that cannot be decoded is quarantined with its reason.
+    A file that cannot be decoded or has almost no contrast is quarantined with its reason.
 
     Args:
         read: returns the bytes of a file by its `path`.
@@ -86,6 +88,8 @@ def _look(
         film = decode(data, params.max_pixels, params.min_side_px, params.image_size_px)
     except (ImageError, OSError) as error:
         return {"state": manifest.QUARANTINED, "reason": str(error)}, None
+    if num_gray_levels(film.pixels) < MIN_GRAY_LEVELS:
+        return {"state": manifest.QUARANTINED, "reason": NO_CONTRAST}, None
     mean, std = cv2.meanStdDev(film.pixels)
     packed = film.squared(params.image_size_px)
     finding = {

@@ -11,7 +11,7 @@ from pneumo_core.errors import DataError
 from pneumo_core.labels import LABELS, UNSPLIT
 from pneumo_core.progress import track
 from pneumo_core.sources import Source, SourceFile
-from pneumo_core.sources.dicom import looks_like_dicom
+from pneumo_core.sources.dicom_pixels import looks_like_dicom
 from pneumo_core.sources.patient_rules import named
 from pneumo_core.sources.patients import unknown
 

@@ -24,11 +24,12 @@ from pydantic import field_validator, model_validator
 
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.description import Description, Opening
+from pneumo_core.sources.dicom_content import CONTENT_TAGS, holds_no_image, not_stated
 from pneumo_core.sources.dicom_labels import Claim, DicomLabels, by_path, by_tag
-from pneumo_core.sources.dicom_pixels import read_header, render
+from pneumo_core.sources.dicom_pixels import looks_like_dicom, read_header, render
 from pneumo_core.sources.dicom_tags import Tags, read_tags, tags
 from pneumo_core.sources.folder import posix_below, walk
-from pneumo_core.sources.layout import IMAGE_SUFFIXES, find_places
+from pneumo_core.sources.layout import IMAGE_SUFFIXES, find_places, is_litter
 from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
 from pneumo_core.sources.source import SourceFile
 
@@ -46,6 +47,8 @@ NOBODY = {
     "na",
     "unknown",
 }
+NO_FILMS = "{} files of the DICOM source are not films (DICOMDIR, reports, presentation states)"
+NOT_STATED = "{{}} DICOM films do not state their {}: they count as frontal chest films"
 MIN_STUDIES = 3  # of most films of a source under one patient ID, which then names nobody
 
 
@@ -105,6 +108,8 @@ class Ids:
     patient: str = ""
     study: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_no_image: bool = False
+    not_stated: str = ""  # of modality, body part and view
 
 
 @dataclass(frozen=True)
@@ -120,9 +125,14 @@ class DicomSource:
         """Return the films; raise SourceError if there are none or the labels are not usable."""
         files: dict[str, SourceFile] = {}
         claims = sorted(self._claims(), key=lambda claim: claim[0].below)
-        found = [ids for _, ids in claims]
+        found = [ids for _, ids in claims if not ids.is_no_image]
         nobody = _placeholders(found) if self.patients_known else {ids.patient for ids in found}
         for number, (claim, ids) in enumerate(claims, 1):
+            if ids.is_no_image:
+                self.opening.notes.count(NO_FILMS)
+                continue
+            if ids.not_stated:
+                self.opening.notes.count(NOT_STATED.format(ids.not_stated))
             file = self._file(claim, ids, nobody, number)
             if file.image_id in files:  # one film twice: dedup compares the pixels
                 file = replace(file, name=f"{Path(file.name).stem}-{number}.png")
@@ -147,6 +157,7 @@ class DicomSource:
     def _by_folder(self) -> Iterator[Claim]:
         limits = self.opening.limits
         files = [(posix_below(path, self.root), path) for path in walk(self.root)]
+        self.opening.notes.count(NO_FILMS, sum(is_litter(below) for below, _ in files))
         placed, others = find_places(files, limits.class_names, limits.ignore)
         stray = sum(_is_film(below, path) for below, path in others)
         if stray:  # the names of their folders may be those of patients
@@ -192,11 +203,12 @@ def _read_ids(path: Path, tags: Tags) -> Ids:
     keywords = ["SOPInstanceUID", "PatientID", "StudyInstanceUID"]
     try:
         more = [keyword for of in tags.values() for keyword in of]
-        header = read_header(path, [*keywords, *more], pixels=False)
+        header = read_header(path, [*keywords, *more, *CONTENT_TAGS, "Rows"], pixels=False)
         with warnings.catch_warnings():  # warnings quote the header
             warnings.simplefilter("ignore")
             image, patient, study = (str(header.get(each) or "").strip() for each in keywords)
-            return Ids(image, patient, study, read_tags(header, tags))
+            metadata = read_tags(header, tags)
+            return Ids(image, patient, study, metadata, holds_no_image(header), not_stated(header))
     except Exception:  # a value is converted as it is asked for, and may be damaged
         return Ids()
 
@@ -224,8 +236,3 @@ def _read(path: Path, number: int) -> bytes:
         except OSError as error:
             reason = str(error)
     raise OSError(f"{reason} (file {number} of the source, sorted by path)")
-
-
-def looks_like_dicom(data: bytes) -> bool:
-    """Return whether it has the marker, or starts with an element of group 2 or 8 without one."""
-    return data[128:132] == b"DICM" or data[:2] in {b"\x02\x00", b"\x08\x00"}

@@ -1,9 +1,4 @@
-"""Render a DICOM file as an 8-bit gray PNG, as a viewer shows it first.
-
-The steps: modality rescale or table, the first VOI window or table (PS3.3 C.11.1 and C.11.2),
-inversion if small values are white (MONOCHROME1). Without a window, 8-bit values stay as they are
-and deeper ones are stretched from the lowest to the highest.
-"""
+"""Render a DICOM file as an 8-bit gray PNG, as a viewer shows it first."""
 
 import io
 import logging
@@ -11,47 +6,49 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
-from pneumo_core.arrays import Gray
+from pneumo_core.sources.dicom_codecs import decode_frame
+from pneumo_core.sources.dicom_content import CONTENT_TAGS, why_not_a_frontal_chest_film
+from pneumo_core.sources.dicom_display import DISPLAY_TAGS, show
 from pneumo_core.sources.png import encode_png
 
 MAX_PIXELS = 100_000_000  # by the header, before decoding
+MAX_BITS = 16
 # The elements of the header that are read; no other is.
 NEEDED = [
-    "SOPClassUID",
     "PixelData",
     "Rows",
     "Columns",
     "NumberOfFrames",
     "SamplesPerPixel",
-    "PhotometricInterpretation",
     "PlanarConfiguration",
-    "PixelRepresentation",
     "BitsAllocated",
-    "BitsStored",
     "HighBit",
     "BurnedInAnnotation",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "ModalityLUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "VOILUTSequence",
+    *CONTENT_TAGS,
+    *DISPLAY_TAGS,
 ]
 
-Values = npt.NDArray[Any]  # [H, W]
-
+MARKER, MARKER_PLACE = b"DICM", 128
+# Group 2 or 8, where a data set begins that has no preamble; the last in big endian
+FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08\x00")
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax
+
+
+def looks_like_dicom(data: bytes) -> bool:
+    """Return whether it has the marker, or begins as a data set without one."""
+    return (
+        data[MARKER_PLACE : MARKER_PLACE + 4] == MARKER
+        or data.startswith(MARKER)
+        or data.startswith(FIRST_GROUPS)
+    )
 
 
 def render(file: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> bytes:
     """Return the film as the bytes of a PNG.
 
     Raises:
-        OSError: not a DICOM film that can be shown; the message quotes nothing of the file.
+        OSError: not a frontal chest film in DICOM, or one that cannot be shown; the message quotes
+            nothing of the file.
     """
     data = file.read_bytes() if isinstance(file, Path) else file.read()
     if DEFLATED in data:
@@ -59,30 +56,40 @@ def render(file: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> bytes:
     header = read_header(io.BytesIO(data), NEEDED)
     if (reason := _why_not(header, max_pixels)) is not None:
         raise OSError(reason)
+    stored = decode_frame(header)
     try:
-        return encode_png(_show(header))
+        return encode_png(show(stored, header))
     except Exception:  # pydicom's errors share no root, and quote the patient's name
-        raise OSError(f"DICOM pixels cannot be decoded ({_transfer_syntax(header)})") from None
+        raise OSError("DICOM whose window, rescale or tables cannot be applied") from None
 
 
 def read_header(file: Path | BinaryIO, keywords: list[str], pixels: bool = True) -> Any:
-    """Return pydicom's data set of these keywords.
+    """Return pydicom's data set of these keywords; preamble and marker may be missing.
 
     Raises:
         OSError: it cannot be read; the message quotes nothing of the file.
     """
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it logs what it cannot read
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return read_header(opened, keywords, pixels)
+    beginning = file.read(MARKER_PLACE + 4)
+    if not looks_like_dicom(beginning):
+        raise OSError("not a DICOM file: the marker DICM is missing")
+    file.seek(0)
+    if beginning.startswith(MARKER):
+        file = io.BytesIO(bytes(MARKER_PLACE) + file.read())
     try:
         with warnings.catch_warnings():  # warnings quote the header
             warnings.simplefilter("ignore")
-            return dcmread(file, stop_before_pixels=not pixels, specific_tags=list(keywords))
-    except InvalidDicomError:
-        raise OSError("not a DICOM file: the marker DICM is missing") from None
+            header = dcmread(
+                file, stop_before_pixels=not pixels, specific_tags=list(keywords), force=True
+            )
     except Exception:  # pydicom's errors share no root, and quote the patient's name
         raise OSError("the DICOM header cannot be read") from None
+    return header
 
 
 def _why_not(header: Any, max_pixels: int) -> str | None:
@@ -93,6 +100,8 @@ def _why_not(header: Any, max_pixels: int) -> str | None:
 
 
 def _objection(header: Any, max_pixels: int) -> str | None:
+    if reason := why_not_a_frontal_chest_film(header):
+        return reason
     if "PixelData" not in header:
         return "DICOM without pixels"
     if (num_frames := int(header.get("NumberOfFrames") or 1)) > 1:
@@ -104,48 +113,21 @@ def _objection(header: Any, max_pixels: int) -> str | None:
         return f"oversized: {width} x {height} pixels, at most {max_pixels} allowed"
     kind = header.get("PhotometricInterpretation")
     if kind not in {"MONOCHROME1", "MONOCHROME2"}:
-        return f"DICOM in {kind}, not in shades of gray"
+        return f"DICOM in {kind or 'colours that it does not state'}, not in shades of gray"
+    return _settle_bits(header)
+
+
+def _settle_bits(header: Any) -> str | None:
+    """Set the bits that a header leaves out; return why they are not those of a film, or None."""
+    allocated = int(header.BitsAllocated)
+    high = header.get("HighBit")
+    if not header.get("BitsStored"):
+        header.BitsStored = allocated if high is None else high + 1
+    if header.get("PixelRepresentation") is None:
+        header.PixelRepresentation = 0
+    stored = int(header.BitsStored)
+    if allocated not in {8, MAX_BITS} or not 1 <= stored <= allocated:
+        return f"DICOM of {stored} bits in {allocated}, not of 1 to 8 in 8 or 1 to 16 in 16"
+    if high is not None and int(high) != stored - 1:
+        return "DICOM whose pixels are not in the lowest bits (HighBit)"
     return None
-
-
-def _transfer_syntax(header: Any) -> str:
-    try:
-        return str(header.file_meta.TransferSyntaxUID.name)
-    except AttributeError:
-        return "transfer syntax not stated"
-
-
-def _show(header: Any) -> Gray:
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi
-    from pydicom.pixels.utils import pixel_array
-
-    stored = pixel_array(header)
-    values = apply_modality_lut(stored, header)
-    if header.get("VOILUTSequence"):
-        depth = int(header.VOILUTSequence[0].LUTDescriptor[2])
-        shown = apply_voi(values.astype(np.int64), header) / (2**depth - 1)
-    elif header.get("WindowWidth") is not None and header.get("WindowCenter") is not None:
-        centre, width = _first(header.WindowCenter), _first(header.WindowWidth)
-        shown = window(values, centre, width, str(header.get("VOILUTFunction") or "LINEAR"))
-    elif int(header.BitsStored) <= 8 and values is stored and header.PixelRepresentation == 0:
-        shown = values / (2 ** int(header.BitsStored) - 1)
-    else:
-        low, high = float(values.min()), float(values.max())
-        shown = (values - low) / max(high - low, 1e-9)
-    gray: Gray = np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8)
-    return 255 - gray if header.PhotometricInterpretation == "MONOCHROME1" else gray
-
-
-def _first(value: Any) -> float:
-    """Return the value, or the first of several."""
-    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
-
-
-def window(values: Values, centre: float, width: float, function: str) -> npt.NDArray[np.float64]:
-    """Map values to 0..1, not yet clipped, by the functions of PS3.3 C.11.2.1.2 and C.11.2.1.3."""
-    width = max(width, 1e-9)
-    if function == "SIGMOID":
-        return (1 + np.tanh(2 * (values - centre) / width)) / 2
-    if function == "LINEAR_EXACT":
-        return (values - centre) / width + 0.5
-    return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5

@@ -5,9 +5,9 @@ the classes more names; case does not matter. Either all films are in splits or 
 split is `all`, and the stage split deals them. An image in another place is an error, unless
 `ingest.ignore` lists its folder, so no film disappears.
 
-System files (`__MACOSX`, `.DS_Store`, hidden files) are not images and are left out. The Kaggle zip
-holds its tree twice: of two files with one place, the shallower one counts, and the other is left
-out only if its bytes are the same.
+System files (`__MACOSX`, `.DS_Store`, `DICOMDIR`, hidden files) are not images and are left out.
+The Kaggle zip holds its tree twice: of two files with one place, the shallower one counts, and the
+other is left out only if its bytes are the same.
 """
 
 import re
@@ -22,7 +22,8 @@ from pneumo_core.labels import LABELS, UNSPLIT, canonical
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.source import SourceFile
 
-LITTER = {"__macosx", "thumbs.db", "desktop.ini", "dicomdir"}
+LITTER = {"thumbs.db", "desktop.ini", "autorun.inf", "dicomdir", "version"}
+LITTER_FOLDER, DOWNLOAD_MARK = "__macosx", ":zone.identifier"
 SPLIT_PATTERNS = {  # of names in lower case; "test_set", "train images" and the like too
     split: re.compile(rf"(?:{names})(?:[ _-]?(?:set|data|split|images))?")
     for split, names in {
@@ -75,7 +76,13 @@ def parse_place(path: PurePosixPath, class_names: Mapping[str, str] = CLASS_NAME
 
 
 def is_litter(path: PurePosixPath) -> bool:
-    return any(part.lower() in LITTER or part.startswith(".") for part in path.parts)
+    """Return whether it is a file of a system, a medium or a hidden folder, and not a film."""
+    name = path.name.lower()
+    return (
+        name in LITTER
+        or name.endswith(DOWNLOAD_MARK)
+        or any(part.lower() == LITTER_FOLDER or part.startswith(".") for part in path.parts)
+    )
 
 
 def find_places(

@@ -16,7 +16,7 @@ from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import SourceFile
 from pneumo_core.sources.description import Description, Opening
-from pneumo_core.sources.dicom import looks_like_dicom
+from pneumo_core.sources.dicom_pixels import looks_like_dicom
 from pneumo_core.sources.layout import (
     find_places,
     over_limits,

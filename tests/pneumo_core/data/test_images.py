@@ -94,7 +94,7 @@ def test_truncated_film_is_rejected(film: Film, encode: Encode, kind: str, part:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of the tags that this test damages
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "DDS"])
+@pytest.mark.parametrize("kind", ["JPEG", "JPEG2000", "PNG", "TIFF", "GIF", "BMP", "WEBP", "DDS"])
 def test_damaged_film_is_decoded_or_rejected_but_raises_nothing_else(
     film: Film, encode: Encode, kind: str
 ) -> None:
@@ -140,13 +140,135 @@ def test_huge_film_is_rejected_by_its_header(side: int) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory_kb < 20_000
 
 
-@pytest.mark.parametrize(("dtype", "mode"), [(np.float32, "F"), (np.int32, "I")])
-def test_pixels_without_a_known_range_are_rejected(
-    encode: Encode, dtype: type[np.generic], mode: str
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_values_reach_white_at_the_depth_that_they_use(
+    film: Film, encode: Encode, kind: str, bits: int
 ) -> None:
-    data = encode(np.ones((40, 40), dtype), "TIFF")
-    with pytest.raises(ImageError, match=f"unknown pixel type {mode}"):
+    pixels = film(1).astype(np.uint32)
+    pixels[0, 0] = 255
+    deep = (pixels * (2**bits - 1) // 255).astype(np.uint16)
+    found = decode(encode(deep, kind), MAX_PIXELS)
+    assert np.abs(found.pixels.astype(int) - pixels).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "white"), [(np.float32, 1), (np.float32, 255), (np.float32, 4095), (np.int32, 65535)]
+)
+def test_floating_and_long_values_are_scaled_alike(
+    film: Film, encode: Encode, dtype: type[np.generic], white: int
+) -> None:
+    pixels = film(1).astype(float)
+    pixels[0, 0] = 255
+    found = decode(encode((pixels / 255 * white).astype(dtype), "TIFF"), MAX_PIXELS)
+    assert np.abs(found.pixels - pixels).max() <= 1
+
+
+@pytest.mark.parametrize("values", [[-1, 5], [0, 70_000], [0, np.nan], [0, np.inf]])
+def test_values_whose_white_is_not_known_are_rejected(encode: Encode, values: list[float]) -> None:
+    data = encode(np.tile(np.array(values, np.float32), (40, 20)), "TIFF")
+    with pytest.raises(ImageError, match=r"pixel values from .*: save the film with values from 0"):
         decode(data, MAX_PIXELS)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_whose_white_is_zero_is_shown_positive(
+    film: Film, dtype: type[np.generic], compression: str | None
+) -> None:
+    pixels = film(1)
+    pixels[0, :2] = 0, 255
+    white = {np.uint8: 255, np.uint16: 4095, np.float32: 1}[dtype]
+    stored = (white * (1 - pixels / 255)).astype(dtype)
+    found = decode(_white_is_zero(stored, compression), MAX_PIXELS)
+    assert np.abs(found.pixels.astype(int) - pixels).max() <= 1
+
+
+def _white_is_zero(stored: Gray, compression: str | None) -> bytes:
+    """The tag alone is changed: where Pillow writes it, it turns the values too."""
+    buffer = io.BytesIO()
+    Image.fromarray(stored).save(buffer, "TIFF", compression=compression)
+    tag = struct.pack("<HHIHH", 262, 3, 1, 1, 0)
+    assert buffer.getvalue().count(tag) == 1
+    return buffer.getvalue().replace(tag, struct.pack("<HHIHH", 262, 3, 1, 0, 0))
+
+
+def _packed_tiff(photometric: int, bits: int, sample_format: int, data: bytes) -> bytes:
+    """A TIFF of 4 x 2 pixels in a depth that Pillow does not write."""
+    tags = [
+        *((256, 4), (257, 2), (258, bits), (259, 1), (262, photometric), (273, 8)),
+        *((277, 1), (278, 2), (279, len(data)), (339, sample_format)),
+    ]
+    directory = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(data))
+    return head + data + struct.pack("<H", len(tags)) + directory + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("bits", "sample_format", "data"),
+    [
+        (1, 1, bytes([0b0101_0000, 0b0101_0000])),
+        (4, 1, bytes([0x0F, 0x0F]) * 2),
+        (12, 1, bytes([0x00, 0x0F, 0xFF]) * 4),
+        (32, 1, struct.pack("<8I", *[0, 65535] * 4)),
+        (16, 2, struct.pack("<8h", *[0, 4095] * 4)),
+        (32, 3, struct.pack("<8f", *[0, 1] * 4)),
+    ],
+)
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_white_is_zero_at_depths_that_pillow_does_not_know(
+    bits: int, sample_format: int, data: bytes, photometric: int
+) -> None:
+    expected = [0, 255] if photometric else [255, 0]
+    found = decode(_packed_tiff(photometric, bits, sample_format, data), MAX_PIXELS)
+    assert found.pixels.tolist() == [expected * 2] * 2
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_upright(film: Film, kind: str, orientation: int) -> None:
+    pixels = film(1, 64, 96)
+    stored = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.T,
+        6: np.rot90(pixels),
+        7: pixels[::-1, ::-1].T,
+        8: np.rot90(pixels, -1),
+    }[orientation]
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    lossless = {"lossless": True} if kind == "WEBP" else {"quality": 98} if kind == "JPEG" else {}
+    Image.fromarray(np.ascontiguousarray(stored)).save(buffer, kind, exif=exif, **lossless)
+    found = decode(buffer.getvalue(), MAX_PIXELS)
+    assert (found.width_px, found.height_px) == (96, 64)
+    assert np.abs(found.pixels.astype(int) - pixels).mean() < 2
+    small = decode(buffer.getvalue(), MAX_PIXELS, size_px=16)
+    assert np.abs(small.squared(16).astype(int) - resize(pixels, 16)).mean() < 4
+
+
+@pytest.mark.parametrize("name", ["film.jp2", "film.j2k"])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_jpeg_2000_is_read_at_every_depth(film: Film, name: str, bits: int) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    pixels = film(1).astype(np.uint32)
+    pixels[0, 0] = 255
+    deep = (pixels * (2**bits - 1) // 255).astype(np.uint8 if bits == 8 else np.uint16)
+    form = "JP2" if name.endswith("jp2") else "J2K"
+    data = imagecodecs.jpeg2k_encode(deep, codecformat=form, reversible=True, bitspersample=bits)
+    found = decode(data, MAX_PIXELS)
+    assert np.abs(found.pixels.astype(int) - pixels).max() <= 1
+
+
+def test_a_jpeg_2000_that_hides_a_larger_codestream_is_rejected(film: Film, encode: Encode) -> None:
+    data = bytearray(encode(film(1), "JPEG2000"))
+    place = data.index(b"\xff\x4f\xff\x51")
+    assert decode(bytes(data), MAX_PIXELS).width_px == 64
+    struct.pack_into(">2I", data, place + 8, 30_000, 30_000)
+    with pytest.raises(ImageError, match="codestream has another size than its header says"):
+        decode(bytes(data), MAX_PIXELS)
 
 
 def test_resize_squashes_to_a_square(film: Film) -> None:

@@ -74,10 +74,11 @@ def test_dicom_is_read_as_a_viewer_shows_it(
         (_photograph, "it is in colour"),
         (lambda film: np.full_like(film, 255), "it is blank or nearly so"),
         (lambda film: film // 64 + 120, "it is blank or nearly so"),
+        (lambda film: film // 64 * 64, "it has almost no contrast .* gray levels in its middle"),
         (lambda _: _text(), "it is full of fine detail, as text or noise"),
         (lambda _: _noise(), "it is full of fine detail, as text or noise"),
     ],
-    ids=["photograph", "blank", "nearly blank", "text", "noise"],
+    ids=["photograph", "blank", "nearly blank", "four levels", "text", "noise"],
 )
 def test_what_is_no_film_is_turned_away_with_a_reason(
     gate: Intake,
@@ -95,6 +96,17 @@ def test_what_cannot_be_decoded_is_an_image_error(gate: Intake, data: bytes) -> 
     with pytest.raises(ImageError) as raised:
         gate.admit(data)
     assert not isinstance(raised.value, NoFilmError)
+
+
+def test_dicom_of_something_else_is_refused(
+    gate: Intake, small_film: Callable[[int], Any], dicom: Callable[..., bytes]
+) -> None:
+    for header, reason in (
+        ({"Modality": "CT"}, "another modality"),
+        ({"Modality": "DX", "ViewPosition": "LL"}, "another view"),
+    ):
+        with pytest.raises(ImageError, match=f"DICOM of {reason}|DICOM in {reason}"):
+            gate.admit(dicom(small_film(0), **header))
 
 
 def test_bombs_are_refused_by_what_their_headers_claim(

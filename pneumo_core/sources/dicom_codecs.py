@@ -55,14 +55,14 @@ def decode_frame(header: Any) -> Values:
             f"DICOM in {name}, which neither pydicom nor imagecodecs decodes: export the film "
             "uncompressed or in JPEG 2000"
         )
-    if header["PixelData"].is_undefined_length != (syntax not in _UNCOMPRESSED):
-        raise OSError(f"DICOM whose pixels are not stored as its transfer syntax says ({name})")
     try:
+        if header["PixelData"].is_undefined_length != (syntax not in _UNCOMPRESSED):
+            raise _ContradictionError(f"pixels are not stored as in {name}, its transfer syntax")
         if syntax in _UNCOMPRESSED:
             return _uncompressed(header)
         return _interpreted(_decompressed(header, syntax), header, syntax in _LOSSY)
-    except _AnotherSizeError:
-        raise OSError(f"DICOM whose {name} has another size than its header says") from None
+    except _ContradictionError as error:
+        raise OSError(f"DICOM whose {error}") from None
     except Exception:  # errors of both libraries share no root, and quote the file
         package = "pydicom" if syntax in _UNCOMPRESSED else "imagecodecs"
         raise OSError(f"DICOM pixels cannot be decoded ({name}, by {package})") from None
@@ -77,8 +77,8 @@ def syntax_name(header: Any) -> str:
     return "an unknown transfer syntax" if name == syntax else name
 
 
-class _AnotherSizeError(Exception):
-    pass
+class _ContradictionError(Exception):
+    """A header that its pixels contradict; the text quotes nothing of them."""
 
 
 def _syntax(header: Any) -> str:
@@ -113,7 +113,7 @@ def _decompressed(header: Any, syntax: str) -> Values:
         return np.frombuffer(data, dtype).reshape(shape)
     codec = _CODECS[syntax]
     if codec.frame(stream) != Frame(shape[1], shape[0], 1):
-        raise _AnotherSizeError
+        raise _ContradictionError(f"{syntax_name(header)} has another size than its header says")
     values: Values = getattr(imagecodecs, codec.function)(stream)
     return values.reshape(shape)
 

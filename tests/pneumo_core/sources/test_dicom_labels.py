@@ -56,9 +56,9 @@ def test_films_find_their_row_by_a_tag(
     csv = f"{match},label,age\n{keys[0]},PNEUMONIA,40\n{keys[1]},NORMAL,50\n{keys[2]},NORMAL,60\n"
     source = opened(csv, match=match)
     films = [(f.label, f.metadata) for f in source.files()]
-    positive = ("PNEUMONIA", {"age": "40", "sex": "F"})
+    positive = ("PNEUMONIA", {"age": "40", "sex": "F", "view": "PA"})
     of_study = 1 if match == "SOPInstanceUID" else 2
-    assert films == [("NORMAL", {"age": "50", "sex": "F"}), *[positive] * of_study]
+    assert films == [("NORMAL", {"age": "50", "sex": "F", "view": "PA"}), *[positive] * of_study]
     assert source.notes.sentences() == [
         f"left out: {4 - len(films)} DICOM files without a row in the table of labels",
         "left out: 1 rows of the table of labels without a DICOM file",

@@ -121,7 +121,7 @@ def require_placed(placed: Placed[File], others: Unplaced[File], described_as: s
     left = Counter(folder.as_posix() for folder in images)
     named = [f"{count} in {folder}/" for folder, count in left.most_common(MAX_NAMED)]
     more = f" and {len(left) - MAX_NAMED} more folders" if len(left) > MAX_NAMED else ""
-    where, layout = "no class", "NORMAL/ or PNEUMONIA/"
+    where, layout = "no class or in both", "NORMAL/ or PNEUMONIA/"
     on_the_way = {part for folder in images for part in folder.parts}
     if any(place[0] != UNSPLIT for place, _, _ in placed) or any(map(split_name, on_the_way)):
         where, layout = "no split and class", "{train,val,test}/{NORMAL,PNEUMONIA}/"

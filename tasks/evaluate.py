@@ -129,8 +129,8 @@ def _make_bundle(
 def _make_reference(
     scorer: Scorer, table: pd.DataFrame, images: Stack, val_features: Features, val: Scores
 ) -> Reference:
-    films = drawn(manifest.kept(table, "train"))
-    statistics, pixels = _measure(films, images)
+    train_films = manifest.kept(table, "train")
+    statistics, pixels = _measure(drawn(train_films), images)
     val_films = manifest.kept(table, "val")
     val_statistics, _ = _measure(val_films, images)
     chosen = drift_reference(manifest.kept(table)[lambda film: film["split"] != "test"])
@@ -142,6 +142,7 @@ def _make_reference(
         val.probabilities,
         val.labels,
         val_films.index.get_indexer(chosen),
+        train_films["pixel_sha256"],
     )
 
 

@@ -1,5 +1,6 @@
 """`pneumo evaluate` and `pneumo compare`: figures without the pipeline."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,6 +56,7 @@ def evaluate(
         metrics = api.evaluate(model.reader, _open(source), split, out, settings)
         print(model.describe())
         print(f"Files of {split}: {metrics['states']}")
+        _warn_of_training_films(metrics)
     else:
         raise EvaluationError("Give either labelled films (--source) or a CSV (--predictions).")
     _print_figures(metrics)
@@ -87,6 +89,15 @@ def compare(
         print(
             f"  {name:18} {each['value']:+.4f} [{each['ci_low']:+.4f}, {each['ci_high']:+.4f}]"
             f"  p {each['p']:.4f}  {verdict}"
+        )
+
+
+def _warn_of_training_films(metrics: dict[str, Any]) -> None:
+    if metrics["num_trained_on"]:
+        print(
+            f"Warning: the model was trained on {metrics['num_trained_on']} of these "
+            f"{metrics['n']} films. The figures are better than on new films.",
+            file=sys.stderr,
         )
 
 

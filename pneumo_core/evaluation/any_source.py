@@ -17,6 +17,7 @@ from pneumo_core.data.leakage import Certificate
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import predict, write_evaluation
+from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.models.bundle import Description
 from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
@@ -44,9 +45,17 @@ class Scored:
 
 
 def evaluate_source(
-    scorer: Scorer, source: Source, split: str, folder: Path, params: EvaluateParams
+    scorer: Scorer,
+    reference: Reference,
+    source: Source,
+    split: str,
+    folder: Path,
+    params: EvaluateParams,
 ) -> dict[str, Any]:
     """Score one split of any labelled source without the pipeline, and return the metrics.
+
+    Beside them are `states`, the number of files in each state, and `num_trained_on`, the number of
+    films from which the model learned (None: an older bundle does not know).
 
     Raises:
         SourceError: the source's files cannot be listed.
@@ -54,7 +63,9 @@ def evaluate_source(
     """
     scored = score_source(scorer, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params)
-    return metrics | {"states": manifest.count(scored.films, "state")}
+    trained_on = reference.num_trained_on(manifest.kept(scored.films)["pixel_sha256"])
+    states = manifest.count(scored.films, "state")
+    return metrics | {"states": states, "num_trained_on": trained_on}
 
 
 def write_scored(

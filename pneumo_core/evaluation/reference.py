@@ -4,6 +4,8 @@ They are in the bundle (`reference.safetensors`):
 
 - `statistics` [N, len(STATISTICS)]: N training films, kept and not augmented;
 - `val_probabilities`, `val_labels` [V]: all validation films, calibrated;
+- `trained_on` [M]: digests of all training films, which say whether a film is one of them to
+  whoever has this film, and nothing else; empty in bundles of before;
 - `drift_*` [P]: the validation films with which a later set is compared (`drift_reference`);
 - what `project` and `ood_score` need, learned from training films, and `max_ood_score`, which at
   most `false_rejection_rate` of validation exceeds.
@@ -13,9 +15,10 @@ probabilistic PCA (Tipping & Bishop 1999): K directions with a variance each, an
 all other directions.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,7 @@ STATISTICS = (*NAMES, "width_px", "height_px", "aspect")  # aspect: width / heig
 HEADER = "pneumo"  # of the file's metadata
 
 Numbers = npt.NDArray[np.float32]
+Digests = npt.NDArray[np.uint64]
 
 
 def drawn(films: pd.DataFrame) -> pd.DataFrame:
@@ -47,6 +51,12 @@ def drawn(films: pd.DataFrame) -> pd.DataFrame:
     The draw depends on the films alone, and one film more or less changes one row of it.
     """
     return films.sort_values("pixel_sha256").head(MAX_FILMS).sort_index()
+
+
+def film_digests(pixel_sha256: Iterable[str]) -> Digests:
+    """Return eight bytes of a hash of each film's hash, in ascending order."""
+    hashed = (hashlib.sha256(f"trained on {sha}".encode()).digest()[:8] for sha in pixel_sha256)
+    return np.sort(np.frombuffer(b"".join(hashed), "<u8").astype(np.uint64))
 
 
 def drift_reference(films: pd.DataFrame) -> pd.Index:
@@ -90,6 +100,7 @@ class Reference:
     residual_variance: float  # along each of the others
     max_ood_score: float
     false_rejection_rate: float
+    trained_on: Digests = field(default_factory=lambda: np.empty(0, np.uint64))
 
     @classmethod
     def of(
@@ -101,6 +112,7 @@ class Reference:
         val_probabilities: npt.NDArray[Any],
         val_labels: npt.NDArray[np.int64],
         drift_reference: npt.NDArray[np.int64],
+        trained_on: Iterable[str] = (),
     ) -> "Reference":
         """Return the reference of a model.
 
@@ -108,6 +120,7 @@ class Reference:
             statistics: of training films by `measure_films`, [N, len(STATISTICS)].
             features: of the same films by `scoring.predict`, [N, F]; `val_features` [V, F].
             drift_reference: positions of these films in validation.
+            trained_on: `pixel_sha256` of all training films.
         """
         num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)
         space = PCA(num_directions, svd_solver="full").fit(features.astype(np.float64))
@@ -125,6 +138,7 @@ class Reference:
             residual_variance=float(space.noise_variance_),
             max_ood_score=0.0,
             false_rejection_rate=0.0,
+            trained_on=film_digests(trained_on),
         )
         # One more film exceeds the k-th highest of V scores in k of V + 1 cases.
         ood_score = learned.ood_score(val_features)
@@ -137,6 +151,12 @@ class Reference:
             max_ood_score=float(highest[k - 1]),
             false_rejection_rate=k / (len(highest) + 1),
         )
+
+    def num_trained_on(self, pixel_sha256: Iterable[str]) -> int | None:
+        """Return how many of the films the model learned from; None: the bundle does not know."""
+        if not len(self.trained_on):
+            return None
+        return int(np.isin(film_digests(pixel_sha256), self.trained_on).sum())
 
     def project(self, features: npt.NDArray[Any]) -> Numbers:
         """Return features [M, F] along the K directions, [M, K], as `drift_features` are."""

@@ -47,7 +47,8 @@ def evaluate(
     out: File | None = None,
     params: EvaluateParams | None = None,
 ) -> dict[str, Any]:
-    """Return the content of `metrics.json` (`evaluation.evaluation`) and how many files counted.
+    """Return the content of `metrics.json` (`evaluation.evaluation`), how many files counted, and
+    from how many of the films the model learned (`num_trained_on`).
 
     Args:
         out: a folder to write metrics.json, predictions.csv and films.csv to.
@@ -57,7 +58,7 @@ def evaluate(
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder, params = Path(out or scratch), params or EvaluateParams()
-        return evaluate_source(model.scorer, _opened(films), split, folder, params)
+        return evaluate_source(model.scorer, model.reference, _opened(films), split, folder, params)
 
 
 def compare(

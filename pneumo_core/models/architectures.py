@@ -15,7 +15,7 @@ from timm.models import resolve_model_input_args
 
 from pneumo_core.errors import TrainingError, WeightsError
 from pneumo_core.labels import LABELS
-from pneumo_core.models.strategies import trainable_names
+from pneumo_core.models.strategies import classifiers, trainable_names
 from pneumo_core.params import Strategy
 
 HUB = re.compile(r"hf-hub:[\w.-]+/[\w.-]+(@[\w.-]+)?")
@@ -126,9 +126,13 @@ def _fault(
     try:
         with torch.device("meta"):
             untrained = architecture.build(len(LABELS)).train()
+            called: list[bool] = []
+            classifiers(untrained)[0].register_forward_pre_hook(lambda *_: called.append(True))
             logits_BK = untrained(torch.empty(NUM_FILMS, 3, size_px, size_px))
             if logits_BK.shape != expected:
                 return f"its output has the shape {tuple(logits_BK.shape)}"
+            if not called:  # its input is what films are compared by
+                return "its classifier is not a layer that runs"
             logits_BK.sum().backward()
             for strategy in strategies:
                 trainable_names(untrained, strategy)

@@ -17,8 +17,12 @@ from pneumo_core.params import Strategy
 
 def classifiers(model: Any) -> list[nn.Module]:
     """Return the layers that give the logits: one, or several of which the model takes the mean."""
-    found = model.get_classifier()
-    return list(found) if isinstance(found, tuple | nn.ModuleList) else [found]
+
+    def single(found: Any) -> list[nn.Module]:
+        several = isinstance(found, tuple | nn.ModuleList)
+        return [layer for each in found for layer in single(each)] if several else [found]
+
+    return single(model.get_classifier())
 
 
 def trainable_names(model: Any, strategy: Strategy) -> set[str]:

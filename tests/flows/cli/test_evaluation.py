@@ -174,3 +174,17 @@ def test_films_or_a_file_must_be_given(ask: Ask) -> None:
     result = ask("evaluate", "--out", "found")
     assert isinstance(result.exception, EvaluationError)
     assert "--source" in str(result.exception)
+
+
+def test_films_that_a_model_was_trained_on_are_named(
+    trained: Path, tmp_path: Path, typed: Callable[..., Any]
+) -> None:
+    (cell, *_) = sorted((trained / "results/evaluate/cells").iterdir())
+    for split, warned in (("train", True), ("test", False)):
+        result = typed(
+            *("pneumo", "evaluate", "--bundle", cell / "bundle", "--split", split),
+            *("--source", trained / "results/ingest/raw", "--out", tmp_path / split),
+            cwd=trained,
+        )
+        assert result.returncode == 0, result.stderr
+        assert ("Warning: the model was trained on" in result.stderr) == warned

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,19 @@ def test_description_has_the_films_levels_and_their_files_sizes(film: Callable[.
     assert described["width_px"].tolist() == [2000, 300]
     assert described["height_px"].tolist() == [1000, 600]
     assert described["aspect"].tolist() == [2, 0.5]
+
+
+def test_films_that_were_learned_are_known_again(made: Reference, tmp_path: Path) -> None:
+    learned, new = [f"{n:064x}" for n in range(50)], [f"{n:064x}" for n in range(50, 60)]
+    assert made.num_trained_on(learned) is None  # an older bundle does not know
+    knows = replace(made, trained_on=reference.film_digests(reversed(learned)))
+    assert knows.num_trained_on([*new, *learned[:3]]) == 3
+    assert knows.num_trained_on([]) == 0
+    knows.write(tmp_path / "reference.safetensors")
+    stored = load_file(tmp_path / "reference.safetensors")["trained_on"]
+    assert stored.dtype == np.uint64
+    assert (np.diff(stored.astype(np.float64)) > 0).all()  # no order but that of the digests
+    assert learned[0].encode() not in (tmp_path / "reference.safetensors").read_bytes()
 
 
 def test_strangeness_is_the_mahalanobis_distance_of_probabilistic_pca(made: Reference) -> None:

@@ -29,6 +29,7 @@ KINDS = {
     "deit_tiny_distilled_patch16_224": 64,
     "levit_128s": 64,
     "cait_xxs24_224": 64,
+    "efficientvim_m1_dist": 64,
     "resmlp_12_224": 64,
     "efficientformerv2_s0": 64,
     "coat_lite_tiny": 64,

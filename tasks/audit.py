@@ -10,6 +10,7 @@ import pandas as pd
 from pneumo_core import params as all_params
 from pneumo_core.atomic import read_json, write_json
 from pneumo_core.audit.audit import audit_augmentation, audit_cell, audit_winner, lint
+from pneumo_core.audit.data_probes import probe_data
 from pneumo_core.audit.shortcut_probes import metadata_baseline
 from pneumo_core.audit.shortcuts import Check
 from pneumo_core.data import manifest
@@ -25,7 +26,7 @@ def run(params: AuditParams) -> None:
     planned = pd.read_parquet(paths.TRAIN_FILMS)
     augmented = PackedImages.open(paths.TRAIN_IMAGES)
     checks = {
-        "data": metadata_baseline(table, params),
+        "data": [*metadata_baseline(table, params), *probe_data(table, images, params)],
         "augmentation": audit_augmentation(table, images, planned, augmented, augment, params),
     }
     val = manifest.kept(table, "val")

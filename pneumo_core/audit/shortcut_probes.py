@@ -61,7 +61,7 @@ def metadata_baseline(table: pd.DataFrame, limits: AuditParams) -> list[Check]:
 
     def measure(used: tuple[str, ...]) -> tuple[Estimate, dict[str, Any]]:
         learner = HistGradientBoostingClassifier(random_state=limits.seed)
-        scores = _probe(learner, columns[list(used)].to_numpy(), cohort, limits.seed)
+        scores = probe(learner, columns[list(used)].to_numpy(), cohort, limits.seed)
         return intervals.auroc(scores), {"columns": list(used), "num_films": len(kept)}
 
     return [
@@ -92,7 +92,7 @@ def augmented_gain(
         return cohort.scores(statistics[:, 0] / 255)
 
     def by_probe(statistics: Floats) -> Scores:
-        return _probe(_linear(), statistics, cohort, limits.seed)
+        return probe(linear_probe(), statistics, cohort, limits.seed)
 
     def gain(score: Callable[[Floats], Scores]) -> tuple[Estimate, dict[str, Any]]:
         pair = score(raw), score(augmented)
@@ -168,7 +168,7 @@ def exchange_probe(
     treatment = Cohort(np.repeat([0, 1], len(before)), np.tile(patients, 2))
 
     def measure() -> tuple[Estimate, dict[str, Any]]:
-        scores = _probe(_linear(), np.c_[change, np.abs(change)], treatment, limits.seed)
+        scores = probe(linear_probe(), np.c_[change, np.abs(change)], treatment, limits.seed)
         alone = {
             name: of_auroc(treatment.scores(_ranked(column))).value
             for name, column in zip(NAMES, change.T, strict=True)
@@ -186,11 +186,11 @@ def exchange_probe(
     )
 
 
-def _linear() -> Any:
+def linear_probe() -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
 
 
-def _probe(learner: Any, features: Floats, cohort: Cohort, seed: int) -> Scores:
+def probe(learner: Any, features: Floats, cohort: Cohort, seed: int) -> Scores:
     """Return out-of-fold scores, as ranks within the fold since folds have offsets of their own.
 
     Raises:

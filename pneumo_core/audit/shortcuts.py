@@ -48,7 +48,7 @@ class Check:
     """A figure with its limit; `figure` is None where it cannot be computed."""
 
     name: str
-    subject: Subject  # `data` informs only: no recipe and no model can change it
+    subject: Subject  # `data` informs: no recipe and no model can change it
     what: str  # the figure in words
     figure: Estimate | None
     limit: float

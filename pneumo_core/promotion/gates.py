@@ -53,7 +53,7 @@ class Challenger:
     worst_groups: Mapping[str, Any]  # of this reading, as `subgroups.py` has them
     test_split_hash: str | None  # of these films, as a certificate has it
     deviation: float | None  # of some of these probabilities from what the bundle now says
-    checks: Sequence[Mapping[str, Any]]  # of the shortcut audit, about augmentation and model
+    checks: Sequence[Mapping[str, Any]]  # of the shortcut audit
     test_looks: int | None  # models scored on these test films, this one too, by the ledger
     withdrawn: str | None = None  # when and why it was taken out of the role before
 

@@ -11,7 +11,7 @@ from pneumo_core.params import PromoteParams, Section, faults
 
 FigureName = Literal["auroc", "balanced_accuracy", "sensitivity", "specificity"]
 Proportion = Literal["sensitivity", "specificity"]
-Subject = Literal["augmentation", "model"]  # of the shortcut audit; data inform, they do not gate
+Subject = Literal["data", "augmentation", "model"]  # of the shortcut audit
 
 
 class Floors(Section):

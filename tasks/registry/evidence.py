@@ -79,7 +79,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
         worst_groups=worst,
         test_split_hash=films,
         deviation=deviation,
-        checks=[*audit.get("augmentation", ()), *audit.get(cell, ())],
+        checks=[*audit.get("data", ()), *audit.get("augmentation", ()), *audit.get(cell, ())],
         test_looks=_test_looks(films, identity),
         withdrawn=withdrawn.get(identity),
     )

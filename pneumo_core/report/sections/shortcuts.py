@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pneumo_core.data.manifest import METADATA
 from pneumo_core.report.blocks import Block, Column, Number, Paragraph, Table
 from pneumo_core.report.words import Words
 
@@ -13,6 +14,14 @@ def checks_of(audit: Mapping[str, Any], cell: str) -> list[tuple[str, Check]]:
     """Return (subject, check) for the checks of a cell, of the data and of the augmentation."""
     subjects = {"data": "data", "augmentation": "augmentation", cell: "model"}
     return [(subject, check) for name, subject in subjects.items() for check in audit[name]]
+
+
+def check_name(name: str, words: Words) -> str:
+    """Return a check in words; a column of metadata may have any name."""
+    if name.startswith(METADATA):
+        column = name.removeprefix(METADATA).removesuffix("_auroc")
+        return words("check.column_auroc", column=column)
+    return words(f"check.{name}")
 
 
 def build(audit: Mapping[str, Any], cell: str, words: Words) -> list[Block]:
@@ -56,7 +65,7 @@ def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:
     passed = {True: "within", False: "beyond", None: "open"}[check["passed"]]
     return (
         words(f"shortcuts.{subject}"),
-        words(f"check.{check['name']}"),
+        check_name(check["name"], words),
         Number(shown, figure["value"]) if figure else shown,
         interval,
         f"{sign}{show(check['limit'])}",

@@ -9,7 +9,7 @@ from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
 from pneumo_core.report.sections import occlusion
 from pneumo_core.report.sections.robustness import worst_kind
-from pneumo_core.report.sections.shortcuts import checks_of
+from pneumo_core.report.sections.shortcuts import check_name, checks_of
 from pneumo_core.report.sections.subgroups import group_name
 from pneumo_core.report.words import Words
 
@@ -156,11 +156,11 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
         case "leaks_unknown":
             return {name: words.count(value) for name, value in values.items()}
         case "shortcuts" if values:
-            names = "; ".join(words(f"check.{name}") for name in values["names"])
+            names = "; ".join(check_name(name, words) for name in values["names"])
             return {"all": words.count(values["all"]), "names": names}
         case "source" if values:
             cues = values["cues"].items()
-            texts = [f"{words(f'check.{name}')} {words.figure('auroc', f)}" for name, f in cues]
+            texts = [f"{check_name(name, words)} {words.figure('auroc', f)}" for name, f in cues]
             return {"names": words.listed(texts or [""])}
         case "shift" if values:
             texts = [

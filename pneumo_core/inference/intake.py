@@ -64,7 +64,7 @@ class Intake:
             )
         pixels = film.squared(self.size_px)
         self._require_levels_of_a_film(pixels)
-        if (levels := num_gray_levels(film.pixels)) < MIN_GRAY_LEVELS:
+        if (levels := num_gray_levels(pixels)) < MIN_GRAY_LEVELS:
             raise NoFilmError(
                 f"not a chest film: it has almost no contrast ({levels:.0f} gray levels in its "
                 f"middle, films have more than {MIN_GRAY_LEVELS})"

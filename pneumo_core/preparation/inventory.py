@@ -88,10 +88,10 @@ def _look(
         film = decode(data, params.max_pixels, params.min_side_px, params.image_size_px)
     except (ImageError, OSError) as error:
         return {"state": manifest.QUARANTINED, "reason": str(error)}, None
-    if num_gray_levels(film.pixels) < MIN_GRAY_LEVELS:
+    packed = film.squared(params.image_size_px)
+    if num_gray_levels(packed) < MIN_GRAY_LEVELS:
         return {"state": manifest.QUARANTINED, "reason": NO_CONTRAST}, None
     mean, std = cv2.meanStdDev(film.pixels)
-    packed = film.squared(params.image_size_px)
     finding = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "pixel_sha256": pixel_sha256(film.pixels),

@@ -262,3 +262,33 @@ def test_a_patient_id_that_anonymisers_write_names_nobody(
     assert {row["patient_rule"] for row in rows} == {"unknown"}
     assert len({row["patient_key"] for row in rows}) == 8
     assert len({row["patient_group"] for row in rows}) == 4
+
+
+def test_what_is_no_film_is_counted_and_not_listed(
+    tmp_path: Path, write_dicom: WriteDicom, open_description: Describe
+) -> None:
+    """An export: films, one lateral, one that says little, CT, reports, and files of the medium."""
+    folder, film = tmp_path / "dicom/train/NORMAL/study", np.zeros((4, 4), np.uint8)
+    write_dicom(folder / "I1", film)
+    write_dicom(folder / "I2", film, ViewPosition=None, BodyPartExamined="")
+    write_dicom(folder / "I3", film, ViewPosition="LATERAL")
+    write_dicom(folder / "I4", film, Modality="CT")
+    write_dicom(folder / "I5", Modality="SR")
+    write_dicom(folder / "I6", Modality="PR")
+    write_dicom(folder / "I7")  # a film that lost its pixels
+    for name in ("DICOMDIR", "VERSION", "AUTORUN.INF", "I1:Zone.Identifier"):
+        (folder / name).write_text("1")
+    source = open_description(kind="dicom", path="dicom", salt=SALT)
+    rows = [collect._collect_one(file, tmp_path / "raw") for file in source.files()]
+    reasons = sorted(str(row.get("reason")).partition(" (")[0] for row in rows)
+    assert reasons == [
+        "None",
+        "None",
+        "cannot be read: DICOM in another view than frontal, PA or AP",
+        "cannot be read: DICOM of another modality than CR and DX",
+        "cannot be read: DICOM without pixels",
+    ]
+    assert source.notes.sentences() == [
+        "6 files of the DICOM source are not films (DICOMDIR, reports, presentation states)",
+        "1 DICOM films do not state their body part, view: they count as frontal chest films",
+    ]

@@ -36,9 +36,12 @@ def trainable_names(model: Any, strategy: Strategy) -> set[str]:
         raise TrainingError(f"{type(model).__name__} has no classifier to train.")
     if strategy is Strategy.FROZEN:
         return in_head
-    if not hasattr(model, "group_matcher"):
-        raise TrainingError(f"timm names no stages of {type(model).__name__}: use frozen or full")
-    stage_of = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
+    try:
+        stage_of = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
+    except (AttributeError, AssertionError) as error:
+        raise TrainingError(
+            f"timm names no stages of {type(model).__name__}: use frozen or full"
+        ) from error
     first_stage = min(stage_of[name] for name in in_head) - 2
     return {name for name in names if stage_of[name] >= first_stage}
 

@@ -109,6 +109,7 @@ def test_unknown_names_are_an_error(name: str, message: str) -> None:
         ("crossvit_9_240", 224, False, r"films of 224 px: set validate\.image_size_px to 240"),
         ("efficientformer_l1", 128, False, r"films of 128 px: set validate\.image_size_px to 224"),
         ("pit_ti_224", 224, False, r"cannot train pit_ti_224: .* no stages of .* frozen or full"),
+        ("rdnet_tiny", 64, False, r"cannot train rdnet_tiny: .* no stages of RDNet: use frozen"),
         ("resmlp_12_224", 128, True, r"films of 128 px: set validate\.image_size_px to 224"),
         ("inception_v3", 32, False, r"films of 32 px: set validate\.image_size_px to 299"),
     ],

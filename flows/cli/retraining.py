@@ -21,20 +21,25 @@ def monitor(
         Path, typer.Option(help="Folder for monitor.md, monitor.json and monitor.svg.")
     ] = Path("var/monitor"),
 ) -> None:
-    """Compare new films with the training data. Exit code 3: a training is due.
+    """Compare new films with the training data.
+
+    Exit code 3: a training is due, or too many films cannot be used.
 
     The training is started on the Prefect server, if one is configured.
     """
     from flows.runs import monitoring
 
     findings = monitoring.look(source, bundle, alias, out)
-    if not findings.reasons:
+    if findings.unusable:
+        print(findings.unusable)
+    elif not findings.reasons:
         print("No training is due.")
     for reason in findings.reasons:
         print(reason)
     print(f"Written to {out}")
     if findings.reasons:
         print(monitoring.call_for_training(findings))
+    if findings.reasons or findings.unusable:
         raise typer.Exit(CALLED_FOR)
 
 

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from flows.runs import alarm
 from pneumo_core import params as all_params
@@ -38,9 +38,12 @@ def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
     findings = look(source, None, alias, paths.MONITOR)
     page = (paths.MONITOR / body.PAGE).read_text("utf-8")
     create_markdown_artifact(page, key="new-films", description="New films and training data")
-    if not findings.reasons:
-        return Completed(message="No training is due.")
-    return Completed(message=f"{call_for_training(findings)} {'; '.join(findings.reasons)}")
+    message = "No training is due."
+    if findings.reasons:
+        message = f"{call_for_training(findings)} {'; '.join(findings.reasons)}"
+    if findings.unusable:
+        return Failed(message=f"{findings.unusable}. {message}")
+    return Completed(message=message)
 
 
 def look(source: str | None, bundle: Path | None, alias: str, out: Path) -> Findings:

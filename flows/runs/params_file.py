@@ -107,4 +107,11 @@ def _assign(content: Any, assignment: str) -> None:
         place = place.get(name) if isinstance(place, dict) else None
     if not isinstance(place, dict) or key not in place:
         raise ParamsError(f"--set: unknown key {dotted}")
-    place[key] = YAML(typ="safe").load(text)
+    place[key] = _value(text)
+
+
+def _value(text: str) -> Any:
+    """Read a value as YAML, but no comment: outside quotes and brackets a # is a character."""
+    value = YAML(typ="safe").load(text)
+    is_plain = isinstance(value, str | None) and not text.lstrip().startswith(("'", '"'))
+    return text if is_plain and "#" in text else value

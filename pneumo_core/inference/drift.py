@@ -122,10 +122,22 @@ class Findings:
     comparisons: tuple[Comparison, ...]  # none where there are too few patients
     params: MonitorParams
     is_ingested: bool = True  # the pipeline learns from this source
+    max_quarantined_fraction: float = 0.0
+    main_fault: str = ""  # the most frequent reason of the quarantined ones
 
     @property
     def drifted(self) -> list[Comparison]:
         return [each for each in self.comparisons if each.drifted]
+
+    @property
+    def unusable(self) -> str | None:
+        """Return an alarm on films that cannot be used, which no training mends."""
+        if self.num_quarantined <= self.max_quarantined_fraction * self.num_new:
+            return None
+        return (
+            f"{self.num_quarantined} of {self.num_new} new films cannot be used; "
+            f"most often: {self.main_fault}"
+        )
 
     @property
     def reasons(self) -> list[str]:
@@ -141,4 +153,4 @@ class Findings:
 
     def as_json(self) -> dict[str, Any]:
         params = self.params.model_dump(mode="json")
-        return asdict(self) | {"params": params, "reasons": self.reasons}
+        return asdict(self) | {"params": params, "reasons": self.reasons, "unusable": self.unusable}

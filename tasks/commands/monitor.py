@@ -51,12 +51,13 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         pixels = images[compared["packed_row"].to_numpy(np.int64)]
     enough = len(compared) >= MIN_PATIENTS
     later = measure(scorer, reference, compared, pixels) if enough else None
+    faults = table.loc[table["state"] == manifest.QUARANTINED, "reason"]
     findings = Findings(
         source=source,
         model=model,
         num_files=len(files),
         num_new=len(new),
-        num_quarantined=int((table["state"] == manifest.QUARANTINED).sum()),
+        num_quarantined=len(faults),
         num_labelled=int(films["label"].isin(LABELS).sum()),
         num_patients=len(compared),
         num_reference=len(drift_reference),
@@ -65,6 +66,8 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         else (),
         params=params.monitor,
         is_ingested=source == params.ingest.source,
+        max_quarantined_fraction=params.validation.max_quarantined_fraction,
+        main_fault=str(faults.mode().iloc[0]) if len(faults) else "",
     )
     write_json(out / FINDINGS, findings.as_json())
     write_text(out / PAGE, render(findings, CHART))

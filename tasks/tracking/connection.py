@@ -3,8 +3,9 @@
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -14,8 +15,15 @@ from tasks import paths
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT = "pneumo"
+EXPERIMENT, ARTIFACTS = "pneumo", "mlartifacts"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # or its page opens on traces
+PATHS = (  # columns of MLflow's database that hold the address of the embedded artifacts
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 logger = logging.getLogger(__name__)
 
 
@@ -32,9 +40,10 @@ def connect() -> "MlflowClient":
     with FileLock(paths.SCRATCH / "mlflow.lock"):  # a new database is set up by one process
         client = mlflow.MlflowClient()
         if client.get_experiment_by_name(EXPERIMENT) is None:
-            embedded = uri() == _embedded_uri()
-            artifacts = (paths.SCRATCH / "mlartifacts").resolve().as_uri() if embedded else None
+            artifacts = _artifacts() if _is_embedded() else None
             client.create_experiment(EXPERIMENT, artifacts, KIND)
+        elif _is_embedded():
+            _follow_project()
     return client
 
 
@@ -68,6 +77,33 @@ def copying(what: str) -> Iterator[None]:
         yield
     except Exception as error:  # every kind of database and network failure
         logger.warning("MLflow did not take %s, which is only in files: %s", what, error)
+
+
+def _follow_project() -> None:
+    """Point the database of a project that was moved or copied to the artifacts beside it."""
+    here = _artifacts()
+    with closing(sqlite3.connect(paths.SCRATCH / "mlflow.db", timeout=60)) as database, database:
+        found = database.execute(
+            "SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)
+        )
+        (there,) = found.fetchone()
+        if there == here or not there.endswith(f"/{ARTIFACTS}"):
+            return
+        for table, column in PATHS:
+            database.execute(
+                f"UPDATE {table} SET {column} = :here || substr({column}, length(:there) + 1)"
+                f" WHERE {column} = :there OR"
+                f" substr({column}, 1, length(:there) + 1) = :there || '/'",
+                {"here": here, "there": there},
+            )
+
+
+def _artifacts() -> str:
+    return (paths.SCRATCH / ARTIFACTS).resolve().as_uri()
+
+
+def _is_embedded() -> bool:
+    return uri() == _embedded_uri()
 
 
 def _embedded_uri() -> str:

@@ -52,6 +52,16 @@ def test_what_cron_gets(trained: Path, typed: Run, tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"monitor.json", "monitor.md", "monitor.svg"}
 
+    (tmp_path / "broken").mkdir()
+    for number in range(60):
+        (tmp_path / "broken" / f"{number}.jpeg").write_bytes(b"no film %d" % number)
+    asked = ["--source", tmp_path / "broken", "--out", tmp_path / "broken_out"]
+    broken = typed("pneumo", "monitor", *asked, cwd=trained)
+    assert broken.returncode == 3, broken.stderr
+    assert "60 of 60 new films cannot be used" in broken.stdout
+    assert "No training is due" not in broken.stdout
+    assert "60 of 60" in (tmp_path / "broken_out" / "monitor.md").read_text()
+
     wrong = typed("pneumo", "monitor", "--source", tmp_path / "nowhere", cwd=trained)
     assert wrong.returncode == 1
     assert "Traceback" not in wrong.stderr

@@ -103,6 +103,11 @@ def test_drift_or_enough_new_films_call_for_a_training(drift_reference: pd.DataF
         params,
     )
     assert calm.reasons == []
+    assert calm.unusable is None
+    lost = replace(calm, num_quarantined=5, max_quarantined_fraction=0.05, main_fault="empty")
+    assert lost.reasons == []
+    assert lost.unusable == "5 of 80 new films cannot be used; most often: empty"
+    assert replace(lost, num_quarantined=4).unusable is None
     assert replace(calm, num_labelled=50).reasons == ["50 new films with labels"]
     inverted = drift_reference.assign(mean=9 - drift_reference["mean"])
     drifted = replace(calm, comparisons=tuple(compare(drift_reference, inverted, params)))

@@ -116,6 +116,12 @@ def _print_figures(metrics: dict[str, Any]) -> None:
     for name in SHOWN:
         value, low, high = metrics[name].values()
         print(f"  {name:12} {value:.3f} [{low:.3f}, {high:.3f}]")
+    if "refused" in metrics:
+        refused, share = metrics["refused"]["n"], metrics["refused"]["share"]
+        print(
+            f"  {refused} films look unlike the training films; the service would refuse them: "
+            f"{share['value']:.1%} [{share['ci_low']:.1%}, {share['ci_high']:.1%}]"
+        )
     for there in metrics["operating_points"][metrics["operating_point"]]["predictive"]:
         per_1000 = there["per_1000"]
         print(

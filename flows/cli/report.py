@@ -26,6 +26,8 @@ def report(
     params = load_measurement(paths.PARAMS)
     model = load_model(bundle, alias)
     films = open_source(IngestParams(source=source))
-    metrics = report_source(model.scorer, films, source, split, out, model.identity, params)
+    metrics = report_source(
+        model.scorer, model.reader.reference, films, source, split, out, model.identity, params
+    )
     print(model.describe())
     print(f"{metrics['n']} films of {split}: {out / PAGE_OF['en']}, {out / PAGE_OF['ko']}")

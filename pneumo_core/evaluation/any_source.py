@@ -3,22 +3,23 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pneumo_core.arrays import Images
-from pneumo_core.atomic import replacing_file
+from pneumo_core.arrays import Bools, Images
+from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import Certificate
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation.evaluation import predict, write_evaluation
+from pneumo_core.evaluation.evaluation import as_predictions, as_scores, write_evaluation
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.metrics.intervals import shares
 from pneumo_core.models.bundle import Description
 from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
 from pneumo_core.preparation.certificate import certify
@@ -42,6 +43,7 @@ class Scored:
     predictions: pd.DataFrame
     films: pd.DataFrame  # the manifest of the split; `packed_row` counts in `images`
     images: Images  # of the kept films
+    refused: Bools  # those that the service would refuse as unlike the training films
 
 
 def evaluate_source(
@@ -61,7 +63,7 @@ def evaluate_source(
         SourceError: the source's files cannot be listed.
         EvaluationError: it has no such split, or too few films of a class are left.
     """
-    scored = score_source(scorer, source, split)
+    scored = score_source(scorer, reference, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params)
     trained_on = reference.num_trained_on(manifest.kept(scored.films)["pixel_sha256"])
     states = manifest.count(scored.films, "state")
@@ -71,15 +73,22 @@ def evaluate_source(
 def write_scored(
     folder: Path, scored: Scored, description: Description, split: str, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Write an evaluation, and beside it `films.csv` with the state of each file."""
+    """Write an evaluation, and beside it `films.csv` with the state of each file.
+
+    `metrics.json` also has `refused`: {n, share: figure}.
+    """
     metrics = write_evaluation(folder, scored.predictions, description, split, params)
+    everyone = np.ones(len(scored.refused), bool)
+    share = shares(scored.refused[None], everyone, as_scores(scored.predictions)).figure()
+    metrics["refused"] = {"n": int(scored.refused.sum()), "share": asdict(share)}
+    write_json(folder / "metrics.json", metrics)
     with replacing_file(folder / "films.csv") as draft:
         columns = ["image_id", "label", "state", "reason", "duplicate_of"]
         scored.films[columns].to_csv(draft, index=False)
     return metrics
 
 
-def score_source(scorer: Scorer, source: Source, split: str) -> Scored:
+def score_source(scorer: Scorer, reference: Reference, source: Source, split: str) -> Scored:
     """Return the predictions for one split, by the rules of the pipeline.
 
     Files that cannot be decoded are quarantined, and of films with the same pixels one is scored.
@@ -95,7 +104,9 @@ def score_source(scorer: Scorer, source: Source, split: str) -> Scored:
         kept = manifest.kept(films)
         images = inspected.images[kept["packed_row"].to_numpy(np.int64)]
     films["packed_row"] = pd.Series(range(len(kept)), kept.index, "Int64")
-    return Scored(predict(scorer, manifest.kept(films), images), films, images)
+    logits, features = scorer.predict(images)
+    predictions = as_predictions(scorer, manifest.kept(films), logits)
+    return Scored(predictions, films, images, reference.refuses(features))
 
 
 def certify_source(source: Source) -> Certificate:

@@ -42,6 +42,8 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
                                     20 films of the class
     without_suspects                the figures, counts and confusion without films that may be
                                     known from training; absent without any, null if too few stay
+    refused                         {n, share: figure}: films that the service would refuse as
+                                    unlike the training films; of films from outside the pipeline
 
 `predictions.csv`: image_id, path, patient_key, label, subtype, what is known of the film (origin,
 width_px, height_px, colour_mode, mean, std, and metadata: meta_age, meta_sex, ...), logit,

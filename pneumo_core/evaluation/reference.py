@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.decomposition import PCA
 
-from pneumo_core.arrays import Floats, Images
+from pneumo_core.arrays import Bools, Floats, Images
 from pneumo_core.data.film_statistics import NAMES, film_statistics
 from pneumo_core.errors import BundleError
 from pneumo_core.models import bundle
@@ -171,6 +171,11 @@ class Reference:
             (along**2 / self.variances).sum(1) + left / self.residual_variance
         )
         return distances
+
+    def refuses(self, features: npt.NDArray[Any]) -> Bools:
+        """Return which films of features [M, F] are too unlike the training films, [M]."""
+        too_far: Bools = self.ood_score(features) > self.max_ood_score
+        return too_far
 
     def write(self, path: Path) -> None:
         """Write the same bytes for the same reference."""

@@ -12,6 +12,7 @@ from pneumo_core.data.leakage import Certificate
 from pneumo_core.errors import EvaluationError, ImageError
 from pneumo_core.evaluation.any_source import certify_source, evaluate_source, score_source
 from pneumo_core.evaluation.evaluation import as_scores, read_evaluation
+from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.reader import Reader
 from pneumo_core.metrics import paired
@@ -126,5 +127,6 @@ def _predictions(path: Path, films: Films | None, split: str, point: str) -> Pre
     scorer = Scorer.load(path)
     if films is None:
         raise EvaluationError(f"{path} is a bundle: name labelled films for it (--source).")
-    table = score_source(scorer, _opened(films), split).predictions
+    reference = Reference.of_bundle(path)
+    table = score_source(scorer, reference, _opened(films), split).predictions
     return Predictions(table, scorer.description.operating_points[point].threshold)

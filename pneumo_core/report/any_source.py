@@ -8,6 +8,7 @@ from pneumo_core.audit.audit import audit_winner
 from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.any_source import score_source, write_scored
+from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.params import MeasurementParams
 from pneumo_core.report import files
@@ -19,6 +20,7 @@ from pneumo_core.sources import Source
 
 def report_source(
     scorer: Scorer,
+    reference: Reference,
     source: Source,
     name: str,
     split: str,
@@ -35,7 +37,7 @@ def report_source(
     Raises:
         SourceError, EvaluationError: as `score_source`.
     """
-    scored = score_source(scorer, source, split)
+    scored = score_source(scorer, reference, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params.evaluate)
     kept, threshold = manifest.kept(scored.films), metrics["threshold"]
     looked_at = audit_winner(scorer, threshold, kept, scored.images, params.audit)

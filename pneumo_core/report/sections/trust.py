@@ -14,6 +14,8 @@ from pneumo_core.report.sections.subgroups import group_name
 from pneumo_core.report.words import Words
 
 MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average
+CHANCE = 0.5  # an AUROC
+MAX_REFUSED = 0.02  # of films, by the lower bound; films like those of training: about 0.005
 MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
 
 
@@ -38,7 +40,7 @@ def answer(found: Findings) -> list[Answer]:
         _corruption(found),
         _lungs(found),
         _maps(found),
-        Answer("outside" if found.winner.val else "elsewhere", "open", {}),
+        Answer("outside", "open", {}) if found.winner.val else _elsewhere(found),
     ]
 
 
@@ -129,6 +131,20 @@ def _maps(found: Findings) -> Answer:
     return Answer("maps", "good" if found.saliency["passed"] else "bad", {})
 
 
+def _elsewhere(found: Findings) -> Answer:
+    """How the model does on films from outside the pipeline, and how many it would refuse.
+
+    Likeness does not show that it works elsewhere: the films may come from the model's own place.
+    """
+    auroc, refused = found.winner.test["auroc"], found.winner.test["refused"]
+    level: Level = "open"
+    if auroc["ci_low"] <= CHANCE:
+        level = "bad"
+    elif refused["share"]["ci_low"] > MAX_REFUSED:
+        level = "caution"
+    return Answer("elsewhere", level, {"auroc": auroc, "refused": refused["share"]})
+
+
 def verdicts(answers: list[Answer], words: Words) -> Verdicts:
     levels: tuple[Level, ...] = ("good", "caution", "bad", "open")
     return Verdicts(
@@ -177,6 +193,12 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
             return {"ece": words.figure("ece", values["ece"]), "limit": words.number(MAX_ECE, 2)}
         case "groups" if values:
             return {"groups": words.listed(_group_texts(values["groups"], words))}
+        case "elsewhere":
+            share = words.range(
+                *(words.percent(values["refused"][e]) for e in ("ci_low", "ci_high"))
+            )
+            refused = f"{words.percent(values['refused']['value'])} ({share})"
+            return {"auroc": words.figure("auroc", values["auroc"]), "refused": refused}
         case "lungs" if values:
             return occlusion.texts(values, words)
         case "corruption" if values:

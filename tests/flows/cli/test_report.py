@@ -55,7 +55,9 @@ def test_pages_on_a_model_and_films_from_anywhere(
         assert (tmp_path / "out" / file).is_file(), file
     found = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
     levels = {each["name"]: each["level"] for each in found["trust"]}
-    assert {levels[name] for name in ("leaks", "shortcuts", "shift", "elsewhere")} == {"open"}
+    assert {levels[name] for name in ("leaks", "shortcuts", "shift")} == {"open"}
+    refused = json.loads((tmp_path / "out/metrics.json").read_text())["refused"]
+    assert refused["share"]["value"] == refused["n"] / 16
     assert found["robustness"]["n"] == found["saliency"]["n"] == 16
     assert found["certificate"] is None
     (point, *_) = json.loads((tmp_path / "out/metrics.json").read_text())[

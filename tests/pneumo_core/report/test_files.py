@@ -194,7 +194,9 @@ def test_model_card_names_use_misuse_and_origin(written: Path) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_was_not_done_is_left_out_or_open(made: Any, language: str) -> None:
     """A report on films of any source: no certificate, no audit, no validation, no pictures."""
-    winner = replace(made.found.winner, val=None, history=None)
+    refused = {"n": 0, "share": {"value": 0.0, "ci_low": 0.0, "ci_high": 0.01}}
+    test = {**made.found.winner.test, "refused": refused}
+    winner = replace(made.found.winner, test=test, val=None, history=None)
     data = replace(made.found.data, certificate=None, num_augmented=None)
     bare = {"audit": None, "robustness": None, "saliency": None, "occlusion": None}
     found = replace(made.found, data=data, cells=(winner,), tied=frozenset(), recipe=None, **bare)

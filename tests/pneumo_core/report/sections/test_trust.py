@@ -136,3 +136,20 @@ def test_checks_are_listed_apart(made: Any) -> None:
     (shortcuts,) = (each for each in answer(found) if each.name == "shortcuts")
     (verdict,) = verdicts([shortcuts], words).verdicts
     assert f"{words('check.flip_rate')}; {words('check.paired_drop')}." in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("auroc", "refused", "level"),
+    [(0.5, 0.3, "bad"), (0.9, 0.3, "caution"), (0.9, 0.0, "open")],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_another_hospital(
+    made: Any, auroc: float, refused: float, level: str, language: str
+) -> None:
+    outside = _with_test(made.found, auroc=_figure(auroc), refused={"share": _figure(refused)})
+    outside = replace(outside, cells=(replace(outside.winner, val=None, shifted=None),))
+    words = Words(language)
+    assert _levels(outside)["elsewhere"] == level
+    last = verdicts(answer(outside), words).verdicts[-1]
+    assert words.percent(refused) in last.text
+    assert words.figure("auroc", _figure(auroc)) in last.text

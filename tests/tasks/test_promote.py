@@ -180,7 +180,7 @@ def test_decision_file_hangs_on_the_evidence_alone(settings: PromoteParams) -> N
     assert len(ledger.read(paths.PROMOTION_LEDGER)) == 4
 
 
-IDS = ("0001234", "2.10", "007", "7", "NA", "1e5")
+IDS = ("0001234", "2.10", "007", "7", "0x1F", "1e5")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import as_predictions, as_scores, write_evaluation
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.labels import UNSPLIT
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.models.bundle import Description
 from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
@@ -98,7 +99,8 @@ def score_source(scorer: Scorer, reference: Reference, source: Source, split: st
     files = [file for file in listed if file.split == split]
     if not files:
         splits = ", ".join(sorted({file.split for file in listed})) or "no files"
-        raise EvaluationError(f"The source has no split {split!r}, only {splits}.")
+        hint = f" Give --split {UNSPLIT} for all its films." if splits == UNSPLIT else ""
+        raise EvaluationError(f"The source has no split {split!r}, only {splits}.{hint}")
     with _inspect(files, scorer.description.image_size_px) as inspected:
         films = remove_duplicates(inspected.table, inspected.found)
         kept = manifest.kept(films)

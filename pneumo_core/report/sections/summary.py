@@ -26,7 +26,9 @@ def _which(found: Findings, words: Words) -> str:
     winner = found.winner
     test = {"n": winner.test["n"], "positive": words.count(winner.test["n_positive"])}
     if winner.val is None:
-        return words("summary.given", model=winner.name, **test)
+        given = words("summary.given", model=winner.name, **test)
+        split = winner.test["split"]
+        return given if split == "test" else f"{given} {words('summary.called_test', split=split)}"
     auroc = words.figure("auroc", winner.val["auroc"])
     choice = words.value("auroc", winner.choice_auroc)
     sentence = words(

@@ -67,6 +67,15 @@ def test_pages_on_a_model_and_films_from_anywhere(
     assert found["provenance"]["model"].startswith("test_efficientnet-full, version ")
 
 
+def test_films_without_splits_are_all_or_none(model: Path, films: Path, tmp_path: Path) -> None:
+    arguments = ("--bundle", model, "--source", films / "test", "--out", tmp_path / "out")
+    with pytest.raises(EvaluationError, match=r"only all\. Give --split all"):
+        _report(*arguments)
+    _report(*arguments, "--split", "all")
+    page = (tmp_path / "out/report.md").read_text("utf-8")
+    assert "They are the split `all` of their source; this report calls them test." in page
+
+
 def test_what_cannot_be_reported_is_one_sentence(model: Path, films: Path, tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="no split 'moon'"):
         _report("--bundle", model, "--source", films, "--split", "moon", "--out", tmp_path / "out")

@@ -31,7 +31,7 @@ HEADINGS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "evaluate": evaluation.evaluate,
         "report": report.report,
         "compare": evaluation.compare,
-        "serve": serve.serve,
+        "serve": serve.app,
     },
     "Models over time": {
         "monitor": retraining.monitor,

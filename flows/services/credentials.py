@@ -21,11 +21,16 @@ def password(name: str) -> str:
     if not file.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         _write_new(file, secrets.token_urlsafe(32))
-    if file.stat().st_mode & 0o077:
-        raise PipelineError(f"Others can read {file}: run `chmod 600 {file}`.")
+    require_private(file)
     if not (text := file.read_text("utf-8").strip()):
         raise PipelineError(f"{file} is empty: delete it, and a new secret is made.")
     return text
+
+
+def require_private(file: Path) -> None:
+    """Raise PipelineError if others than the owner can read or change the file."""
+    if file.stat().st_mode & 0o077:
+        raise PipelineError(f"Others can read {file}: run `chmod 600 {file}`.")
 
 
 def prefect_login() -> str:

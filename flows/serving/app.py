@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartParser
 from flows.serving.answers import Alive, ModelInUse, Prediction, Ready
 from flows.serving.current_model import CurrentModel
 from flows.serving.micro_batches import MicroBatches
-from flows.serving.middleware import Gate, Watched
+from flows.serving.middleware import Gate, Login, Watched
 from flows.serving.models import Model
 from flows.serving.problems import answer_with_problems, described
 from flows.serving.telemetry import Telemetry
@@ -37,6 +37,7 @@ Film = Annotated[UploadFile, File(description="A chest film: JPEG, PNG, DICOM, .
 @dataclass(frozen=True)
 class Limits:
     room: int = 32  # films at a time, from upload to answer; more get 503
+    room_each: int = 16  # of one caller with a token; more get 429
     max_bytes: int = 40_000_000  # of an upload; all of them at once fit in memory
     max_upload_s: float = 30
     max_batch: int = 16
@@ -44,12 +45,16 @@ class Limits:
 
 
 def create_app(
-    model: Model, look: Callable[[Model], Model | None], limits: Limits | None = None
+    model: Model,
+    look: Callable[[Model], Model | None],
+    limits: Limits | None = None,
+    token_file: Path | None = None,
 ) -> FastAPI:
     """Return the service of a model.
 
     Args:
         look: see `CurrentModel`.
+        token_file: of `flows.serving.tokens`; None lets everyone in who reaches the service.
     """
     limits = limits or Limits()
     telemetry = Telemetry()
@@ -70,12 +75,19 @@ def create_app(
         summary="Probability of pneumonia on a chest film. For research, not for diagnosis.",
         docs_url=None,  # their pages fetch scripts from elsewhere
         redoc_url=None,
+        responses=described(401, 429) if token_file else None,
         lifespan=lifespan,
     )
     answer_with_problems(app)
     app.add_middleware(
-        Gate, room=limits.room, max_bytes=limits.max_bytes, max_upload_s=limits.max_upload_s
+        Gate,
+        room=limits.room,
+        room_each=limits.room_each,
+        max_bytes=limits.max_bytes,
+        max_upload_s=limits.max_upload_s,
     )
+    if token_file is not None:
+        app.add_middleware(Login, token_file=token_file)
     app.add_middleware(Watched, telemetry=telemetry)
     _add_reading(app, current, batches, telemetry)
     _add_health(app, current, batches, telemetry)

@@ -1,15 +1,23 @@
-"""Around every request: room and size, safe headers, figures."""
+"""Around every request: who asks, room and size, safe headers, figures, a line in the log."""
 
 import asyncio
+import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
+from flows.serving import tokens
 from flows.serving.problems import ProblemResponse, problem
 from flows.serving.telemetry import Telemetry
+from pneumo_core.errors import PipelineError
+
+logger = logging.getLogger(__name__)
+access = logging.getLogger("pneumo.access")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,11 +35,46 @@ HEADERS = {
 }
 
 
-class Gate:
-    """Bounds the number of uploads at a time, their size and their duration."""
+class Login:
+    """Answers 401 to whoever sends no known token; `scope["caller"]` is the name of the others."""
 
-    def __init__(self, app: App, room: int, max_bytes: int, max_upload_s: float) -> None:
-        self._app, self._room = app, room
+    OPEN = "/healthz"  # says that the process lives, and nothing else
+
+    def __init__(self, app: App, token_file: Path) -> None:
+        self._app, self._token_file = app, token_file
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == self.OPEN:
+            await self._app(scope, receive, send)
+            return
+        try:
+            sent = Headers(scope=scope).get("authorization", "")
+            scope["caller"] = tokens.caller(self._token_file, sent)
+        except (PipelineError, OSError, ValueError) as error:
+            logger.error("Nobody is let in: %s", error)
+            await problem(503, "The tokens cannot be read.")(scope, receive, send)
+            return
+        if scope["caller"] is None:
+            await _unknown()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _unknown() -> ProblemResponse:
+    """Return a refusal upon which a browser asks for name and token."""
+    text = "Send a token, as 'Authorization: Bearer TOKEN', or log in with its name and the token."
+    asked = 'Basic realm="pneumo", charset="UTF-8"'
+    return problem(401, text, headers={"WWW-Authenticate": asked, "Connection": "close"})
+
+
+class Gate:
+    """Bounds the number of uploads at a time, in all and for each caller, their size and time."""
+
+    def __init__(
+        self, app: App, room: int, room_each: int, max_bytes: int, max_upload_s: float
+    ) -> None:
+        self._app, self._room, self._room_each = app, room, room_each
+        self._uploads: Counter[str] = Counter()  # of each caller that has a name
         self._max_bytes, self._max_upload_s = max_bytes, max_upload_s
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -43,12 +86,18 @@ class Gate:
             busy = "The server is busy with other films: try again in a second."
             refusal = problem(503, busy, headers={"Retry-After": "1", "Connection": "close"})
             await refusal(scope, receive, send)
+        elif self._uploads[caller := scope.get("caller")] == self._room_each:
+            many = f"{self._room_each} films of {caller} at a time: try again in a second."
+            refusal = problem(429, many, headers={"Retry-After": "1", "Connection": "close"})
+            await refusal(scope, receive, send)
         else:
             self._room -= 1
+            self._uploads[caller] += caller is not None
             try:
                 await self._app(scope, self._bounded(receive), send)
             finally:
                 self._room += 1
+                self._uploads[caller] -= caller is not None
 
     def _too_large(self) -> ProblemResponse:
         return problem(413, self._limit, headers={"Connection": "close"})
@@ -86,7 +135,7 @@ def _content_length(scope: Any) -> int:
 
 
 class Watched:
-    """Counts and times each request, and gives each answer the safe headers."""
+    """Counts and times each request, logs those with a name, and gives answers safe headers."""
 
     def __init__(self, app: App, telemetry: Telemetry) -> None:
         self._app, self._telemetry = app, telemetry
@@ -109,4 +158,7 @@ class Watched:
             await self._app(scope, receive, sending)
         finally:
             path = getattr(scope.get("route"), "path", "other")
-            self._telemetry.request(path, status, time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            self._telemetry.request(path, status, seconds)
+            if caller := scope.get("caller"):
+                access.info("%s %s %s %d %.3f s", caller, scope["method"], path, status, seconds)

@@ -34,6 +34,12 @@ RUN_BY = {
     "pneumo monitor": "flows/runs/test_monitoring.py::test_what_cron_gets",
     "pneumo serve": "flows/serving/test_following.py::"
     "test_role_of_a_real_registry_is_served_at_its_operating_point",
+    "pneumo serve token": "flows/serving/test_tokens.py::"
+    "test_token_is_printed_once_and_its_file_holds_no_token",
+    "pneumo serve --host": "flows/serving/test_tokens.py::"
+    "test_service_with_tokens_and_tls_as_users_start_it",
+    "curl --header": "flows/serving/test_tokens.py::"
+    "test_service_with_tokens_and_tls_as_users_start_it",
     "ray start": "flows/runs/test_ray_cells.py::"
     "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
     "curl --form": "flows/serving/test_page.py::test_dropped_film_is_read_and_explained",

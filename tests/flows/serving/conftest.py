@@ -2,10 +2,12 @@
 
 import io
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,39 +66,52 @@ def client_with(small_model: Model) -> Iterator[Callable[..., TestClient]]:
 
 
 @pytest.fixture(scope="session")
-def service(
-    small_bundle: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def serving(small_bundle: Path, environment: dict[str, str]) -> Callable[..., Any]:
+    """Run `pneumo serve` with these options in a folder, on a free port; gives the address."""
+
+    @contextmanager
+    def run(folder: Path, *options: Any) -> Iterator[str]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                ["pneumo", "serve", "--bundle", small_bundle, "--port", str(port), *options],
+                cwd=folder,
+                env=environment | {"TMPDIR": "/nowhere"},  # a film written to disk fails
+                stdout=log,
+                stderr=log,
+            )
+        address = f"{'https' if '--tls-cert' in options else 'http'}://127.0.0.1:{port}"
+        deadline = time.monotonic() + 300
+        try:
+            while not _is_alive(address):
+                assert server.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            yield address
+        finally:
+            server.terminate()
+            assert server.wait(20) in {0, -15}
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def service(serving: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`pneumo serve` on a free port; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("service")
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            ["pneumo", "serve", "--bundle", small_bundle, "--port", str(port)],
-            cwd=folder,
-            env=environment | {"TMPDIR": "/nowhere"},  # a film written to disk would be an error
-            stdout=log,
-            stderr=log,
-        )
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 300
-    while not _is_ready(address):
-        assert server.poll() is None, (folder / "log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    yield address
-    server.terminate()
-    assert server.wait(20) in {0, -15}
+    with serving(folder) as address:
+        yield address
     assert sorted(path.name for path in folder.iterdir()) == ["log"]
     output = (folder / "log").read_text().splitlines()
     assert len(output) == 2, f"of requests the log says nothing: {output}"
 
 
-def _is_ready(address: str) -> bool:
+def _is_alive(address: str) -> bool:
+    anyone = ssl._create_unverified_context()
     try:
-        with urllib.request.urlopen(f"{address}/readyz", timeout=2) as answer:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=2, context=anyone) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

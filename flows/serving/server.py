@@ -1,0 +1,83 @@
+"""Where the service listens, and what must be there before it listens to others."""
+
+import ipaddress
+import logging
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from flows.services import pages
+from flows.serving import tokens
+from pneumo_core.errors import PipelineError
+
+
+@dataclass(frozen=True)
+class Address:
+    host: str
+    port: int
+    token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return self.host == "localhost"
+
+    def require_usable(self) -> None:
+        """
+        Raises:
+            PipelineError: the port is taken, tokens are missing or cannot be used, or certificate
+                and key are not a pair.
+        """
+        pages.require_free(self.host, self.port)
+        if self.token_file is not None:
+            tokens.read(self.token_file)
+        elif not self.is_private:
+            raise PipelineError(
+                f"Others reach {self.host}: give --token-file FILE, made with "
+                "'pneumo serve token NAME --token-file FILE', or listen on 127.0.0.1."
+            )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise PipelineError("--tls-cert and --tls-key go together: give both.")
+        if self.tls_cert is not None:
+            _require_pair(self.tls_cert, self.tls_key)
+
+    def describe(self) -> str:
+        scheme = "https" if self.tls_cert else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        text = f"Listening on {scheme}://{host}:{self.port}"
+        if not self.is_private and self.tls_cert is None:
+            text += " without TLS: tokens and films can be read on the way."
+        return text
+
+
+def run(app: FastAPI, address: Address) -> None:
+    """Serve until a signal; log who asked for what if callers have names."""
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("pneumo.access").setLevel(logging.INFO)
+    uvicorn.run(
+        app,
+        host=address.host,
+        port=address.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        ssl_certfile=address.tls_cert,
+        ssl_keyfile=address.tls_key,
+    )
+
+
+def _require_pair(cert: Path, key: Path | None) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    except OSError as error:  # which an SSLError is
+        raise PipelineError(
+            f"{cert} and {key} are not a certificate and its key in PEM format: {error}."
+        ) from error

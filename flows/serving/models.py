@@ -8,7 +8,8 @@ from pneumo_core import params as all_params
 from pneumo_core.models import bundle as bundles
 from pneumo_core.params import READING_AID, PromoteParams
 from pneumo_core.promotion import policy
-from tasks import paths
+from pneumo_core.promotion.alias_history import PROMOTED
+from tasks import ledger, paths
 
 if TYPE_CHECKING:
     from pneumo_core.evaluation.scoring import Scorer
@@ -21,6 +22,7 @@ class Model:
     name: str
     version: str
     alias: str | None  # None: a folder, not the registry
+    in_ledger: bool  # whether this bundle was promoted once
 
     @property
     def scorer(self) -> "Scorer":
@@ -32,9 +34,10 @@ class Model:
         return f"{self.name}{role}, version {self.version}"
 
     def describe(self) -> str:
+        unverified = "" if self.in_ledger else f" (unverified: not in {paths.PROMOTION_LEDGER})"
         return (
-            f"Model {self.identity}, {self.reader.operating_point} at "
-            f"{self.reader.threshold:.3f}. Research use only."
+            f"Model {self.identity}{unverified}, "
+            f"{self.reader.operating_point} at {self.reader.threshold:.3f}. Research use only."
         )
 
 
@@ -43,12 +46,14 @@ def load_model(bundle: Path | None, alias: str) -> Model:
 
     Raises:
         BundleError: the bundle is incomplete, was altered or has no operating point for its role.
-        PromotionError: no version has the alias.
+        PromotionError: no version has the alias, or another one by the ledger.
+        LedgerError: the ledger cannot be read.
     """
-    role = None
+    role, in_ledger = None, True
     if bundle is not None:
         folder, operating_point = bundle, READING_AID
-        name, version = bundles.read_description(bundle).name, bundles.identity(bundle)[:12]
+        name, identity = bundles.read_description(bundle).name, bundles.identity(bundle)
+        version, in_ledger = identity[:12], _in_ledger(identity)
     else:
         from tasks.registry import model_versions
 
@@ -57,7 +62,15 @@ def load_model(bundle: Path | None, alias: str) -> Model:
         folder, version = model_versions.champion_bundle(name, role)
     from pneumo_core.inference.reader import Reader
 
-    return Model(Reader.load(folder, operating_point), name, version, role)
+    return Model(Reader.load(folder, operating_point), name, version, role, in_ledger)
+
+
+def _in_ledger(bundle_sha256: str) -> bool:
+    entries = ledger.read(paths.PROMOTION_LEDGER)
+    return any(
+        (entry.get("outcome"), entry.get("bundle_sha256")) == (PROMOTED, bundle_sha256)
+        for entry in entries
+    )
 
 
 def successor(model: Model) -> Model | None:

@@ -13,7 +13,8 @@ from mlflow.exceptions import MlflowException
 from pneumo_core.atomic import replacing_folder
 from pneumo_core.errors import BundleError, PromotionError
 from pneumo_core.models import bundle
-from tasks import paths
+from pneumo_core.promotion import alias_history
+from tasks import ledger, paths
 from tasks.tracking import connection
 
 if TYPE_CHECKING:
@@ -67,10 +68,11 @@ def aliases(name: str) -> dict[str, str]:
 
 
 def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
-    """The bundle behind an alias, and its version.
+    """Return the bundle behind an alias, and its version.
 
     Raises:
-        PromotionError: no version has the alias.
+        PromotionError: no version has the alias, or another one by the ledger.
+        LedgerError: the ledger cannot be read.
         BundleError: what the registry holds is not what was registered.
     """
     version = find_champion(name, alias)
@@ -80,7 +82,32 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
             "pipeline, and ask 'pneumo promote --dry-run' why nobody may be; or give --bundle, as "
             f"{paths.EVALUATED / 'NAME' / paths.BUNDLE}."
         )
+    require_promoted(version, alias)
     return fetch(version) / paths.BUNDLE, str(version.version)
+
+
+def require_promoted(version: "ModelVersion", alias: str) -> None:
+    """Compare the version that has an alias with the ledger; whoever writes to one may not to both.
+
+    Raises:
+        PromotionError: by the ledger another bundle has the alias, or none, or a line was altered.
+        LedgerError: the ledger cannot be read.
+    """
+    path = paths.PROMOTION_LEDGER
+    if lines := ledger.broken_links(path):
+        raise PromotionError(
+            f"{path} was altered: line {lines[0]} does not follow from the one before. No model is "
+            "used by its alias until the file of the last commit is back."
+        )
+    history = alias_history.periods(ledger.read(path), version.name, alias)
+    by_ledger = history[-1] if history else None
+    if by_ledger is None or by_ledger.bundle_sha256 != version.tags.get(BUNDLE_TAG):
+        raise PromotionError(
+            f"{version.name}@{alias} is version {version.version} in the registry, but "
+            f"{f'version {by_ledger.version}' if by_ledger else 'no version'} by {path}: it is not "
+            "used. 'pneumo registry verify' says more; 'pneumo promote' and 'pneumo registry "
+            "rollback' move an alias."
+        )
 
 
 def fetch(version: "ModelVersion") -> Path:

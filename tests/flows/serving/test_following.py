@@ -197,12 +197,14 @@ def test_folder_is_not_followed(small_model: Model) -> None:
 
 
 def test_reader_of_another_operating_point_decides_otherwise(small_bundle: Path) -> None:
-    model = Model(Reader.load(small_bundle, "screening"), "pneumo", "1", "screening")
+    model = Model(Reader.load(small_bundle, "screening"), "pneumo", "1", "screening", True)
     with TestClient(create_app(model, lambda _: None)) as client:
         output = client.get("/v1/model").json()
     assert output["operating_point"] == "screening"
     assert output["threshold"] == 0.01
     assert replace(model, alias=None).describe().startswith("Model pneumo, version 1, screening")
+    outside = replace(model, in_ledger=False).describe()
+    assert "version 1 (unverified: not in ledger/promotions.jsonl), screening" in outside
 
 
 def test_role_of_a_real_registry_is_served_at_its_operating_point(

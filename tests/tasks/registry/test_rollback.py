@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import mlflow
 import pytest
+from fastapi.testclient import TestClient
 
+from flows.serving.app import Limits, create_app
+from flows.serving.models import load_model, successor
 from pneumo_core.errors import BundleError, PromotionError
 from pneumo_core.models.bundle import CHECKED
 from tasks import ledger, paths
@@ -217,6 +221,62 @@ def test_every_disagreement_is_told() -> None:
         for sentence in message:
             assert not [fault for fault in before if sentence in fault]
             assert [fault for fault in after if sentence in fault], sentence
+
+
+def forge(version: str, folder: Path) -> str:
+    """Make a version with MLflow's API alone and give it the alias, as an intruder would."""
+    mlflow.artifacts.download_artifacts(f"models:/pneumo/{version}", dst_path=str(folder))
+    bundle = folder / "artifacts" / "bundle"
+    content = json.loads((bundle / "bundle.json").read_text())
+    for point in content["operating_points"].values():
+        point["threshold"] = 0.9999999
+    (bundle / "bundle.json").write_text(json.dumps(content))
+    client, tags = connection.connect(), {model_versions.BUNDLE_TAG: sign(bundle)}
+    made = client.create_model_version("pneumo", str(folder), tags=tags)
+    client.set_registered_model_alias("pneumo", "champion", str(made.version))
+    return str(made.version)
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_version_that_only_the_registry_knows_is_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = load_model(None, "champion")
+    assert (model.version, model.in_ledger) == ("2", True)
+    assert forge("2", tmp_path / "forged") == "3"
+    with monkeypatch.context() as patch:
+        patch.setattr(model_versions, "require_promoted", lambda *_: None)
+        assert load_model(None, "champion").reader.threshold == 0.9999999, "it is a whole model"
+    message = "pneumo@champion is version 3 in the registry, but version 2 by ledger/promotions"
+    with pytest.raises(PromotionError, match=message):
+        load_model(None, "champion")
+    app = create_app(model, successor, Limits(poll_s=0.02))
+    with TestClient(app) as client:
+        while not client.get("/readyz").json()["newer_refused"]:
+            pass
+        assert client.get("/v1/model").json()["model"]["version"] == "2"
+    assert message in caplog.text
+
+
+@pytest.mark.usefixtures("two_champions")
+def test_model_whose_ledger_says_otherwise_is_not_used() -> None:
+    """What `verify` tells is not used either: an older version, any alias, an altered ledger."""
+    lines = paths.PROMOTION_LEDGER.read_bytes()
+    model_versions.set_alias("pneumo", "champion", "1")
+    with pytest.raises(PromotionError, match="version 1 in the registry, but version 2 by"):
+        model_versions.champion_bundle("pneumo", "champion")
+    model_versions.set_alias("pneumo", "canary", "2")
+    with pytest.raises(PromotionError, match="version 2 in the registry, but no version by"):
+        model_versions.champion_bundle("pneumo", "canary")
+    model_versions.set_alias("pneumo", "champion", "2")
+    for damage, message in ((soften_history, "line 2 does not"), (lose_last_line, "version 1 by")):
+        damage()
+        with pytest.raises(PromotionError, match=message):
+            model_versions.champion_bundle("pneumo", "champion")
+        paths.PROMOTION_LEDGER.write_bytes(lines)
+    paths.PROMOTION_LEDGER.unlink()
+    with pytest.raises(PromotionError, match="no version by"):
+        model_versions.champion_bundle("pneumo", "champion")
 
 
 def test_kill_between_the_line_and_the_alias_is_told_and_mended(

@@ -67,6 +67,10 @@ class IngestParams(Section):
             for name in names
         }
 
+    def reading(self, source: str) -> "IngestParams":
+        """Return the same rules for another source, whose patients nobody stated a rule for."""
+        return self.model_copy(update={"source": source, "patients": "auto"})
+
     @property
     def max_total_bytes(self) -> int:
         return int(self.max_total_gb * 1e9)
@@ -166,7 +170,12 @@ class TrainParams(Section):
 READING_AID = "reading_aid"  # the operating point where nobody names another one
 
 
+# dvc.yaml makes it a stage, an argument of a command and a folder.
+SetName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")]
+
+
 class EvaluateParams(Section):
+    external: dict[SetName, str] = {}  # source by name, of films from elsewhere: the stage external
     operating_point: str = READING_AID  # whose threshold the leaderboard and the report use
     # On validation; the lower bound of the 95 % interval has a floor of its own below them.
     screening_sensitivity: float = Field(default=0.99, gt=0, lt=1)

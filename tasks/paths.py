@@ -34,6 +34,7 @@ SAMPLE = "pinned_sample.json"  # beside the bundle in the registry
 LEADERBOARD = Path("results/evaluate/leaderboard.csv")
 COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
+EXTERNAL = Path("results/evaluate/external")  # a folder a set
 
 AUDIT = Path("results/audit/audit.json")
 WINNER_AUDIT = Path("results/audit/winner.json")

@@ -35,7 +35,11 @@ LIBRARIES = {  # by the file of versions that DVC compares
 READS_NO_PIXELS = {"split"}  # it imports the names of augmentations beside their code
 MOST_FILES = 4  # of one package that a stage names; of more than that it names the folder
 
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = {
+    name: described.get("do", described)  # of foreach
+    for name, described in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+}
+WITHIN = {"external": "evaluate"}  # the section and the folder of another stage
 
 
 def test_import_contracts_hold() -> None:
@@ -78,7 +82,8 @@ def test_a_stage_has_one_name_everywhere(stage: str) -> None:
     described = STAGES[stage]
     whole_sections = {key for key in described["params"] if "." not in key}
     outs = [out for out in described["outs"] if isinstance(out, str)]
-    folder = "reports" if stage == "report" else f"results/{stage}/"
+    section = WITHIN.get(stage, stage)
+    folder = "reports" if stage == "report" else f"results/{section}/"
     assert described["cmd"].startswith(f"exec pneumo stage {stage}")
     assert whole_sections <= {stage}
     assert (ROOT / "tasks" / f"{stage}.py").is_file()
@@ -92,7 +97,13 @@ def test_the_command_line_knows_the_stages() -> None:
 def test_every_section_is_a_stage_but_that_of_the_command_monitor() -> None:
     sections = yaml.safe_load((ROOT / "params.yaml").read_text()).keys()
     assert sections - STAGES.keys() == {"monitor"}
-    assert STAGES.keys() <= sections
+    assert STAGES.keys() - WITHIN.keys() <= sections
+
+
+def test_evaluate_follows_its_section_but_for_the_external_sets() -> None:
+    section = yaml.safe_load((ROOT / "params.yaml").read_text())["evaluate"]
+    followed = {key for key in STAGES["evaluate"]["params"] if key.startswith("evaluate.")}
+    assert followed == {f"evaluate.{key}" for key in section.keys() - {"external"}}
 
 
 @pytest.mark.slow

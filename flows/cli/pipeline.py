@@ -14,6 +14,7 @@ class Stage(StrEnum):
     AUGMENT = "augment"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    EXTERNAL = "external"
     AUDIT = "audit"
     REPORT = "report"
     PROMOTE = "promote"
@@ -53,12 +54,14 @@ def run(
 
 def stage(
     name: Stage,
-    model: Annotated[str | None, typer.Argument(help="train only: a timm name")] = None,
-    strategy: Annotated[
-        str | None, typer.Argument(help="train only: frozen, partial or full")
+    part: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="train: a timm name and one of frozen, partial, full; external: the name of a set"
+        ),
     ] = None,
 ) -> None:
     """Run one stage as dvc.yaml does. Use `dvc repro` or `pneumo run` instead."""
     from flows.runs.stages import run_body
 
-    run_body(name.value, model, strategy)
+    run_body(name.value, *(part or ()))

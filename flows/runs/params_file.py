@@ -14,7 +14,7 @@ from pneumo_core.errors import ParamsError
 from pneumo_core.params import Params
 from pneumo_core.preparation import recipes
 from pneumo_core.promotion import policy
-from pneumo_core.sources.collect import require_classes
+from pneumo_core.sources.collect import require_both_classes, require_classes
 from tasks import paths
 from tasks.stores.sources import open_source
 
@@ -44,6 +44,8 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
     _require(wanted)
     require_classes(open_source(wanted.ingest).files())
+    for name, source in wanted.evaluate.external.items():
+        require_both_classes(name, open_source(wanted.ingest.reading(source)).files())
     write_text(paths.PARAMS, buffer.getvalue())
 
 
@@ -91,7 +93,7 @@ def _merge(base: Any, changes: Any, above: tuple[str, ...]) -> None:
     for key, value in changes.items():
         if key not in base:
             raise ParamsError(f"unknown key {'.'.join((*above, key))}")
-        if isinstance(base[key], dict) and isinstance(value, dict):
+        if base[key] and isinstance(base[key], dict) and isinstance(value, dict):
             _merge(base[key], value, (*above, key))
         else:
             base[key] = value

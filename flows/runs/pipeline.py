@@ -83,7 +83,7 @@ def pipeline(
         profile: profile of profiles/ to write into params.yaml first.
         changes: values to change in params.yaml then, each as section.key=value.
         promote: run the promote stage too.
-        ingest_again: read the source again even if its description is the same.
+        ingest_again: read the sources again even if their descriptions are the same.
         ray: address of a Ray cluster that trains the cells.
     """
     try:
@@ -114,7 +114,7 @@ def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> Sta
         def submit(stage: str, before: Sequence[PrefectFuture[Any]]) -> PrefectFuture[Any]:
             if submit_cell and dvc_graph.is_cell(stage):
                 return submit_cell(run_one, stage, before)
-            force = ingest_again and stage == dvc_graph.INGEST
+            force = ingest_again and dvc_graph.reads_source(stage)
             return runner.submit(run_one, {"stage": stage, "force": force}, wait_for=before)
 
         try:

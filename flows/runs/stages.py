@@ -16,35 +16,47 @@ from tasks.graph import dvc_stage, failures
 PR_SET_PDEATHSIG = 1
 
 
-def run_body(name: str, model: str | None, strategy: str | None) -> None:
+def run_body(name: str, *part: str) -> None:
     """Run the body of a stage in this process.
 
+    Args:
+        part: model and strategy for train, the set for external, nothing for the others.
+
     Raises:
-        PipelineError: train was called without a cell, or a library is not the recorded one.
+        PipelineError: the part is missing or wrong, or a library is not the recorded one.
     """
     die_with_parent()
     # Read as torch is imported: threads that spin as they wait starve whoever else computes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         require_same_versions()
-        _run(name, model, strategy)
+        _run(name, *part)
         require_same_versions()  # nobody recorded others meanwhile, which DVC would take for these
     except (PneumoError, OSError) as error:
-        failures.record(name if model is None else f"{name}@{model}-{strategy}", error)
+        failures.record("@".join(filter(None, [name, "-".join(part)])), error)
         raise
 
 
-def _run(name: str, model: str | None, strategy: str | None) -> None:
+def _run(name: str, *part: str) -> None:
     params = all_params.load(paths.PARAMS)
-    if name != "train":
-        importlib.import_module(f"tasks.{name}").run(params.section(name))
-        return
-    if model is None or strategy not in set(Strategy):
-        raise PipelineError(f"train needs a timm model and one of {', '.join(Strategy)}.")
-    from pneumo_core.training.context import Cell
-    from tasks.train import run
+    match name, *part:
+        case "train", model, strategy if strategy in set(Strategy):
+            from pneumo_core.training.context import Cell
+            from tasks.train import run
 
-    run(params.train, Cell(model, Strategy(strategy)))
+            run(params.train, Cell(model, Strategy(strategy)))
+        case "train", *_:
+            raise PipelineError(f"train needs a timm model and one of {', '.join(Strategy)}.")
+        case "external", set_name:
+            from tasks import external
+
+            external.run(params, set_name)
+        case "external", *_:
+            raise PipelineError("external needs the name of a set in evaluate.external.")
+        case stage, *too_much:
+            if too_much:
+                raise PipelineError(f"{stage} has no parts: run `pneumo stage {stage}`.")
+            importlib.import_module(f"tasks.{stage}").run(params.section(stage))
 
 
 def require_same_versions() -> None:

@@ -18,7 +18,7 @@ from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import as_predictions, as_scores, write_evaluation
 from pneumo_core.evaluation.reference import Reference
-from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.evaluation.scoring import Features, Scorer
 from pneumo_core.labels import UNSPLIT
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.models.bundle import Description
@@ -40,10 +40,18 @@ class Inspected:
 
 
 @dataclass(frozen=True)
+class FilmSet:
+    listed: pd.DataFrame  # the manifest before duplicates are removed
+    films: pd.DataFrame  # the manifest after it; `packed_row` counts in `images`
+    images: Images  # of the kept films
+
+
+@dataclass(frozen=True)
 class Scored:
     predictions: pd.DataFrame
     films: pd.DataFrame  # the manifest of the split; `packed_row` counts in `images`
     images: Images  # of the kept films
+    features: Features  # of the same films
     refused: Bools  # those that the service would refuse as unlike the training films
 
 
@@ -66,6 +74,7 @@ def evaluate_source(
     """
     scored = score_source(scorer, reference, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params)
+    write_films(folder, scored.films)
     trained_on = reference.num_trained_on(manifest.kept(scored.films)["pixel_sha256"])
     states = manifest.count(scored.films, "state")
     return metrics | {"states": states, "num_trained_on": trained_on}
@@ -74,41 +83,65 @@ def evaluate_source(
 def write_scored(
     folder: Path, scored: Scored, description: Description, split: str, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Write an evaluation, and beside it `films.csv` with the state of each file.
-
-    `metrics.json` also has `refused`: {n, share: figure}.
-    """
+    """Write an evaluation whose `metrics.json` also has `refused`: {n, share: figure}."""
     metrics = write_evaluation(folder, scored.predictions, description, split, params)
     everyone = np.ones(len(scored.refused), bool)
     share = shares(scored.refused[None], everyone, as_scores(scored.predictions)).figure()
     metrics["refused"] = {"n": int(scored.refused.sum()), "share": asdict(share)}
     write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def write_films(folder: Path, films: pd.DataFrame) -> None:
+    """Write `films.csv` with the state of each file."""
     with replacing_file(folder / "films.csv") as draft:
         columns = ["image_id", "label", "state", "reason", "duplicate_of"]
-        scored.films[columns].to_csv(draft, index=False)
-    return metrics
+        films[columns].to_csv(draft, index=False)
 
 
 def score_source(scorer: Scorer, reference: Reference, source: Source, split: str) -> Scored:
     """Return the predictions for one split, by the rules of the pipeline.
 
-    Files that cannot be decoded are quarantined, and of films with the same pixels one is scored.
-    Raises as `evaluate_source` does.
+    Raises:
+        SourceError, EvaluationError: as `read_split`.
+    """
+    return score(scorer, reference, read_split(source, split, scorer.description.image_size_px))
+
+
+def read_split(source: Source, split: str, size_px: int) -> FilmSet:
+    """Return the films of one split, or of all splits together for `UNSPLIT`.
+
+    Files that cannot be decoded are quarantined, and of films with the same pixels one is kept.
+
+    Raises:
+        SourceError: the source's files cannot be listed.
+        EvaluationError: it has no such split, or none of its films can be used.
     """
     listed = source.files()
-    files = [file for file in listed if file.split == split]
+    files = [file for file in listed if split in (UNSPLIT, file.split)]
     if not files:
         splits = ", ".join(sorted({file.split for file in listed})) or "no files"
         hint = f" Give --split {UNSPLIT} for all its films." if splits == UNSPLIT else ""
         raise EvaluationError(f"The source has no split {split!r}, only {splits}.{hint}")
-    with _inspect(files, scorer.description.image_size_px) as inspected:
+    with _inspect(files, size_px, split) as inspected:
         films = remove_duplicates(inspected.table, inspected.found)
         kept = manifest.kept(films)
+        if kept.empty:
+            reason = films["reason"].mode().iloc[0]
+            raise EvaluationError(
+                f"None of the {len(films)} files can be used; most often: {reason}."
+            )
         images = inspected.images[kept["packed_row"].to_numpy(np.int64)]
     films["packed_row"] = pd.Series(range(len(kept)), kept.index, "Int64")
-    logits, features = scorer.predict(images)
-    predictions = as_predictions(scorer, manifest.kept(films), logits)
-    return Scored(predictions, films, images, reference.refuses(features))
+    return FilmSet(inspected.table, films, images)
+
+
+def score(scorer: Scorer, reference: Reference, film_set: FilmSet) -> Scored:
+    """Return the predictions for films at the size of the model."""
+    logits, features = scorer.predict(film_set.images)
+    predictions = as_predictions(scorer, manifest.kept(film_set.films), logits)
+    refused = reference.refuses(features)
+    return Scored(predictions, film_set.films, film_set.images, features, refused)
 
 
 def certify_source(source: Source) -> Certificate:
@@ -122,8 +155,13 @@ def certify_source(source: Source) -> Certificate:
 
 
 @contextmanager
-def _inspect(files: list[SourceFile], size_px: int) -> Iterator[Inspected]:
+def _inspect(
+    files: list[SourceFile], size_px: int, split: str | None = None
+) -> Iterator[Inspected]:
+    """Yield what is known of the files, all of them in `split` if one is given."""
     with inventory_of(files, size_px) as (table, images):
+        if split is not None:
+            table["split"] = table["source_split"] = split
         found = find_duplicates(table, images, _reader(files), DedupParams())
         yield Inspected(table, images, found)
 

@@ -7,7 +7,7 @@ from typing import Any
 from pneumo_core.audit.audit import audit_winner
 from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation.any_source import score_source, write_scored
+from pneumo_core.evaluation.any_source import score_source, write_films, write_scored
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.params import MeasurementParams
@@ -39,6 +39,7 @@ def report_source(
     """
     scored = score_source(scorer, reference, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params.evaluate)
+    write_films(folder, scored.films)
     kept, threshold = manifest.kept(scored.films), metrics["threshold"]
     looked_at = audit_winner(scorer, threshold, kept, scored.images, params.audit)
     found = Findings(

@@ -76,6 +76,19 @@ def require_classes(files: list[SourceFile]) -> None:
         )
 
 
+def require_both_classes(name: str, files: list[SourceFile]) -> None:
+    """Check that an external set can give figures.
+
+    Raises:
+        DataError: a class has no films.
+    """
+    if lacking := sorted(set(LABELS) - {file.label for file in files}):
+        raise DataError(
+            f"The external set {name} has no {' and no '.join(lacking)} films: figures need both "
+            "classes."
+        )
+
+
 def _require_all_or_no_splits(origin: str, files: list[SourceFile]) -> None:
     num_without = sum(file.split == UNSPLIT for file in files)
     if 0 < num_without < len(files):

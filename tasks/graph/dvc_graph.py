@@ -8,7 +8,7 @@ from pneumo_core import versions
 from tasks import paths
 
 LOCK = Path("dvc.lock")
-INGEST, TRAIN, PROMOTE = "ingest", "train", "promote"
+INGEST, TRAIN, EXTERNAL, PROMOTE = "ingest", "train", "external", "promote"
 
 
 def locked_hashes(*stages: str) -> dict[str, str]:
@@ -29,7 +29,8 @@ def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, 
 
     Args:
         promote: False leaves out the stage of that name, the only one that changes the registry.
-        ingest_again: counts ingest as stale: DVC does not see what a description points to.
+        ingest_again: counts stages that read a source as stale: DVC does not see what a description
+            points to.
     """
     from dvc.repo import Repo
 
@@ -40,12 +41,16 @@ def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, 
         stale: dict[str, set[str]] = {}
         for stage in repo.index.stages:
             needs = {need.addressing for need in graph[stage]} & stale.keys()
-            again = ingest_again and stage.addressing == INGEST
+            again = ingest_again and reads_source(stage.addressing)
             if needs or again or stage.addressing in changed:
                 stale[stage.addressing] = needs
         if not promote:
             stale.pop(PROMOTE, None)  # no stage stands behind it
         return stale
+
+
+def reads_source(stage: str) -> bool:
+    return stage == INGEST or stage.startswith(f"{EXTERNAL}@")
 
 
 def is_cell(stage: str) -> bool:

@@ -112,10 +112,20 @@ def record_evaluation(params: TrainParams) -> None:
     for folder in sorted(path for path in paths.EVALUATED.iterdir() if path.is_dir()):
         run_id = of_model(client, bundle.read_description(folder / paths.BUNDLE), params)
         client.log_inputs(run_id, _inputs("test"))
-        _log_figures(client, run_id, folder)
+        for split in (*paths.VALIDATIONS, "test"):
+            _log_figures(client, run_id, folder / split, f"evaluation/{split}")
     sweep = of_sweep(client, params)
     client.log_artifact(sweep, str(paths.LEADERBOARD))
     client.set_terminated(sweep)
+
+
+def record_external(name: str, params: TrainParams) -> None:
+    """The figures of an external set go to the run of each cell."""
+    client = connection.connect()
+    for cell in sorted(path for path in (paths.EXTERNAL / name).iterdir() if path.is_dir()):
+        description = bundle.read_description(paths.EVALUATED / cell.name / paths.BUNDLE)
+        run_id = of_model(client, description, params)
+        _log_figures(client, run_id, cell, f"external/{name}")
 
 
 def record_report(params: TrainParams) -> None:
@@ -123,20 +133,22 @@ def record_report(params: TrainParams) -> None:
     client.log_artifacts(of_sweep(client, params), str(paths.REPORT), "report")
 
 
-def _log_figures(client: "MlflowClient", run_id: str, evaluated: Path) -> None:
+def _log_figures(client: "MlflowClient", run_id: str, folder: Path, place: str) -> None:
+    """Log an evaluation's figures as metrics, and its files as artifacts, below `place`."""
     from mlflow.entities import Metric
 
     now_ms = int(time.time() * 1000)
-    for split in (*paths.VALIDATIONS, "test"):
-        figures = read_json(evaluated / split / "metrics.json")
-        values = {
-            f"evaluation/{split}/{name}": figure["value"]
-            for name, figure in figures.items()
-            if isinstance(figure, dict) and "value" in figure
-        }
-        metrics = [Metric(name, value, now_ms, 0) for name, value in values.items()]
-        client.log_batch(run_id, metrics=metrics)
-        client.log_artifacts(run_id, str(evaluated / split), f"evaluation/{split}")
+    figures = read_json(folder / "metrics.json")
+    if "refused" in figures:
+        figures["refused_share"] = figures["refused"]["share"]
+    values = {
+        f"{place}/{name}": figure["value"]
+        for name, figure in figures.items()
+        if isinstance(figure, dict) and "value" in figure
+    }
+    metrics = [Metric(name, value, now_ms, 0) for name, value in values.items()]
+    client.log_batch(run_id, metrics=metrics)
+    client.log_artifacts(run_id, str(folder), place)
 
 
 def _inputs(*contexts: str) -> list["DatasetInput"]:

@@ -72,4 +72,4 @@ def test_a_stage_ends_badly_where_versions_changed_while_it_ran(
     monkeypatch.setattr(stages, "die_with_parent", lambda: None)
     monkeypatch.setattr(stages, "_run", lambda *_: recorded.write_text(older))
     with pytest.raises(PipelineError, match="timm"):
-        stages.run_body("evaluate", None, None)
+        stages.run_body("evaluate")

@@ -1,0 +1,47 @@
+"""Score the models on one external set: films from elsewhere, named in `evaluate.external`."""
+
+import pandas as pd
+
+from pneumo_core.atomic import replacing_folder
+from pneumo_core.data import manifest
+from pneumo_core.errors import EvaluationError
+from pneumo_core.inference import external
+from pneumo_core.params import Params
+from tasks import paths
+from tasks.stores.sources import open_source
+from tasks.tracking import connection, runs
+
+
+def run(params: Params, name: str) -> None:
+    """
+    Raises:
+        EvaluationError: `evaluate.external` does not name the set, or its films give no figures.
+    """
+    sources = params.evaluate.external
+    if name not in sources:
+        raise EvaluationError(f"evaluate.external has no set {name!r}: name its source there.")
+    opened = open_source(params.ingest.reading(sources[name]))
+    bundles = {cell.name: cell / paths.BUNDLE for cell in sorted(paths.EVALUATED.iterdir())}
+    with replacing_folder(paths.EXTERNAL / name) as draft:
+        try:
+            found = external.write_set(
+                draft, opened, _own_films(), bundles, params.evaluate, params.monitor
+            )
+        except EvaluationError as error:
+            raise EvaluationError(f"The external set {name}: {error}") from error
+    for remark in opened.notes.sentences():
+        print(f"external: {name}: {remark}")
+    with connection.copying("the figures of an external set"):
+        runs.record_external(name, params.train)
+    num_shared = external.num_shared(found)
+    print(
+        f"external: {name}: {len(bundles)} models on {found['patients']['films']} films"
+        + (f"; NOT EXTERNAL: it shares films or patients ({num_shared})" if num_shared else "")
+    )
+
+
+def _own_films() -> pd.DataFrame:
+    """Return the films with the patients that the source gave, before look-alikes joined them."""
+    films = manifest.read(paths.SPLIT)
+    group_of = manifest.read(paths.VALIDATED).set_index("image_id")["patient_group"]
+    return films.assign(patient_group=films["image_id"].map(group_of))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SEPARATORS = (",", ";", "\t", "|")
+_EXCEL = re.compile(r'"?sep=(?P<separator>[^\r\n])"?(?=[\r\n]|$)', re.IGNORECASE)  # its first line
 _NOT_TEXT = {
     b"PK\x03\x04": "a spreadsheet or a zip: save it from the spreadsheet as CSV UTF-8",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet: save it from there as CSV UTF-8",
@@ -44,6 +45,7 @@ class CsvText:
 def read_csv_text(path: Path, separator: str | None = None) -> CsvText:
     """Return the text of a CSV file and its separator, which is found out where it is not given.
 
+    A first line such as `sep=;`, which Excel reads, says the separator and is no line of the table.
     It may be UTF-8 (with a byte order mark or without), UTF-16 (with one) or Korean cp949.
 
     Raises:
@@ -51,6 +53,8 @@ def read_csv_text(path: Path, separator: str | None = None) -> CsvText:
         ValueError: it is not text in one of these encodings; the message says what to do.
     """
     text = _decode(path.read_bytes())
+    if stated := _EXCEL.match(text):
+        separator, text = separator or stated["separator"], text[stated.end() :]
     first = next((line for line in text.splitlines() if line.strip()), "")
     return CsvText(text, separator or _separator(re.sub(r'"[^"]*"', "", first)))
 

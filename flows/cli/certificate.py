@@ -26,7 +26,8 @@ def certificate(
     from pneumo_core.preparation.certificate import describe
     from tasks.stores.sources import open_source
 
-    found = certify_source(open_source(IngestParams(source=source, patients=patients)))
+    films = open_source(IngestParams(source=source, patients=patients))
+    found = certify_source(films)
     write_json(out, found)
     write_text(out.with_suffix(".md"), describe(found, source))
     print(f"{patients_sentence(found)}.\n{verdict(found).capitalize()}")
@@ -38,6 +39,8 @@ def certificate(
     unknown = found["patients"]["films"] - found["patients"]["known"]
     unread = len(found["lists"]["quarantined"])
     print(f"  not checked: {unread} files that cannot be read, patients of {unknown} films")
+    for sentence in films.notes.sentences():
+        print(f"  {sentence}")
     print(f"Written to {out} and {out.with_suffix('.md')}")
     if not found["valid"]:
         raise typer.Exit(NOT_CERTIFIED)

@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import ArchiveError
@@ -14,6 +14,7 @@ from pneumo_core.sources.layout import (
     require_placed,
     settle_places,
 )
+from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.source import SourceFile
 
 # RuntimeError: encrypted; ValueError: a name that is not UTF-8, as its flag says.
@@ -27,6 +28,7 @@ COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 class ZipSource:
     path: Path
     limits: IngestParams
+    notes: Notes = field(default_factory=Notes)
 
     def files(self) -> list[SourceFile]:
         """Return the images of the archive.
@@ -43,8 +45,9 @@ class ZipSource:
         members = [member for member in archive.infolist() if not member.is_dir()]
         self._check(members)
         files = [(_path(member), member) for member in members]
-        placed, others = find_places(files, self.limits.class_names, self.limits.ignore)
-        require_placed(placed, others, described_as=str(self.path))
+        limits = self.limits
+        placed, others = find_places(files, limits.class_names, limits.ignore, self.notes)
+        require_placed(placed, others, str(self.path), self.notes)
         found = []
         for place, path, member in placed:
             read = _reader(archive, member)

@@ -49,13 +49,16 @@ class Opening:
             return self._described(given, "A description")
         path = self.path(given)
         if path.is_dir():
-            return FolderSource(path, self.limits.ignore, self.limits.class_names)
+            return FolderSource(path, self.limits.ignore, self.limits.class_names, self.notes)
         if not path.is_file():
             raise SourceError(f"Nothing at {path}: give a folder, a zip or a .yaml description.")
         if path.suffix.lower() == ".zip":
-            return ZipSource(path, self.limits)
+            return ZipSource(path, self.limits, self.notes)
         if path.suffix.lower() not in {".yaml", ".yml"}:
-            raise SourceError(f"{path} is neither a folder, a zip nor a .yaml description.")
+            raise SourceError(
+                f"{path} is neither a folder, a zip nor a .yaml description: unpack another "
+                "archive, and for a table write a description (sources/table.yaml)."
+            )
         if path.resolve() in self.within:
             raise SourceError(f"{path} names itself as a source: remove that entry.")
         inside = replace(self, folder=path.parent, within=(*self.within, path.resolve()))

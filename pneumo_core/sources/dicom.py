@@ -30,23 +30,11 @@ from pneumo_core.sources.dicom_pixels import looks_like_dicom, read_header, rend
 from pneumo_core.sources.dicom_tags import Tags, read_tags, tags
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import IMAGE_SUFFIXES, find_places, is_litter
-from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
+from pneumo_core.sources.patients import UNKNOWN, Patient, canonical_id, names_nobody, unknown
 from pneumo_core.sources.source import SourceFile
 
 MIN_SALT_CHARACTERS = 16
-NOBODY = {
-    "0",
-    "1",
-    "x",
-    "anon",
-    "anonymous",
-    "anonymized",
-    "anonymised",
-    "none",
-    "n/a",
-    "na",
-    "unknown",
-}
+PLACEHOLDERS = {"0", "X"}  # patient IDs that name nobody, beside words
 NO_FILMS = "{} files of the DICOM source are not films (DICOMDIR, reports, presentation states)"
 NOT_STATED = "{{}} DICOM films do not state their {}: they count as frontal chest films"
 MIN_STUDIES = 3  # of most films of a source under one patient ID, which then names nobody
@@ -158,7 +146,7 @@ class DicomSource:
         limits = self.opening.limits
         files = [(posix_below(path, self.root), path) for path in walk(self.root)]
         self.opening.notes.count(NO_FILMS, sum(is_litter(below) for below, _ in files))
-        placed, others = find_places(files, limits.class_names, limits.ignore)
+        placed, others = find_places(files, limits.class_names, limits.ignore, self.opening.notes)
         stray = sum(_is_film(below, path) for below, path in others)
         if stray:  # the names of their folders may be those of patients
             raise SourceError(
@@ -208,6 +196,7 @@ def _read_ids(path: Path, tags: Tags) -> Ids:
             warnings.simplefilter("ignore")
             image, patient, study = (str(header.get(each) or "").strip() for each in keywords)
             metadata = read_tags(header, tags)
+            patient = canonical_id(patient)
             return Ids(image, patient, study, metadata, holds_no_image(header), not_stated(header))
     except Exception:  # a value is converted as it is asked for, and may be damaged
         return Ids()
@@ -216,7 +205,7 @@ def _read_ids(path: Path, tags: Tags) -> Ids:
 def _placeholders(found: Sequence[Ids]) -> set[str]:
     """Return the patient IDs that name nobody: such words, or one value for most of the films."""
     read = [ids for ids in found if ids.patient]
-    nobody = {""} | {ids.patient for ids in read if ids.patient.lower() in NOBODY}
+    nobody = {ids.patient for ids in read if names_nobody(ids.patient)} | PLACEHOLDERS | {""}
     for patient, num_films in Counter(ids.patient for ids in read).items():
         studies = {ids.study for ids in read if ids.patient == patient}
         if num_films > len(read) / 2 and len(studies) >= MIN_STUDIES:

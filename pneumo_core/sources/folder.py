@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.layout import CLASS_NAMES, find_places, require_placed, settle_places
+from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.source import SourceFile
 
 
@@ -15,6 +16,7 @@ class FolderSource:
     root: Path
     ignore: tuple[str, ...] = ()  # folders whose images are left out
     class_names: Mapping[str, str] = field(default_factory=lambda: CLASS_NAMES)
+    notes: Notes = field(default_factory=Notes)
 
     def files(self) -> list[SourceFile]:
         """Return the images in the known layout.
@@ -24,8 +26,8 @@ class FolderSource:
                 cannot be read.
         """
         files = [(posix_below(path, self.root), path) for path in walk(self.root)]
-        placed, others = find_places(files, self.class_names, self.ignore)
-        require_placed(placed, others, described_as=str(self.root))
+        placed, others = find_places(files, self.class_names, self.ignore, self.notes)
+        require_placed(placed, others, str(self.root), self.notes)
         found = []
         for place, below, path in placed:
             file = SourceFile(*place, path.lstat().st_size, reader(path), origin="folder")

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from pneumo_core.errors import SourceError
-from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.facts import KERMANY_KAGGLE
-from pneumo_core.sources.folder import FolderSource
 from pneumo_core.sources.source import SourceFile
 
 
@@ -24,18 +22,18 @@ class KaggleDescription(Description):
     version: int | None = None  # None: the newest, requested each time
 
     def source(self, opening: Opening) -> "KaggleSource":
-        return KaggleSource(self, opening.limits)
+        return KaggleSource(self, opening)
 
 
 @dataclass(frozen=True)
 class KaggleSource:
     wanted: KaggleDescription
-    limits: IngestParams
+    opening: Opening
 
     def files(self) -> list[SourceFile]:
         """Return the images; raise SourceError if they cannot be fetched or have another layout."""
         data_set = KERMANY_KAGGLE if self.wanted.dataset == KERMANY_KAGGLE.handle else None
-        folder = FolderSource(self._download(), self.limits.ignore, self.limits.class_names)
+        folder = self.opening.source(str(self._download().absolute()))
         return [replace(file, origin="kaggle", data_set=data_set) for file in folder.files()]
 
     def _download(self) -> Path:

@@ -2,8 +2,8 @@
 
 x is anything. Splits have other names too (Training, valid, dev, TEST), and `ingest.labels` gives
 the classes more names; case does not matter. Either all films are in splits or none is: then their
-split is `all`, and the stage split deals them. An image in another place is an error, unless
-`ingest.ignore` lists its folder, so no film disappears.
+split is `all`, and the stage split deals them. An image in another place, or in two splits or two
+classes, is an error, unless `ingest.ignore` lists its folder, so no film disappears.
 
 System files (`__MACOSX`, `.DS_Store`, `DICOMDIR`, hidden files) are not images and are left out.
 The Kaggle zip holds its tree twice: of two files with one place, the shallower one counts, and the
@@ -12,7 +12,7 @@ other is left out only if its bytes are the same.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import PurePosixPath
 from typing import TypeVar
@@ -20,6 +20,7 @@ from typing import TypeVar
 from pneumo_core.errors import SourceError
 from pneumo_core.labels import LABELS, UNSPLIT, canonical
 from pneumo_core.params import IngestParams
+from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.source import SourceFile
 
 LITTER = {"thumbs.db", "desktop.ini", "autorun.inf", "dicomdir", "version"}
@@ -27,15 +28,19 @@ LITTER_FOLDER, DOWNLOAD_MARK = "__macosx", ":zone.identifier"
 SPLIT_PATTERNS = {  # of names in lower case; "test_set", "train images" and the like too
     split: re.compile(rf"(?:{names})(?:[ _-]?(?:set|data|split|images))?")
     for split, names in {
-        "train": "train(?:ing)?",
-        "val": "val(?:id(?:ation)?)?|dev(?:elopment)?",
-        "test": "test(?:ing)?",
+        "train": "train(?:ing)?|trn",
+        "val": "val(?:id(?:at(?:e|ion))?)?|dev(?:elopment)?",
+        "test": "test(?:ing)?|tst|hold[ _-]?out",
     }.items()
 }
 IMAGE_SUFFIXES = {
     *(".jpeg", ".jpg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2"),
-    *(".dcm", ".dicom"),
+    *(".heic", ".heif", ".avif", ".dcm", ".dicom"),
 }
+ARCHIVE_SUFFIXES = {".zip", ".rar", ".7z", ".tar", ".tgz", ".gz"}
+TABLE_SUFFIXES = {".csv", ".tsv", ".xls", ".xlsx"}
+IGNORED = "left out: {} files in folders of ingest.ignore"
+NO_IMAGES = "left out: {} files that are no images by their names"
 MAX_NAMED = 5  # folders in a message
 CLASS_NAMES: Mapping[str, str] = {canonical(label): label for label in LABELS}
 
@@ -67,6 +72,8 @@ def parse_place(path: PurePosixPath, class_names: Mapping[str, str] = CLASS_NAME
     for end in range(len(splits), 1, -1):
         split, label = splits[end - 2], labels[end - 1]
         if split is not None and label is not None:
+            if {*splits} - {None, split} or {*labels[end:]} - {None, label}:
+                return None
             return split, label, "/".join(path.parts[end:])
     classes = set(labels) - {None}
     if len(classes) == 1 and not any(splits):
@@ -89,6 +96,7 @@ def find_places(
     files: Iterable[tuple[PurePosixPath, File]],
     class_names: Mapping[str, str],
     ignore: Collection[str],
+    notes: Notes,
 ) -> tuple[Placed[File], Unplaced[File]]:
     """Return the files that have a place, each with it, and the files that have none.
 
@@ -96,27 +104,47 @@ def find_places(
 
     Args:
         files: each file with its path below the source's root.
-        ignore: folders whose files are left out on purpose, where they are in no split and class.
+        ignore: folders, in any case, whose files are left out on purpose, where they are in no
+            split and class. They are counted in `notes`.
     """
+    left_out = set(map(canonical, ignore))
     placed: Placed[File] = []
     others: Unplaced[File] = []
     for path, file in files:
         place = parse_place(path, class_names)
-        ignored = set(ignore) & {*path.parent.parts, path.parent.as_posix()}
+        folders = {*path.parent.parts, path.parent.as_posix()}
+        ignored = not left_out.isdisjoint(map(canonical, folders))
         if place and (place[0] != UNSPLIT or not ignored):
             placed.append((place, path, file))
-        elif not ignored and not is_litter(path):
-            others.append((path, file))
+        elif not is_litter(path):
+            if ignored:
+                notes.count(IGNORED)
+            else:
+                others.append((path, file))
     if {place[0] for place, _, _ in placed} > {UNSPLIT}:
         others += [(path, file) for place, path, file in placed if place[0] == UNSPLIT]
         placed = [entry for entry in placed if entry[0][0] != UNSPLIT]
     return placed, others
 
 
-def require_placed(placed: Placed[File], others: Unplaced[File], described_as: str) -> None:
-    """Raise SourceError if files without a place are images; it names their folders and counts."""
+def require_placed(
+    placed: Placed[File], others: Unplaced[File], described_as: str, notes: Notes
+) -> None:
+    """Check that every image has a place; other files without one are counted in `notes`.
+
+    Raises:
+        SourceError: nothing has a place, or some images have none; it names their folders and
+            counts, and says what to do.
+    """
     images = [path.parent for path, _ in others if path.suffix.lower() in IMAGE_SUFFIXES]
+    advice = "" if placed else _advice([path for path, _ in others])
+    if not placed and not images:
+        raise SourceError(
+            f"No images in {described_as}: expected files in NORMAL/ and PNEUMONIA/, or in "
+            f"{{train,val,test}}/{{NORMAL,PNEUMONIA}}/, at any depth.{advice}"
+        )
     if not images:
+        notes.count(NO_IMAGES, len(others))
         return
     left = Counter(folder.as_posix() for folder in images)
     named = [f"{count} in {folder}/" for folder, count in left.most_common(MAX_NAMED)]
@@ -124,12 +152,25 @@ def require_placed(placed: Placed[File], others: Unplaced[File], described_as: s
     where, layout = "no class or in both", "NORMAL/ or PNEUMONIA/"
     on_the_way = {part for folder in images for part in folder.parts}
     if any(place[0] != UNSPLIT for place, _, _ in placed) or any(map(split_name, on_the_way)):
-        where, layout = "no split and class", "{train,val,test}/{NORMAL,PNEUMONIA}/"
+        where, layout = "no split and class or in two", "{train,val,test}/{NORMAL,PNEUMONIA}/"
     raise SourceError(
         f"{described_as} has {len(images)} images that are in {where} "
         f"({', '.join(named)}{more}): move them to {layout}, name their class in ingest.labels, or "
-        "list the folders to leave out in ingest.ignore."
+        f"list the folders to leave out in ingest.ignore.{advice}"
     )
+
+
+def _advice(files: Sequence[PurePosixPath]) -> str:
+    """Return a sentence on an archive or a table among files without a place, or nothing."""
+    for path in files:
+        if path.suffix.lower() in ARCHIVE_SUFFIXES:
+            return f" It holds an archive, {path}: unpack it first."
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            return (
+                f" It holds a table, {path}: if that gives the labels, write a description of "
+                "kind: table (docs/data.md; sources/ has those of public sets), and unpack a zip."
+            )
+    return ""
 
 
 def parse_label(text: str, where: str, class_names: Mapping[str, str] = CLASS_NAMES) -> str:
@@ -169,7 +210,7 @@ def settle_places(
     """Return one file for each place, in the order of the ids.
 
     Raises:
-        SourceError: no file has a place, or two different files have the same one.
+        SourceError: two different files have the same place.
     """
     settled: dict[str, SourceFile] = {}
     for _, file in sorted(files_by_depth, key=lambda entry: (entry[0], entry[1].image_id)):
@@ -179,11 +220,6 @@ def settle_places(
                 f"{described_as} holds two different files for {file.image_id}: "
                 "rename or remove one of them, or give their folders as a source of kind: several."
             )
-    if not settled:
-        raise SourceError(
-            f"No images in {described_as}: expected files in NORMAL/ and PNEUMONIA/, or in "
-            "{train,val,test}/{NORMAL,PNEUMONIA}/, at any depth."
-        )
     return [settled[image_id] for image_id in sorted(settled)]
 
 

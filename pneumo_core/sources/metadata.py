@@ -18,7 +18,7 @@ MISSING = {"", "nan", "na", "n/a", "#n/a", "none", "null", "nil", "unknown", "un
 MAX_AGE_YEARS = 120
 
 _AGE = re.compile(
-    r"[<>≥≤]?\s*(?P<number>\d+(?:\.\d+)?)\s*\+?\s*"
+    r"[<>≥≤]?\s*(?P<number>\d+(?:[.,]\d+)?)\s*\+?\s*"
     r"(?:(?P<years>y|yrs?|years?|yo|세|살)|(?P<months>m|mos?|months?|개월)|(?P<weeks>w|wks?|weeks?|주)"
     r"|(?P<days>d|days?|일))?(?:\s*old)?"
 )
@@ -42,7 +42,10 @@ _IDENTIFYING_PARTS = (
     *("medicalrecord", "recordnumber", "telephone", "insurance", "instanceuid", "이름", "성명"),
     *("생년", "주민", "번호", "주소", "전화", "연락처"),
 )
-_NAMES_OF_PLACES = {"institutionname", "institutionaldepartmentname", "manufacturermodelname"}
+_HARMLESS_NAMES = {
+    *("institutionname", "institutionaldepartmentname", "manufacturermodelname"),
+    *("classname", "labelname", "findingname", "diseasename", "diagnosisname"),
+}
 
 
 def require_harmless(names: Iterable[str], key: str) -> None:
@@ -54,17 +57,21 @@ def require_harmless(names: Iterable[str], key: str) -> None:
     for name in names:
         if not name.strip() or name.strip().casefold() in _RESERVED:
             raise SourceError(f"{key}: {name!r} is not metadata of a film: remove it.")
-        if _identifies(name):
-            raise SourceError(
-                f"{key}: {name!r} can identify a patient and is never kept: remove it."
-            )
+        require_unidentifying(name, key)
 
 
-def _identifies(name: str) -> bool:
+def require_unidentifying(name: str, key: str) -> None:
+    """Raise SourceError, which names `key`, if a column or tag can identify a patient."""
+    if identifies(name):
+        raise SourceError(f"{key}: {name!r} can identify a patient and is never kept: remove it.")
+
+
+def identifies(name: str) -> bool:
+    """Return whether the values of a column or tag of this name can identify a patient."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     words = re.findall(r"[^\W_]+", spaced.casefold())
     joined = "".join(words)
-    if joined in _NAMES_OF_PLACES:
+    if joined in _HARMLESS_NAMES:
         return False
     parts = any(part in joined for part in _IDENTIFYING_PARTS)
     return parts or not _IDENTIFYING_WORDS.isdisjoint(words)
@@ -81,7 +88,7 @@ def years(text: str) -> str | None:
     if match is None:
         return None
     unit = next((unit for unit in _PER_YEAR if match[unit]), "years")
-    age = float(match["number"]) / _PER_YEAR[unit]
+    age = float(match["number"].replace(",", ".")) / _PER_YEAR[unit]
     return f"{round(age, 2):g}" if age <= MAX_AGE_YEARS else None
 
 

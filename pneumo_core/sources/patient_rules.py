@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources.patients import PUBLIC_RULES, UNKNOWN, Patient, by_pattern, unknown
+from pneumo_core.sources.patients import (
+    PUBLIC_RULES,
+    UNKNOWN,
+    Patient,
+    by_pattern,
+    canonical_id,
+    unknown,
+)
 from pneumo_core.sources.source import Source, SourceFile
 
 AUTO, NONE, COLUMN, DICOM, PARENT_FOLDER = "auto", "none", "column", "dicom", "parent_folder"
@@ -116,7 +123,8 @@ def _public(file: SourceFile, rule: str) -> Patient | None:
 def _parent_folder(file: SourceFile) -> Patient | None:
     parent = PurePosixPath(file.name).parent
     if parent.name and str(parent) != file.origin:  # `several` puts each origin into a folder
-        return _local(file, Patient(parent.name, parent.name, PARENT_FOLDER))
+        folder = canonical_id(parent.name)
+        return _local(file, Patient(folder, folder, PARENT_FOLDER))
     return None
 
 

@@ -6,6 +6,9 @@ nothing proves that the archive's authors numbered the two pathogens together.
 
 A film to which no rule applies has an *unknown* patient. Its key and group are its own image id,
 but nothing shows that no other film is of the same patient.
+
+Numbers are compared as a spreadsheet may have changed them: 00012, 12 and 12.0 are one patient, and
+so are ab1 and AB1. Words that anonymisers write name nobody.
 """
 
 import re
@@ -13,7 +16,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from pneumo_core.labels import canonical
+
 UNKNOWN = "unknown"
+NOBODY = {
+    *("", "anon", "anonym", "anonymous", "anonymized", "anonymised", "deidentified"),
+    *("de-identified", "removed", "redacted", "none", "na", "n/a", "no id", "unknown", "xxx"),
+}
 
 PERSON = re.compile(r"person(?P<number>\d+)_(?P<pathogen>bacteria|virus)_\d+", re.IGNORECASE)
 SERIES = re.compile(r"(?P<prefix>NORMAL2-)?IM-(?P<number>\d+)-\d+", re.IGNORECASE)
@@ -28,6 +37,17 @@ class Patient:
 
 
 NameRule = Callable[[str], Patient | None]
+
+
+def canonical_id(text: str) -> str:
+    """Return a patient's number or name for comparing."""
+    same = canonical(text).upper()
+    return same.lstrip("0") or "0" if same.isdigit() else same
+
+
+def names_nobody(text: str) -> bool:
+    """Return whether a patient's number is empty or a word such as ANONYMOUS."""
+    return canonical(text) in NOBODY
 
 
 def unknown(image_id: str, subtype: str | None = None) -> Patient:
@@ -62,7 +82,7 @@ def by_pattern(rule: str, pattern: str) -> NameRule:
         match = compiled.search(name)
         if match is None or not match["patient"]:
             return None
-        key = f"{rule}:{match['patient']}"
+        key = f"{rule}:{canonical_id(match['patient'])}"
         return Patient(key, key, rule)
 
     return patient_of

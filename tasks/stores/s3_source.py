@@ -23,6 +23,7 @@ from pneumo_core.sources.layout import (
     require_placed,
     settle_places,
 )
+from pneumo_core.sources.notes import Notes
 from tasks.stores import buckets
 
 ABOUT_THE_OBJECT = {"NoSuchKey", "404", "PreconditionFailed", "412", "InvalidObjectState"}
@@ -37,7 +38,7 @@ class S3Description(Description):
     region: str | None = None
 
     def source(self, opening: Opening) -> "S3Source":
-        return S3Source(self, opening.limits, opening.cache / "s3")
+        return S3Source(self, opening.limits, opening.cache / "s3", opening.notes)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class S3Source:
     wanted: S3Description
     limits: IngestParams
     cache: Path
+    notes: Notes
 
     @property
     def address(self) -> str:
@@ -62,8 +64,9 @@ class S3Source:
         client = self._client()
         listed = [each for each in self._list(client) if not each.key.endswith("/")]
         files = [(PurePosixPath(each.key), each) for each in listed]
-        placed, others = find_places(files, self.limits.class_names, self.limits.ignore)
-        require_placed(placed, others, described_as=self.address)
+        limits = self.limits
+        placed, others = find_places(files, limits.class_names, limits.ignore, self.notes)
+        require_placed(placed, others, self.address, self.notes)
         found = []
         for place, path, each in placed:
             read = partial(self._read, client, each)

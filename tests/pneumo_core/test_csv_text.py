@@ -31,6 +31,16 @@ def test_spaces_separate_where_nothing_else_does(tmp_path: Path) -> None:
     assert read_csv_text(tmp_path / "t.txt", ";").separator == ";"
 
 
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_excels_line_about_the_separator_is_no_line(
+    tmp_path: Path, first: str, encoding: str
+) -> None:
+    (tmp_path / "t.csv").write_bytes(f"{first}\r\na;b,c,d\r\n1;2\r\n".encode(encoding))
+    found = read_csv_text(tmp_path / "t.csv")
+    assert list(found.lines()) == [(2, ["a", "b,c,d"]), (3, ["1", "2"])]
+
+
 def test_a_separator_in_quotation_marks_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('"a;b;c;d",label,x\n')
     assert read_csv_text(tmp_path / "t.csv").separator == ","

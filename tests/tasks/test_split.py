@@ -72,7 +72,7 @@ def test_nobody_leaves_test_as_films_and_links_are_added(
     # A mirrored film of a test patient, under the number of one in train: both are in test then.
     in_test = first[first["split"] == "test"].index[0]
     in_train = first[first["split"] == "train"].iloc[0]
-    number = in_train["patient_key"].removeprefix("nih:")
+    number = in_train["patient_key"].removeprefix("nih:").zfill(8)
     mirrored = ImageOps.mirror(Image.open(tmp_path / "films" / in_test.removeprefix("all/")))
     label = in_test.split("/")[1]
     (tmp_path / "films" / label).mkdir(exist_ok=True)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pneumo_core.errors import SourceError
 from pneumo_core.labels import LABELS, canonical
 from pneumo_core.sources.layout import parse_label
-from pneumo_core.sources.names import safe
 from pneumo_core.sources.tables.lines import Line, Table
 from pneumo_core.sources.tables.settings import LabelRules, Rule, TableSettings
 
 NORMAL, PNEUMONIA = LABELS
 NEITHER = "left out: {} films that are in neither class"
-MAX_SHOWN = 40  # characters of a value in a message
 DISAGREE = "left out: {} films whose readers disagree"
 
 
@@ -58,8 +56,8 @@ class Classes:
         if rules is None:
             return parse_label(self.table.cell(line, "label"), where, self.class_names)
         if rule := self._fitting(rules.left_out, line):
-            value = self.table.cell(line, rule.column)
-            what = shown(value) if rule.equals else f"that contains {_joined(rule.contains)}"
+            value = self.table.shown(line, rule.column)
+            what = value if rule.equals else f"that contains {_joined(rule.contains)}"
             return f"left out: {{}} films with {rule.column} {what}"
         positive = self._fitting(rules.PNEUMONIA, line)
         negative = self._fitting(rules.NORMAL, line)
@@ -73,7 +71,7 @@ class Classes:
 
     def _unfit(self, rules: LabelRules, line: Line) -> str:
         columns = {rule.column for rule in (*rules.NORMAL, *rules.PNEUMONIA)}
-        values = ", ".join(f"{each} {self.table.cell(line, each)!r}" for each in sorted(columns))
+        values = ", ".join(f"{each} '{self.table.shown(line, each)}'" for each in sorted(columns))
         return (
             f"is neither NORMAL nor PNEUMONIA by `labels` ({values}): add the value to a class or "
             "to left_out, or set others: left_out there."
@@ -92,11 +90,6 @@ def fits(rule: Rule, cell: str) -> bool:
     # A list as Python writes it, ['pneumonia', 'normal'], has marks around its parts.
     parts = {canonical(part.strip(" []()'\"")) for part in cell.split(rule.separator)}
     return not parts.isdisjoint(canonical(value) for value in rule.contains)
-
-
-def shown(cell: str) -> str:
-    """Return a value as a message may show it."""
-    return safe(cell[:MAX_SHOWN]) or "empty"
 
 
 def _joined(values: Sequence[object]) -> str:

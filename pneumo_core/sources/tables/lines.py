@@ -8,9 +8,12 @@ from pathlib import Path
 from pneumo_core.csv_text import read_csv_text
 from pneumo_core.errors import SourceError
 from pneumo_core.labels import canonical
+from pneumo_core.sources.metadata import identifies
+from pneumo_core.sources.names import safe
 from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.tables.settings import Join
 
+MAX_SHOWN = 40  # characters of a value in a message
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -33,6 +36,12 @@ class Table:
         if _PLACEHOLDER.search(column):
             return _PLACEHOLDER.sub(lambda match: line.cells.get(_key(match[1]), ""), column)
         return line.cells.get(_key(column), "")
+
+    def shown(self, line: Line, name: str) -> str:
+        """Return a cell as a message may show it: short, and not if it can identify a patient."""
+        if any(map(identifies, self.behind(name))):
+            return "(not shown)"
+        return safe(self.cell(line, name)[:MAX_SHOWN]) or "empty"
 
     def has(self, name: str) -> bool:
         there = {_key(column) for column in self.columns}

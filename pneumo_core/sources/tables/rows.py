@@ -8,9 +8,10 @@ from pneumo_core.errors import SourceError
 from pneumo_core.labels import LABELS, UNSPLIT, canonical
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.layout import parse_split
-from pneumo_core.sources.metadata import is_missing, require_harmless
+from pneumo_core.sources.metadata import is_missing, require_harmless, require_unidentifying
 from pneumo_core.sources.notes import Notes
-from pneumo_core.sources.tables.classes import Classes, shown
+from pneumo_core.sources.patients import canonical_id, names_nobody
+from pneumo_core.sources.tables.classes import Classes
 from pneumo_core.sources.tables.images import posix
 from pneumo_core.sources.tables.lines import Line, Table, join_tables, read_table
 from pneumo_core.sources.tables.settings import TableSettings
@@ -82,6 +83,8 @@ def _read(
 ) -> Table:
     for name in limits.metadata:
         require_harmless([settings.columns.get(name, name)], f"columns: {name}")
+    for name in ("label", "split", "subtype"):
+        require_unidentifying(settings.columns.get(name, name), f"columns: {name}")
     table = read_table(path_of(settings.path), settings.separator, settings.header)
     table = Table(table.path, table.columns, table.lines, settings.columns)
     rules = settings.labels
@@ -103,8 +106,8 @@ def _require(table: Table, needed: Iterable[str], key: str) -> None:
         raise SourceError(
             f"{table.path} has the columns {', '.join(table.columns) or 'of an empty file'}; "
             f"expected {', '.join(plain)}, and maybe split, patient, subtype. If they are called "
-            f"otherwise, say so in the description: columns: {{{': ..., '.join(missing)}: ...}}; "
-            "sources/ has descriptions of public sets."
+            f"otherwise, say so in the description: columns: {{{': ..., '.join(missing)}: ...}}. "
+            "If several columns give the label, set `labels:`; sources/table.yaml shows both."
         )
     table.require(sorted(needed))
 
@@ -112,9 +115,8 @@ def _require(table: Table, needed: Iterable[str], key: str) -> None:
 def _left_out(table: Table, line: Line, settings: TableSettings) -> str | None:
     """Return the sentence of `Notes` if `where` leaves a line out."""
     for column, values in settings.where.items():
-        cell = table.cell(line, column)
-        if canonical(cell) not in {canonical(value) for value in values}:
-            return f"left out: {{}} films with {column} {shown(cell)}"
+        if canonical(table.cell(line, column)) not in {canonical(value) for value in values}:
+            return f"left out: {{}} films with {column} {table.shown(line, column)}"
     return None
 
 
@@ -141,13 +143,13 @@ def _row(
         return "".join(table.cell(line, name) for line in given.values())
 
     where = f"{table.path}, line {lines[0].number}"
-    split = agreed("split") or settings.split
+    split, patient = agreed("split") or settings.split, agreed("patient")
     return Row(
         table.cell(lines[0], key),
         where,
         parse_split(split, where) if split else UNSPLIT,
         label,
-        agreed("patient") or None,
+        None if names_nobody(patient) else canonical_id(patient),
         agreed("subtype").lower() or None,
         {name: agreed(name) for name in limits.metadata if table.has(name)},
     )

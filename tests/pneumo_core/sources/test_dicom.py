@@ -172,7 +172,7 @@ def test_labels_may_come_from_a_table(
     }
     rows = {place: collect.describe(file) for place, file in files.items()}
     assert set(rows) == {"test/NORMAL", "all/PNEUMONIA", "all/NORMAL"}
-    assert rows["test/NORMAL"]["patient_key"] == _hash("patient:own")
+    assert rows["test/NORMAL"]["patient_key"] == _hash("patient:OWN")
     assert rows["all/PNEUMONIA"]["patient_key"] == _hash("patient:P 9")
     assert rows["all/PNEUMONIA"]["subtype"] == "virus"
     with pytest.raises(OSError, match=r"no such file \(file 3 of the source"):

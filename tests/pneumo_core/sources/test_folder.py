@@ -101,8 +101,33 @@ def test_an_image_in_no_split_and_class_stops_the_reading(
     assert "1 in other/docs/" in str(raised.value)
     with pytest.raises(SourceError, match=rf"1 images .*1 in {folder}/"):
         _files(path, ignore=["other"])
-    kept = _files(path, ignore=[folder, "docs"])
-    assert [file.image_id for file in kept] == sorted(one_of_each)
+    source = open_source(IngestParams(source=str(path), ignore=[folder.upper(), "docs"]))
+    assert [file.image_id for file in source.files()] == sorted(one_of_each)
+    assert source.notes.sentences() == ["left out: 2 files in folders of ingest.ignore"]
+
+
+def test_files_that_are_no_images_are_counted(
+    tmp_path: Path, place: Place, one_of_each: dict[str, bytes]
+) -> None:
+    path = place(tmp_path, one_of_each | {"README": b"x", "more.zip": b"y", ".DS_Store": b"z"})
+    source = open_source(IngestParams(source=str(path)))
+    assert len(source.files()) == len(one_of_each)
+    assert source.notes.sentences() == ["left out: 2 files that are no images by their names"]
+
+
+@pytest.mark.parametrize(
+    ("files", "advice"),
+    [
+        (["films.zip"], "It holds an archive, films.zip: unpack it"),
+        (["notes.txt", "x/films.tar.gz"], "It holds an archive, x/films.tar.gz: unpack it"),
+        (["Data_Entry.csv", "images/a.png"], "It holds a table, Data_Entry.csv: if that gives"),
+    ],
+)
+def test_an_archive_or_a_table_in_place_of_films_says_what_to_do(
+    tmp_path: Path, place: Place, files: list[str], advice: str
+) -> None:
+    with pytest.raises(SourceError, match=advice):
+        _files(place(tmp_path, dict.fromkeys(files, b"x")))
 
 
 @pytest.mark.parametrize("stray", ["COVID19/b.jpeg", "BACTERIA/b.png", "b.png"])

@@ -36,12 +36,12 @@ def test_a_few_names_that_look_like_a_rule_are_no_rule() -> None:
 
 def test_each_origin_has_its_own_rule_and_public_numbers_are_one_patient_in_both() -> None:
     files = [file(f"ap/{NIH[0]}", "ap"), file(f"pa/{NIH[1]}", "pa"), file("c/IM-1-1.png", "c")]
-    assert keys(files) == ["nih:00000000", "nih:00000000", "IM-0001"]
+    assert keys(files) == ["nih:0", "nih:0", "IM-0001"]
 
 
 def test_what_the_source_says_comes_before_names() -> None:
     given = Patient("P1", "P1", "column")
-    assert keys([file(NIH[0], patient=given), file(NIH[1])]) == ["P1", "nih:00000000"]
+    assert keys([file(NIH[0], patient=given), file(NIH[1])]) == ["P1", "nih:0"]
     assert rules([file(NIH[0], patient=given)], "nih") == ["nih"]
     assert rules([file(NIH[0], patient=given)], "none") == ["unknown"]
     assert rules([file(NIH[0], patient=given), file(NIH[1])], "column") == ["column", "unknown"]
@@ -55,6 +55,18 @@ def test_numbers_of_a_pattern_are_confirmed_in_one_origin_and_possible_in_two() 
     assert other.patient is not None
     assert other.patient.key != first.patient.key
     assert other.patient.group == first.patient.group
+
+
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        (("p007_1.png", "P7_2.png"), r"[pP](?P<patient>\d+)_"),
+        (("ab-1.png", "AB-2.png"), r"(?P<patient>\w+)-"),
+        (("Hong 07/1.png", "hong 07/2.png"), "parent_folder"),
+    ],
+)
+def test_case_and_zeros_in_front_make_no_other_patient(names: tuple[str, str], rule: str) -> None:
+    assert len(set(keys([file(name) for name in names], rule))) == 1
 
 
 def test_parent_folder_is_a_patient_but_the_folder_of_an_origin_is_none() -> None:

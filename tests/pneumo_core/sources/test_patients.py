@@ -37,10 +37,10 @@ def test_equal_names_without_a_rule_tell_nothing() -> None:
 @pytest.mark.parametrize(
     ("rule", "name", "key"),
     [
-        ("nih", "00012229_003.png", "nih:00012229"),
-        ("nih", "ap/00012229_003.png", "nih:00012229"),
+        ("nih", "00012229_003.png", "nih:12229"),
+        ("nih", "ap/00012229_003.png", "nih:12229"),
         ("nih", "0012229_003.png", None),
-        ("chexpert", "patient00001/study1/view1_frontal.jpg", "chexpert:00001"),
+        ("chexpert", "patient00001/study1/view1_frontal.jpg", "chexpert:1"),
         ("chexpert", "patient64541_study1_view1_frontal.jpg", "chexpert:64541"),
         ("chexpert", "patient.jpg", None),
         ("mimic", "files/p10/p10000032/s50414267/02aa804e.jpg", "mimic:10000032"),

@@ -98,8 +98,8 @@ def test_missing_linked_and_overlong_files_are_quarantined(
         ("path,label\na.png,NORMAL\nb.png,COVID\n", r"line 3: label 'COVID', expected NORMAL or"),
         ("path,label\na.png,\n", "line 2: label ''"),
         (
-            "path,label,split\na.png,NORMAL,holdout\n",
-            "line 2: split 'holdout', expected train, val or test",
+            "path,label,split\na.png,NORMAL,fold 1\n",
+            "line 2: split 'fold 1', expected train, val or test",
         ),
         (
             "path,label\n/etc/passwd,NORMAL\n",

@@ -50,6 +50,45 @@ def test_words_for_nothing_name_no_patient(tables: Tables) -> None:
     assert {row.patient for row in tables(csv).rows} == {None}
 
 
+@pytest.mark.parametrize(
+    "ids", [("00012", "12"), ("12.0", "12"), ("ab 1", " AB 1"), ("\uff11\uff12", "12")]
+)
+def test_a_patients_number_may_be_as_a_spreadsheet_changed_it(
+    tables: Tables, ids: tuple[str, str]
+) -> None:
+    rows = tables(f"path,label,patient\na,NORMAL,{ids[0]}\nb,NORMAL,{ids[1]}\n").rows
+    assert len({row.patient for row in rows}) == 1
+
+
+def test_an_anonymisers_word_names_no_patient_but_1_does(tables: Tables) -> None:
+    csv = "path,label,patient\na,NORMAL,Anonymous\nb,NORMAL,1\nc,NORMAL,REMOVED\n"
+    assert [row.patient for row in tables(csv).rows] == [None, "1", None]
+
+
+@pytest.mark.parametrize("cells", [("1.00", "0.00"), ("1,0", "0,0"), ("+1", "0.")])
+def test_numbers_are_equal_however_they_are_written(tables: Tables, cells: tuple[str, str]) -> None:
+    csv = f"path;label\na;{cells[0]}\nb;{cells[1]}\n"
+    found = tables.classes(csv, params={"labels": {"PNEUMONIA": [1], "NORMAL": [0]}})
+    assert found == {"a": "PNEUMONIA", "b": "NORMAL"}
+
+
+def test_no_message_shows_what_identifies_a_patient(tables: Tables) -> None:
+    csv = "path,label,PatientName\na,NORMAL,Hong\nb,PNEUMONIA,Kim\n"
+    assert tables.classes(csv, where={"PatientName": "Hong"}) == {"a": "NORMAL"}
+    assert tables.notes.sentences() == ["left out: 1 films with PatientName (not shown)"]
+    rules = {"NORMAL": {"column": "PatientName", "equals": "Hong"}, "PNEUMONIA": ["x"]}
+    with pytest.raises(SourceError, match=r"PatientName '\(not shown\)', label 'PNEUMONIA'"):
+        tables(csv, labels=rules)
+
+
+@pytest.mark.parametrize("name", ["label", "split", "subtype", "age"])
+def test_a_column_that_identifies_patients_is_only_the_patient(tables: Tables, name: str) -> None:
+    csv = "path,label,Birth date\na,NORMAL,1950\n"
+    with pytest.raises(SourceError, match=f"columns: {name}: 'Birth date' can identify a patient"):
+        tables(csv, columns={name: "Birth date"})
+    assert tables(csv, columns={"patient": "Birth date"}).rows[0].patient == "1950"
+
+
 def test_where_keeps_the_named_values_and_counts_the_others(tables: Tables) -> None:
     csv = "path,label,View Position,n\na,NORMAL,pa,1.0\nb,NORMAL,LL,1\nc,NORMAL,,1\nd,NORMAL,AP,2\n"
     where = {"view": ["PA", "AP"], "n": 1}

@@ -186,6 +186,7 @@ class EvaluateParams(Section):
     # et al. (JAMA 2017, 318:462) found among children in North America (.19) and elsewhere (.37).
     prevalences: tuple[Prevalence, ...] = (0.05, 0.2, 0.4)
     num_views: int = Field(default=1, ge=1, le=5)  # of each film that a model reads
+    subgroups: tuple[str, ...] = ()  # whose groups are compared; empty: all that is known of films
     num_draws: int = Field(default=2000, ge=100)
     seed: int = Field(default=0, ge=0)
 

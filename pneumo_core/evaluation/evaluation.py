@@ -32,14 +32,18 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
                                     chosen threshold's probability is there
     decision_curve                  a list, by stated prevalence: {prevalence, threshold: [],
                                     net_benefit: [], ci_low: [], ci_high: [], treat_all: []}
-    subgroups                       by dimension (subtype, colour_mode, origin, aspect_ratio,
-                                    height_px, brightness, contrast), those that are known, and
+    subgroups                       by dimension (`metrics/dimensions.py`: subtype, colour_mode,
+                                    origin, aspect_ratio, height_px, brightness, contrast, and
+                                    age, sex, view and other metadata), those that are known, and
                                     group: {n, n_positive, sensitivity, specificity, auroc}, the
-                                    last three where there are two patients of the class; quarters
-                                    are lowest, low, high, highest, with bounds {low, high}
+                                    last three with n_patients, where there are two behind it;
+                                    quarters ("lowest quarter", ...) have bounds {low, high};
+                                    films without a value are "not stated"
     worst_groups                    by figure (sensitivity, specificity, auroc): {dimension, group,
-                                    value, ci_low, ci_high}: the lowest ci_low of the groups with
-                                    20 films of the class
+                                    value, ci_low, ci_high, n_patients}: the lowest ci_low of the
+                                    groups with 20 patients behind it
+    group_differences               by dimension: {verdict, differences: [{group, versus, figure,
+                                    value, ci_low, ci_high, p}]}, see `metrics/group_differences.py`
     without_suspects                the figures, counts and confusion without films that may be
                                     known from training; absent without any, null if too few stay
     refused                         {n, share: figure}: films that the service would refuse as

@@ -11,6 +11,8 @@ from pneumo_core.atomic import JsonDict
 from pneumo_core.errors import EvaluationError
 from pneumo_core.labels import LABELS
 from pneumo_core.metrics.calibration import calibration, calibration_figures
+from pneumo_core.metrics.dimensions import dimensions
+from pneumo_core.metrics.group_differences import group_differences
 from pneumo_core.metrics.intervals import at_threshold, figures
 from pneumo_core.metrics.metrics import Scores, confusion
 from pneumo_core.metrics.paired import distinguished
@@ -43,12 +45,14 @@ def measure(
         split: None where nobody says.
 
     Raises:
-        EvaluationError: too few films or patients of a class, or the same probability for all.
+        EvaluationError: too few films or patients of a class, the same probability for all, or no
+            column that `params.subgroups` names.
     """
     check(scores)
     points = rule.operating_points
     threshold = points[rule.chosen].threshold
-    by_group = subgroups(films, scores, threshold)
+    groups_of = dimensions(films, params.subgroups)
+    by_group = subgroups(groups_of, scores, threshold)
     known = rule.prevalence
     return figures_of(scores, threshold, params) | {
         "threshold": threshold,
@@ -69,6 +73,7 @@ def measure(
         else None,
         "subgroups": by_group,
         "worst_groups": worst_groups(by_group),
+        "group_differences": group_differences(groups_of, by_group, scores, threshold),
     }
 
 

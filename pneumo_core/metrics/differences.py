@@ -47,18 +47,22 @@ def of_figures(a: Influence, b: Influence, scores: Scores) -> Difference:
     value = a.value - b.value if abs(a.value - b.value) > ROUNDING else 0.0
     if value == 0 and a.half_width() > 0 and np.allclose(a.by_patient, b.by_patient, 0, ROUNDING):
         return Difference(0.0, 0.0, 0.0, 1.0)  # the two say the same of every film
-    alike = _correlation(a.by_patient, b.by_patient)
+    alike = correlation(a.by_patient, b.by_patient)
 
     def interval(p: float) -> Estimate:
         of_a, of_b = (on_logit_scale(each, scores, 1 - p) for each in (a, b))
         return difference(of_a, of_b, alike).figure()
 
     found = interval(1 - CONFIDENCE)
-    return Difference(value, found.ci_low, found.ci_high, _p_of(interval, value))
+    return Difference(value, found.ci_low, found.ci_high, p_of(interval, value))
 
 
-def _p_of(interval: Callable[[float], Estimate], value: float) -> float:
-    """Return the p whose interval just reaches 0; never below `SMALLEST_P`."""
+def p_of(interval: Callable[[float], Estimate], value: float) -> float:
+    """Return the p whose interval just reaches 0; never below `SMALLEST_P`.
+
+    Args:
+        interval: the interval of a difference that has this value, by 1 less its confidence.
+    """
 
     def bound(log_p: float) -> float:
         found = interval(float(np.exp(log_p)))
@@ -74,7 +78,7 @@ def _p_of(interval: Callable[[float], Estimate], value: float) -> float:
     return float(np.exp(brentq(bound, smallest, at_5_percent)))
 
 
-def _correlation(a: Floats, b: Floats) -> float:
+def correlation(a: Floats, b: Floats) -> float:
     """Return how alike the patients' parts are, -1 to 1; 0 where one has none."""
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / size if size > 0 else 0.0
@@ -88,7 +92,7 @@ def of_shares(a_N: Bools, b_N: Bools, among_N: Bools, scores: Scores) -> Differe
         for hits_N in (a_N, b_N)
     )
     a, b = (shares(hits_N[None], among_N, scores) for hits_N in (a_N, b_N))
-    found = difference(a, b, _correlation(surplus_a, surplus_b)).figure()
+    found = difference(a, b, correlation(surplus_a, surplus_b)).figure()
     net_K = _net_gains(a_N & among_N, b_N & among_N, scores)
     p = sign_test(net_K)
     low, high = found.ci_low, found.ci_high

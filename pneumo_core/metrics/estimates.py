@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from pneumo_core.arrays import Floats
 from pneumo_core.metrics.metrics import CONFIDENCE, Estimate
@@ -39,7 +39,7 @@ def wilson_interval(
     value: Floats, num_films: Floats | float, confidence: float = CONFIDENCE
 ) -> Estimates:
     """Return Wilson's interval (1927); the number of films need not be whole."""
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     scale = 1 + z**2 / num_films
     middle = (value + z**2 / (2 * num_films)) / scale
     half = z * np.sqrt(value * (1 - value) / num_films + (z / (2 * num_films)) ** 2) / scale

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 from scipy.stats import rankdata
-from scipy.stats import t as student
 
 from pneumo_core.arrays import Floats
 from pneumo_core.metrics.metrics import CONFIDENCE, Scores
@@ -35,7 +35,7 @@ class Influence:
         """Return half the width of the interval by Student's t; 0 where nothing varies."""
         if self.variance < NO_VARIANCE:
             return 0.0
-        return float(student.ppf((1 + confidence) / 2, self.num_degrees) * self.variance**0.5)
+        return float(stdtrit(self.num_degrees, (1 + confidence) / 2) * self.variance**0.5)
 
 
 def mean_influence(figures: Sequence[Influence]) -> Influence:

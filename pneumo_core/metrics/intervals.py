@@ -57,7 +57,12 @@ def at_threshold(scores: Scores, threshold: float) -> dict[str, Estimate]:
 
 
 def shares(hits_TN: Bools, among_N: Bools, scores: Scores) -> Estimates:
-    """The share of hits among some of the films, for each of T ways to hit.
+    """Return the share of hits among some of the films, for each of T ways to hit."""
+    return wilson_interval(*effective_shares(hits_TN, among_N, scores))
+
+
+def effective_shares(hits_TN: Bools, among_N: Bools, scores: Scores) -> tuple[Floats, Floats]:
+    """Return the shares and the effective numbers of films, [T].
 
     The design effect of a few hits is mostly chance, and of none it is not known. So half a hit is
     added as if the films of each patient were all the same (Kish 1965).
@@ -68,7 +73,7 @@ def shares(hits_TN: Bools, among_N: Bools, scores: Scores) -> Estimates:
     surplus_TK = _sum_by_patient(hits - value[:, None], patient_of, len(patients))
     all_alike = (np.bincount(patient_of) ** 2).sum() / count
     design_effect = ((surplus_TK**2).sum(1) + all_alike / 2) / (count * value * (1 - value) + 0.5)
-    return wilson_interval(value, count / design_effect)
+    return value, count / design_effect
 
 
 def auroc(scores: Scores) -> Estimate:

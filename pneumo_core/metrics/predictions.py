@@ -3,7 +3,7 @@
 A CSV with the columns `label` (NORMAL and PNEUMONIA, or 0 and 1) and `probability` (of PNEUMONIA).
 Of use if they are there: `threshold`, the same in every row; `patient_key`, without which each film
 counts as a patient of its own; `image_id`, by which two files are matched; `logit`, which ranks the
-films; `subtype` and what else `predictions.csv` has of a film.
+films; `subtype` and what else `predictions.csv` has of a film, or any column to group them by.
 """
 
 import io
@@ -18,8 +18,8 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.labels import LABELS
 
 SPELLINGS = {**{label: label for label in LABELS}, **dict(zip("01", LABELS, strict=True))}
-# 0001234, 2.10 and NA are names, not numbers and not missing.
-TEXT_COLUMNS = ("image_id", "path", "patient_key", "label", "subtype", "origin", "colour_mode")
+# Others are read as text: 0001234, 2.10 and NA are names, not numbers and not missing.
+NUMBERS = ("probability", "logit", "threshold", "width_px", "height_px", "mean", "std")
 NAMED_ROWS = 3  # in a message
 
 
@@ -31,7 +31,7 @@ class Predictions:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return the rows of a CSV, each identifier as the text that stands there; empty is missing.
+    """Return the rows of a CSV, names and metadata as the text that stands there; empty is missing.
 
     Its encoding and its separator are found out.
 
@@ -40,10 +40,11 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     try:
         csv = read_csv_text(path)
+        names = pd.read_csv(io.StringIO(csv.text), sep=csv.separator, nrows=0, dtype=str).columns
         return pd.read_csv(
             io.StringIO(csv.text),
             sep=csv.separator,
-            dtype=dict.fromkeys(TEXT_COLUMNS, str),
+            dtype={name: str for name in names if name not in NUMBERS},
             keep_default_na=False,
             na_values=[""],
         )

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core.data import manifest
+from pneumo_core.data.ages import age_groups
 
 AGE, SITE = f"{manifest.METADATA}age", f"{manifest.METADATA}site"
-AGE_GROUPS_FROM = (18, 40, 60, 80)  # years; younger films are of children
 NOT_KNOWN = "not known"
 
 Strata = list[tuple[int, int]]  # stratum and number of films of one patient group in it
@@ -102,8 +102,5 @@ def _strata(
 
 
 def _values(films: pd.DataFrame, column: str) -> pd.Series:
-    if column != AGE:
-        return films[column].astype(object).fillna(NOT_KNOWN).astype(str)
-    years = pd.to_numeric(films[column], errors="coerce")
-    group = np.digitize(years.fillna(0).to_numpy(np.float64), AGE_GROUPS_FROM)
-    return pd.Series(group, films.index).astype(str).where(years.notna(), NOT_KNOWN)
+    values = age_groups(films[column]) if column == AGE else films[column]
+    return values.astype(object).fillna(NOT_KNOWN).astype(str)

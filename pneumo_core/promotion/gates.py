@@ -12,6 +12,7 @@ from typing import Any
 from pneumo_core.data.leakage import VALID, verdict
 from pneumo_core.evaluation.measurement import at_operating_point
 from pneumo_core.metrics.paired import Reading
+from pneumo_core.metrics.subgroups import num_large, worst_groups
 from pneumo_core.promotion.policy import Policy
 
 UNSURE = "too few films to tell whether it is"
@@ -50,7 +51,7 @@ class Challenger:
     manifest_sha256: str  # of the file that it was trained on
     metrics: Mapping[str, Any] | None  # the content of `metrics.json` on test
     reading: Reading | None  # of the films of `predictions.csv`, at the role's operating point
-    worst_groups: Mapping[str, Any]  # of this reading, as `subgroups.py` has them
+    subgroups: Mapping[str, Any]  # of this reading, as `subgroups.py` has them
     test_split_hash: str | None  # of these films, as a certificate has it
     deviation: float | None  # of some of these probabilities from what the bundle now says
     checks: Sequence[Mapping[str, Any]]  # of the shortcut audit
@@ -112,13 +113,22 @@ def _end(figure: Any, name: str) -> Any:
     return figure.get(name) if isinstance(figure, Mapping) else None
 
 
-def subgroup_gates(worst_groups: Mapping[str, Any], policy: Policy) -> list[Gate]:
-    """Return the same floors for the worst group of films."""
+def subgroup_gates(subgroups: Mapping[str, Any], policy: Policy) -> list[Gate]:
+    """Return the same floors for the worst group of all dimensions, and of each that is named."""
     gates = []
+    worst = worst_groups(subgroups)
     for name, floor in policy.worst_group_min_ci_low.items():
-        worst = worst_groups.get(name, {})
-        group = f"{worst['dimension']} {worst['group']}" if worst else "no group is large enough"
-        gates.append(_at_least(f"{name} of the worst group ({group})", worst.get("ci_low"), floor))
+        found = worst.get(name, {})
+        group = f"{found['dimension']} {found['group']}" if found else "no group is large enough"
+        gates.append(_at_least(f"{name} of the worst group ({group})", found.get("ci_low"), floor))
+    for dimension, floors in policy.group_min_ci_low.items():
+        groups = subgroups.get(dimension, {})
+        worst = worst_groups({dimension: groups})
+        for name, floor in floors.items():
+            found = worst.get(name, {}) if num_large(groups, name) > 1 else {}
+            group = f"the worst is {found['group']}" if found else "less than two are large enough"
+            what = f"{name} of the groups by {dimension} ({group})"
+            gates.append(_at_least(what, found.get("ci_low"), floor))
     return gates
 
 

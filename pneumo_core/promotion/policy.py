@@ -40,6 +40,8 @@ class Policy(Section):
     min_ci_low: Floors
     max_ci_high: Ceilings
     worst_group_min_ci_low: dict[Proportion, PositiveFloat] = Field(min_length=1)
+    # By dimension (`metrics/dimensions.py`): the same for its groups, of which two must be large
+    group_min_ci_low: dict[str, dict[Proportion, PositiveFloat]] = Field(default={})
     audited: tuple[Subject, ...]
     min_test_films: int = Field(gt=0)
     max_test_looks: int | None = Field(default=None, gt=0)  # models ever scored on this test split

@@ -74,7 +74,7 @@ def decide(
     gates = evidence_gates(challenger, data, policy)
     if challenger.metrics is not None:
         gates += figure_gates(challenger.metrics, policy)
-    gates += subgroup_gates(challenger.worst_groups, policy)
+    gates += subgroup_gates(challenger.subgroups, policy)
     gates += audit_gates(challenger.checks, policy)
     if champion is not None and all(gate.passed for gate in gates):
         if champion.bundle_sha256 == challenger.bundle_sha256:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pneumo_core.data.ages import MAX_AGE_YEARS
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.names import safe
 from pneumo_core.sources.notes import Notes
@@ -15,7 +16,6 @@ from pneumo_core.sources.source import Source, SourceFile
 
 STANDARD = ("age", "sex", "view", "site", "scanner")
 MISSING = {"", "nan", "na", "n/a", "#n/a", "none", "null", "nil", "unknown", "unk", "-", "?"}
-MAX_AGE_YEARS = 120
 
 _AGE = re.compile(
     r"[<>≥≤]?\s*(?P<number>\d+(?:[.,]\d+)?)\s*\+?\s*"

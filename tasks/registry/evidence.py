@@ -13,9 +13,10 @@ from pneumo_core.data import leakage, manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import PREDICTION_COLUMNS, as_scores, predict
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.metrics.dimensions import dimensions
 from pneumo_core.metrics.paired import Reading
 from pneumo_core.metrics.predictions import read_table
-from pneumo_core.metrics.subgroups import subgroups, worst_groups
+from pneumo_core.metrics.subgroups import subgroups
 from pneumo_core.models import bundle
 from pneumo_core.params import ValidateParams
 from pneumo_core.preparation.inventory import take_inventory
@@ -62,11 +63,11 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
     identity = bundle.identity(folder / paths.BUNDLE)
     table, predictions = manifest.read(paths.SPLIT), _predictions(folder)
     reading = films = deviation = None
-    worst: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     if predictions is not None:
         reading = _reading(predictions, scorer, operating_point)
         if reading is not None:
-            worst = worst_groups(subgroups(predictions, reading.scores, reading.threshold))
+            groups = subgroups(dimensions(predictions), reading.scores, reading.threshold)
         known = predictions[["image_id", "label"]].merge(table[["image_id", "sha256"]], how="left")
         films = leakage.test_split_hash(known)
         deviation = round(pinned_sample.deviation(sample_of(cell), scorer, read_film), 4)
@@ -76,7 +77,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
         manifest_sha256=scorer.description.origin.data_sha256,
         metrics=_json(folder / "test" / "metrics.json"),
         reading=reading,
-        worst_groups=worst,
+        subgroups=groups,
         test_split_hash=films,
         deviation=deviation,
         checks=[*audit.get("data", ()), *audit.get("augmentation", ()), *audit.get(cell, ())],

@@ -1,46 +1,184 @@
-"""The section on subgroups: the winner's figures in each group of films and in the worst one."""
+"""The section on subgroups: does the winner serve all groups of films alike?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pneumo_core.charts import Captioned
-from pneumo_core.report.blocks import Block, Charts, Column, Number, Paragraph, Table
+from pneumo_core.data import manifest
+from pneumo_core.metrics.group_differences import COIN, MAX_DIFFERENCE, SHARES, reach
+from pneumo_core.metrics.paired import ALPHA
+from pneumo_core.metrics.subgroups import FIGURES, MIN_PATIENTS, large_figures
+from pneumo_core.report.blocks import (
+    Block,
+    Charts,
+    Column,
+    Level,
+    Number,
+    Paragraph,
+    Table,
+    Verdict,
+    Verdicts,
+)
 from pneumo_core.report.charts import ForestRow, forest
 from pneumo_core.report.findings import CellFindings
-from pneumo_core.report.words import Words
+from pneumo_core.report.words import MINUS, PERCENTAGES, Words
 
-FIGURES = ("sensitivity", "specificity")
-TABLED = (*FIGURES, "auroc")
+ASKED = ("age", "sex")  # of every set of films, whether it is known or not
+NUM_NAMED = 3  # groups or differences in a sentence
 
 Groups = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether the model serves the groups of a dimension alike; in words `subgroups.{reason}`."""
+
+    dimension: str
+    level: Level
+    reason: str  # the verdict of `group_differences`, or not_known or left_out
+    groups: Groups
+    differences: Sequence[Mapping[str, Any]] = ()
 
 
 def build(winner: CellFindings, words: Words) -> list[Block]:
     found = winner.test["subgroups"]
     if not found:
         return [Paragraph(words("subgroups.unknown"))]
-    charts = tuple(_chart(winner, name, words) for name in FIGURES)
-    worst = winner.test["worst_groups"]
-    blocks: list[Block] = [Paragraph(words("subgroups.meaning"))]
-    blocks += [
-        Paragraph(
-            words(
-                "subgroups.worst",
-                figure=words(f"figure.{name}"),
-                group=group_name(each["dimension"], each["group"], words),
-                value=words.figure(name, each),
-            )
-        )
-        for name, each in worst.items()
-        if name in FIGURES
+    answers = answer(winner)
+    marks = {each.level: words(f"trust.mark_{each.level}") for each in answers}
+    tested = words(
+        "subgroups.tested",
+        n=MIN_PATIENTS,
+        num=words.count(sum(len(each.differences) for each in answers)),
+        limit=limit(words),
+    )
+    verdicts = tuple(
+        Verdict(each.level, _question(each.dimension, words), sentence(each, words))
+        for each in answers
+    )
+    charts = tuple(_chart(winner, name, words) for name in SHARES)
+    return [
+        Paragraph(f"{words('subgroups.meaning')} {tested}"),
+        Verdicts(verdicts, marks),
+        Charts(charts),
+        table(found, words),
     ]
-    return [*blocks, Charts(charts), table(found, words)]
+
+
+def answer(winner: CellFindings) -> list[Answer]:
+    """Return the answers: to age and sex always, and to every dimension that was evaluated."""
+    found, compared = winner.test["subgroups"], winner.test["group_differences"]
+    answers = []
+    for dimension in dict.fromkeys((*ASKED, *found)):
+        if dimension in found:
+            differences = compared[dimension]["differences"]
+            reason = compared[dimension]["verdict"]
+            level = _level(reason, differences)
+            answers.append(Answer(dimension, level, reason, found[dimension], differences))
+        else:
+            column = winner.predictions.get(f"{manifest.METADATA}{dimension}")
+            known = column is not None and column.notna().any()
+            answers.append(Answer(dimension, "open", "left_out" if known else "not_known", {}))
+    return answers
+
+
+def _level(verdict: str, differences: Sequence[Mapping[str, Any]]) -> Level:
+    if verdict == "differs":
+        large = any(abs(each["value"]) > MAX_DIFFERENCE for each in _beyond_chance(differences))
+        return "bad" if large else "caution"
+    levels: dict[str, Level] = {"alike": "good", "fails": "bad"}
+    return levels.get(verdict, "open")
+
+
+def _beyond_chance(differences: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the differences that are, the largest first."""
+    beyond = [each for each in differences if each["p"] < ALPHA]
+    return sorted(beyond, key=lambda each: -abs(each["value"]))
+
+
+def sentence(each: Answer, words: Words) -> str:
+    failing = [
+        words("trust.group", figure=words(f"figure.{name}"), group=shown, value=value)
+        for group, figures in each.groups.items()
+        for name in large_figures(figures)
+        if name in SHARES and figures[name]["ci_high"] < COIN
+        for shown, value in [
+            (_short(each.dimension, group, words), words.figure(name, figures[name]))
+        ]
+    ]
+    beyond = [
+        _difference(each.dimension, found, words) for found in _beyond_chance(each.differences)
+    ]
+    compared = dict.fromkeys(
+        name for found in each.differences for name in (found["group"], found["versus"]) if name
+    )
+    return words(
+        f"subgroups.{each.reason}",
+        n=MIN_PATIENTS,
+        limit=limit(words),
+        groups=", ".join(
+            failing[:NUM_NAMED] or [_short(each.dimension, name, words) for name in compared]
+        ),
+        differences="; ".join(beyond[:NUM_NAMED]),
+        reach=_points(reach(each.differences), words) if each.differences else "",
+    )
+
+
+def limit(words: Words) -> str:
+    return _points(MAX_DIFFERENCE, words)
+
+
+def _points(share: float, words: Words) -> str:
+    return words("unit.points", value=f"{100 * share:.0f}")
+
+
+def _difference(dimension: str, found: Mapping[str, Any], words: Words) -> str:
+    name, versus = found["figure"], found["versus"]
+    value, low, high = (
+        _signed(name, found[part], words) for part in ("value", "ci_low", "ci_high")
+    )
+    return words(
+        "subgroups.difference",
+        figure=words(f"figure.{name}"),
+        group=_short(dimension, found["group"], words),
+        versus=_short(dimension, versus, words) if versus else words("subgroups.others"),
+        difference=words("unit.points", value=value) if name in PERCENTAGES else value,
+        interval=words.range(low, high),
+    )
+
+
+def _signed(figure: str, difference: float, words: Words) -> str:
+    """Return a difference of shares in points without the unit, of AUROC as it is."""
+    if figure in PERCENTAGES:
+        return words.signed(difference)
+    return f"{difference:+.3f}".replace("-", MINUS)
+
+
+def dimension_name(dimension: str, words: Words) -> str:
+    key = f"dimension.{dimension}"
+    return words(key) if words.has(key) else dimension
 
 
 def group_name(dimension: str, group: str, words: Words) -> str:
-    known = f"{'subtype' if dimension == 'subtype' else 'quarter'}.{group}"
-    shown = words(known) if words.has(known) else group
-    return words("subgroups.group", dimension=words(f"dimension.{dimension}"), group=shown)
+    return words(
+        "subgroups.group",
+        dimension=dimension_name(dimension, words),
+        group=_short(dimension, group, words),
+    )
+
+
+def _short(dimension: str, group: str, words: Words) -> str:
+    known = f"{dimension}.{group}" if dimension in ("subtype", "sex") else ""
+    keys = (key for key in (known, f"group.{group}") if words.has(key))
+    return next((words(key) for key in keys), group)
+
+
+def _question(dimension: str, words: Words) -> str:
+    key = f"subgroups.alike_{dimension}"
+    if words.has(key):
+        return words(key)
+    return words("subgroups.alike_by", dimension=dimension_name(dimension, words))
 
 
 def _chart(winner: CellFindings, name: str, words: Words) -> Captioned:
@@ -49,7 +187,7 @@ def _chart(winner: CellFindings, name: str, words: Words) -> Captioned:
         ForestRow(group_name(dimension, group, words), {words("split.test"): each[name]})
         for dimension, groups in winner.test["subgroups"].items()
         for group, each in groups.items()
-        if name in each and not (name == "specificity" and dimension == "subtype")
+        if name in each
     ]
     figure = words(f"figure.{name}")
     label = words("chart.forest_groups", figure=figure)
@@ -60,7 +198,7 @@ def _chart(winner: CellFindings, name: str, words: Words) -> Captioned:
 def table(found: Mapping[str, Groups], words: Words) -> Table:
     columns = [Column(words("subgroups.name")), Column(words("subgroups.bounds"), True)]
     columns += [Column(words(f"subgroups.{name}"), True) for name in ("n", "n_positive")]
-    columns += [Column(words(f"figure.{name}"), True) for name in TABLED]
+    columns += [Column(words(f"figure.{name}"), True) for name in FIGURES]
     rows = []
     for dimension, groups in found.items():
         for group, each in groups.items():
@@ -74,7 +212,7 @@ def table(found: Mapping[str, Groups], words: Words) -> Table:
                 Number(words.figure(name, each[name]), each[name]["value"])
                 if name in each
                 else words("subgroups.no_films")
-                for name in TABLED
+                for name in FIGURES
             ]
             rows.append((group_name(dimension, group, words), bounds, *counts, *figures))
     return Table(tuple(columns), tuple(rows), words("subgroups.caption"), sortable=True)

@@ -1,16 +1,15 @@
 """Whether to trust the winner: questions that rules answer from the findings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN
 from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.sections import occlusion
+from pneumo_core.report.sections import occlusion, subgroups
 from pneumo_core.report.sections.robustness import worst_kind
 from pneumo_core.report.sections.shortcuts import check_name, checks_of
-from pneumo_core.report.sections.subgroups import group_name
 from pneumo_core.report.words import Words
 
 MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average
@@ -95,20 +94,11 @@ def _calibration(found: Findings) -> Answer:
 
 
 def _groups(found: Findings) -> Answer:
-    """Whether the interval of the worst group lies below the figure of all films."""
-    worst = {
-        name: group
-        for name, group in found.winner.test["worst_groups"].items()
-        if name in ("sensitivity", "specificity")
-    }
-    if not worst:
-        return Answer("groups", "open", {})
-    behind = {
-        name: group
-        for name, group in worst.items()
-        if group["ci_high"] < found.winner.test[name]["value"]
-    }
-    return Answer("groups", "caution" if behind else "good", {"groups": behind or worst})
+    """The worst answer of all dimensions; good needs all of them, age and sex among them."""
+    answers = subgroups.answer(found.winner)
+    levels: tuple[Level, ...] = ("bad", "caution", "open", "good")
+    level = min((each.level for each in answers), key=levels.index)
+    return Answer("groups", level, {"answers": [e for e in answers if e.level == level]})
 
 
 def _corruption(found: Findings) -> Answer:
@@ -191,8 +181,8 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
             return {"pairs": words.listed(texts)}
         case "calibration":
             return {"ece": words.figure("ece", values["ece"]), "limit": words.number(MAX_ECE, 2)}
-        case "groups" if values:
-            return {"groups": words.listed(_group_texts(values["groups"], words))}
+        case "groups":
+            return _group_texts(each.level, values["answers"], words)
         case "elsewhere":
             share = words.range(
                 *(words.percent(values["refused"][e]) for e in ("ci_low", "ci_high"))
@@ -208,13 +198,26 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
             return {}
 
 
-def _group_texts(groups: Mapping[str, Any], words: Words) -> list[str]:
-    return [
-        words(
-            "trust.group",
-            figure=words(f"figure.{name}"),
-            group=group_name(each["dimension"], each["group"], words),
-            value=words.figure(name, each),
-        )
-        for name, each in groups.items()
-    ]
+def _group_texts(level: Level, answers: Sequence[subgroups.Answer], words: Words) -> dict[str, str]:
+    def names(*reasons: str) -> str:
+        chosen = [each for each in answers if each.reason in reasons]
+        return ", ".join(subgroups.dimension_name(each.dimension, words) for each in chosen)
+
+    if level == "open":
+        named = {
+            "not_known": names("not_known"),
+            "left_out": names("left_out"),
+            "too_few": names("few", "wide", "coin"),
+        }
+        texts = [words(f"trust.groups_{why}", names=each) for why, each in named.items() if each]
+    else:
+        texts = [
+            words(
+                "subgroups.group",
+                dimension=subgroups.dimension_name(each.dimension, words),
+                group=subgroups.sentence(each, words),
+            )
+            for each in answers
+        ]
+    limit = subgroups.limit(words)
+    return {"texts": " ".join(texts), "names": names("alike"), "limit": limit}

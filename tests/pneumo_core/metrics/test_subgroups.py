@@ -1,8 +1,11 @@
 """The figures of groups of films, and the group that a floor is about."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from pneumo_core.metrics.dimensions import dimensions
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.metrics.subgroups import subgroups, worst_groups
 
@@ -23,7 +26,38 @@ def test_worst_group_has_the_lowest_lower_bound_not_the_lowest_value() -> None:
     )
     keys = np.arange(len(films)).astype(np.str_)
     scores = Scores(films["label"].to_numpy(), films["probability"].to_numpy(float), keys)
-    found = subgroups(films, scores, 0.5)
+    found = subgroups(dimensions(films), scores, 0.5)
     worst = worst_groups(found)["sensitivity"]
     assert (worst["dimension"], worst["group"]) == ("origin", "few")
     assert worst["ci_low"] < found["origin"]["many"]["sensitivity"]["ci_low"] < worst["value"]
+
+
+def test_a_group_is_large_by_its_patients_not_by_its_films() -> None:
+    """40 films of four patients in one group, of 40 in the other; the rarer class counts."""
+    films = pd.concat([group("few patients", 30, 10), group("many", 20, 20)], ignore_index=True)
+    keys = [
+        f"{i % 4}" if name == "few patients" else f"x{i}" for i, name in enumerate(films["origin"])
+    ]
+    scores = Scores(films["label"].to_numpy(), films["probability"].to_numpy(float), np.array(keys))
+    found = subgroups(dimensions(films), scores, 0.5)["origin"]
+    counts = {name: each["sensitivity"]["n_patients"] for name, each in found.items()}
+    assert counts == {"few patients": 4, "many": 40}
+    assert worst_groups({"origin": found})["auroc"]["group"] == "many"
+
+
+def test_auroc_of_a_subtype_is_against_all_films_without_pneumonia() -> None:
+    films = pd.DataFrame(
+        {
+            "label": [1] * 40 + [0] * 60,
+            "probability": np.r_[np.linspace(0.3, 0.9, 40), np.linspace(0.1, 0.7, 60)],
+            "subtype": ["virus"] * 20 + ["bacteria"] * 20 + [None] * 60,
+        }
+    )
+    keys = np.arange(100).astype(np.str_)
+    scores = Scores(films["label"].to_numpy(), films["probability"].to_numpy(float), keys)
+    found: Any = subgroups(dimensions(films), scores, 0.5)["subtype"]
+    assert {name: each["n"] for name, each in found.items()} == {"bacteria": 20, "virus": 20}
+    assert "specificity" not in found["virus"]
+    mean = (found["virus"]["auroc"]["value"] + found["bacteria"]["auroc"]["value"]) / 2
+    pairs = films["probability"].to_numpy()[:40, None] - films["probability"].to_numpy()[40:]
+    assert np.isclose(mean, ((pairs > 0) + 0.5 * (pairs == 0)).mean())

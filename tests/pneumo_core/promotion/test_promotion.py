@@ -64,7 +64,19 @@ METRICS: dict[str, Any] = {
     "operating_points": {"reading_aid": AT_POINT, "screening": AT_POINT},
 }
 SHARES = ("sensitivity", "specificity")
-WORST = {"sensitivity": {"dimension": "subtype", "group": "virus", **figure(0.6, 0.9)}}
+
+
+def groups(dimension: str, **lowest: float) -> dict[str, Any]:
+    """By group, with a sensitivity whose lower bound is given; of one with 0 it is not known."""
+    return {
+        dimension: {
+            name: {"sensitivity": figure(low, 0.9) | {"n_patients": 50}} if low else {}
+            for name, low in lowest.items()
+        }
+    }
+
+
+GROUPS = groups("subtype", virus=0.6, bacteria=0.8) | groups("sex", F=0.75, M=0.8)
 
 
 def check(
@@ -90,7 +102,7 @@ def scores(noise: float, seed: int = 0, latent: Floats | None = None) -> Scores:
 
 def challenger(noise: float = 1.0, **others: Any) -> Challenger:
     reading = Reading(scores(noise), 0.5)
-    whole = Challenger("new", FILE_HASH, METRICS, reading, WORST, SPLIT_HASH, 1e-6, CHECKS, 3)
+    whole = Challenger("new", FILE_HASH, METRICS, reading, GROUPS, SPLIT_HASH, 1e-6, CHECKS, 3)
     return replace(whole, **others)
 
 
@@ -146,11 +158,9 @@ CLOSED = {
     ),
     "brier at the films' own prevalence, upper bound: missing": changed(calibration=None),
     "sensitivity of the worst group (subtype virus): 0.49": challenger(
-        worst_groups={"sensitivity": WORST["sensitivity"] | {"ci_low": 0.49}}
+        subgroups=groups("subtype", virus=0.49, bacteria=0.8)
     ),
-    "sensitivity of the worst group (no group is large enough): missing": challenger(
-        worst_groups={}
-    ),
+    "sensitivity of the worst group (no group is large enough): missing": challenger(subgroups={}),
     "audit: model check, upper bound: 0.11": challenger(checks=[*CHECKS, check("model", 0.11)]),
     # The value is within the limit, its interval is not.
     "upper bound: 0.13, asked for: at most 0.1 (too few films to tell whether it is)": (
@@ -222,6 +232,27 @@ def test_model_of_one_class_passes_no_policy(role: str, threshold: float) -> Non
     decision = decide(replace(one_class, reading=reading), drawn, None, policy)
     assert decision.outcome == "refused"
     assert [why for why in decision.reasons if why.startswith(SHARES) and "bound: 0," in why]
+
+
+def test_floor_of_a_dimension_names_its_worst_group_and_needs_two_large_ones() -> None:
+    floors = {"sex": {"sensitivity": 0.75}}
+    policy = POLICY.model_copy(update={"group_min_ci_low": floors})
+    assert decide(challenger(), DATA, None, policy).outcome == "promoted"
+    name = "sensitivity of the groups by sex"
+    for found, why in {
+        f"{name} (the worst is M): 0.74": groups("sex", F=0.75, M=0.74),
+        f"{name} (the worst is not stated): 0.6": groups(
+            "sex", F=0.8, M=0.8, **{"not stated": 0.6}
+        ),
+        f"{name} (less than two are large enough): missing": groups("sex", F=0, M=0.9),
+        f"{name} (less than two are large enough): missing, ": groups(
+            "sex", M=0.9, **{"not stated": 0.9}
+        ),
+        f"{name} (less than two are large enough): missing, asked": groups("view", AP=0.9, PA=0.9),
+    }.items():
+        decision = decide(challenger(subgroups=why), DATA, None, policy)
+        assert decision.outcome == "refused"
+        assert [reason for reason in decision.reasons if reason.startswith(found)]
 
 
 def test_policy_for_the_phantom_is_closed_to_real_films() -> None:

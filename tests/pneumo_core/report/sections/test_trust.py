@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from pneumo_core.evaluation.evaluation import as_scores
+from pneumo_core.evaluation.measurement import Rule, measure
+from pneumo_core.models.bundle import OperatingPoint
+from pneumo_core.params import EvaluateParams
 from pneumo_core.report.blocks import Verdicts
 from pneumo_core.report.findings import Findings
 from pneumo_core.report.sections import summary
@@ -81,13 +85,62 @@ def test_calibration(made: Any) -> None:
     assert levels == ["good", "caution", "caution"]
 
 
-def test_groups(made: Any) -> None:
-    worst = {"sensitivity": {"dimension": "subtype", "group": "virus"} | _figure(0.6)}
-    behind = _with_test(made.found, worst_groups=worst, sensitivity=_figure(0.9))
-    chance = _with_test(made.found, worst_groups=worst, sensitivity=_figure(0.605))
-    unknown = _with_test(made.found, worst_groups={})
-    levels = [_levels(found)["groups"] for found in (behind, chance, unknown)]
-    assert levels == ["caution", "good", "open"]
+def _by_sex_and_age(found: Findings, **verdicts: str) -> Findings:
+    """Return the findings with these dimensions alone, whose largest difference is 3 points."""
+    less = {"figure": "sensitivity", "group": "a", "versus": None, "p": 0.01} | _figure(-0.03)
+    groups = {"a": {"n": 90, "n_positive": 40}, "b": {"n": 90, "n_positive": 40}}
+    compared = {
+        dimension: {"verdict": verdict, "differences": [less]}
+        for dimension, verdict in verdicts.items()
+    }
+    return _with_test(found, subgroups=dict.fromkeys(verdicts, groups), group_differences=compared)
+
+
+@pytest.mark.parametrize(
+    ("age", "sex", "level"),
+    [
+        ("alike", "alike", "good"),
+        ("alike", "wide", "open"),
+        ("few", "coin", "open"),
+        ("wide", "differs", "caution"),
+        ("differs", "fails", "bad"),
+        ("fails", "alike", "bad"),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_groups(made: Any, age: str, sex: str, level: str, language: str) -> None:
+    found, words = _by_sex_and_age(made.found, age=age, sex=sex), Words(language)
+    (groups,) = (each for each in answer(found) if each.name == "groups")
+    assert groups.level == level
+    (verdict,) = verdicts([groups], words).verdicts
+    assert words("dimension.sex" if sex != "alike" else "dimension.age") in verdict.text
+
+
+def test_groups_of_unknown_age_and_sex_are_open_however_alike_the_others_are(made: Any) -> None:
+    found = _by_sex_and_age(made.found, brightness="alike", age="alike")
+    assert _levels(found)["groups"] == "open"
+    (groups,) = (each for each in answer(found) if each.name == "groups")
+    (verdict,) = verdicts([groups], Words("en")).verdicts
+    assert verdict.text == "Not shown. Not recorded: sex."
+
+
+def test_a_difference_of_more_than_ten_points_is_a_no(made: Any) -> None:
+    found = _by_sex_and_age(made.found, sex="differs")
+    (less,) = found.winner.test["group_differences"]["sex"]["differences"]
+    less |= _figure(-0.11)
+    assert _levels(found)["groups"] == "bad"
+
+
+def test_equally_useless_in_all_groups_is_not_alike(made: Any) -> None:
+    """Every film is called positive: specificity is 0 in every group."""
+    films = made.found.winner.predictions.assign(
+        probability=lambda each: 0.9 + each["probability"] / 20, meta_sex="F", meta_age="50"
+    )
+    point = OperatingPoint(0.5, 0.5, 0.5)
+    rule = Rule({"given": point}, "given")
+    test = measure(as_scores(films), films, rule, None, EvaluateParams(num_draws=100))
+    assert test["specificity"]["value"] == 0
+    assert _levels(_with_test(made.found, **test))["groups"] == "bad"
 
 
 def test_corruption_and_maps(made: Any) -> None:
@@ -119,7 +172,7 @@ def test_another_hospital_is_always_open_and_every_level_has_words(
     made: Any, language: str
 ) -> None:
     bare = replace(made.found, audit=None, robustness=None, saliency=None, occlusion=None)
-    for found in (made.found, bare, _with_test(bare, worst_groups={})):
+    for found in (made.found, bare, _with_test(bare, subgroups={}, group_differences={})):
         texts = verdicts(answer(found), Words(language))
         assert texts.verdicts[-1].level == "open"
         assert all(each.text and "{" not in each.text for each in texts.verdicts)

@@ -1,6 +1,7 @@
 """`pneumo evaluate` and `pneumo compare`: figures without the pipeline."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ Alias = Annotated[str, typer.Option(help="Alias of the model in the registry.")]
 SourceOption = Annotated[str | None, typer.Option(help="Labelled images, as for ingest.source.")]
 SplitOption = Annotated[str, typer.Option(help="Split of the source.")]
 
+ENDS = ("value", "ci_low", "ci_high")
 SHOWN = ("auroc", "accuracy", "sensitivity", "specificity", "brier")
 
 
@@ -35,6 +37,10 @@ def evaluate(
             min=0.001, max=0.999, help="Share of films with pneumonia in use; may be repeated."
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Compare the groups of these columns alone.", metavar="sex,view,..."),
+    ] = None,
 ) -> None:
     """Measure a model on labelled films, or measure the predictions in a CSV file."""
     from pneumo_core.params import load_measurement
@@ -43,6 +49,9 @@ def evaluate(
     settings = load_measurement(paths.PARAMS).evaluate
     if prevalence:
         settings = settings.model_copy(update={"prevalences": tuple(prevalence)})
+    if by:
+        columns = tuple(column.strip() for column in by.split(","))
+        settings = settings.model_copy(update={"subgroups": columns})
     if predictions is not None and source is None:
         from pneumo_core.evaluation.evaluation import evaluate_predictions
         from pneumo_core.metrics.predictions import read_predictions
@@ -53,13 +62,16 @@ def evaluate(
         from pneumo_core.inference import api
 
         model = load_model(bundle, alias)
-        metrics = api.evaluate(model.reader, _open(source), split, out, settings)
+        metrics = api.evaluate(
+            model.reader, _open(source, settings.subgroups), split, out, settings
+        )
         print(model.describe())
         print(f"Files of {split}: {metrics['states']}")
         _warn_of_training_films(metrics)
     else:
         raise EvaluationError("Give either labelled films (--source) or a CSV (--predictions).")
     _print_figures(metrics)
+    _print_groups(metrics, drawn=bool(by))
     print(f"Written to {out}")
 
 
@@ -101,11 +113,12 @@ def _warn_of_training_films(metrics: dict[str, Any]) -> None:
         )
 
 
-def _open(source: str) -> Any:
+def _open(source: str, by: Sequence[str] = ()) -> Any:
+    from pneumo_core.evaluation.any_source import metadata_for
     from pneumo_core.params import IngestParams
     from tasks.stores.sources import open_source
 
-    return open_source(IngestParams(source=source))
+    return open_source(IngestParams(source=source, metadata=metadata_for(by)))
 
 
 def _print_figures(metrics: dict[str, Any]) -> None:
@@ -129,3 +142,31 @@ def _print_figures(metrics: dict[str, Any]) -> None:
             f"{per_1000['missed']['value']:.0f} of {per_1000['positive']:.0f} missed, "
             f"{per_1000['false_alarms']['value']:.0f} of {per_1000['negative']:.0f} false alarms"
         )
+
+
+def _print_groups(metrics: dict[str, Any], drawn: bool) -> None:
+    """Print the answer for each dimension and its intervals, or only where groups differ."""
+    from pneumo_core.metrics.metrics import Estimate
+    from pneumo_core.metrics.subgroups import FIGURES
+    from pneumo_core.report.interval_plot import draw_intervals
+    from pneumo_core.report.sections import subgroups
+    from pneumo_core.report.words import Words
+
+    words = Words("en")
+    for dimension, groups in metrics["subgroups"].items():
+        answer = subgroups.of_dimension(dimension, metrics)
+        if drawn or answer.level in ("bad", "caution"):
+            mark = words(f"trust.mark_{answer.level}")
+            print(f"Groups by {dimension}: {mark}. {subgroups.sentence(answer, words)}")
+        shown = {
+            f"  {subgroups.short_name(dimension, name, words)} ({group['n']})": group
+            for name, group in groups.items()
+        }
+        for figure in FIGURES if drawn else ():
+            intervals = {
+                name: Estimate(*(group[figure][end] for end in ENDS))
+                for name, group in shown.items()
+                if figure in group
+            }
+            if intervals:
+                print(f"  {figure}\n{draw_intervals(intervals)}")

@@ -10,6 +10,7 @@ null where it is not known. Nothing that identifies a patient may stand there.
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,12 @@ from pneumo_core.labels import LABELS, SPLITS
 
 SCHEMA_VERSION = 2
 METADATA = "meta_"  # what the columns of metadata begin with
+
+MAX_AGE_YEARS = 120
+# Each by its lowest age in years; where all are children, in finer groups.
+AGE_GROUPS = {0: "0-17", 18: "18-39", 40: "40-64", 65: "65+"}
+AGE_GROUPS_OF_CHILDREN = {0: "0", 1: "1-4", 5: "5-11", 12: "12-17"}
+ADULT_FROM = 18
 
 KEPT, QUARANTINED, DUPLICATE = "kept", "quarantined", "duplicate"
 
@@ -107,6 +114,20 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
 def metadata_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of metadata, sorted."""
     return sorted(column for column in table.columns if str(column).startswith(METADATA))
+
+
+def age_groups(ages: pd.Series) -> pd.Series:
+    """Return the name of each patient's age group; null where the age is not known or impossible.
+
+    Args:
+        ages: in years, as numbers or text.
+    """
+    years = pd.to_numeric(ages, errors="coerce").astype(np.float64)
+    known = years[years.between(0, MAX_AGE_YEARS)]
+    groups = AGE_GROUPS_OF_CHILDREN if (known < ADULT_FROM).all() else AGE_GROUPS
+    place = np.searchsorted(list(groups), known, side="right") - 1
+    names = pd.Series(np.array(list(groups.values()))[place], known.index, dtype=object)
+    return names.reindex(ages.index)
 
 
 def kept(table: pd.DataFrame, split: str | None = None) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Films from outside the pipeline, measured and scored by its rules."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from pneumo_core.evaluation.evaluation import as_predictions, as_scores, write_e
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Features, Scorer
 from pneumo_core.labels import UNSPLIT
+from pneumo_core.metrics.dimensions import MEASURED, NAMED
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.models.bundle import Description
 from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
@@ -27,6 +28,7 @@ from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
 from pneumo_core.sources import Source, SourceFile, collect
+from pneumo_core.sources.metadata import STANDARD
 from pneumo_core.sources.patient_rules import named
 
 CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
@@ -142,6 +144,12 @@ def score(scorer: Scorer, reference: Reference, film_set: FilmSet) -> Scored:
     predictions = as_predictions(scorer, manifest.kept(film_set.films), logits)
     refused = reference.refuses(features)
     return Scored(predictions, film_set.films, film_set.images, features, refused)
+
+
+def metadata_for(by: Collection[str]) -> tuple[str, ...]:
+    """Return what a source must keep (`ingest.metadata`) for groups by these columns."""
+    others = [name for name in by if name not in (*NAMED, *MEASURED)]
+    return tuple(dict.fromkeys((*STANDARD, *others)))
 
 
 def certify_source(source: Source) -> Certificate:

@@ -1,7 +1,7 @@
 """What a notebook needs, in five functions; `import pneumo_core` gives them by name."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,12 @@ import numpy as np
 
 from pneumo_core.data.leakage import Certificate
 from pneumo_core.errors import EvaluationError, ImageError
-from pneumo_core.evaluation.any_source import certify_source, evaluate_source, score_source
+from pneumo_core.evaluation.any_source import (
+    certify_source,
+    evaluate_source,
+    metadata_for,
+    score_source,
+)
 from pneumo_core.evaluation.evaluation import as_scores, read_evaluation
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
@@ -59,7 +64,8 @@ def evaluate(
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder, params = Path(out or scratch), params or EvaluateParams()
-        return evaluate_source(model.scorer, model.reference, _opened(films), split, folder, params)
+        source = _opened(films, params.subgroups)
+        return evaluate_source(model.scorer, model.reference, source, split, folder, params)
 
 
 def compare(
@@ -94,9 +100,9 @@ def certify(films: Films) -> Certificate:
     return certify_source(_opened(films))
 
 
-def _opened(films: Films) -> Source:
+def _opened(films: Films, by: Collection[str] = ()) -> Source:
     if isinstance(films, str | Path):
-        return open_source(IngestParams(source=str(films)))
+        return open_source(IngestParams(source=str(films), metadata=metadata_for(by)))
     return films
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 from pneumo_core.arrays import Bools, Floats
 from pneumo_core.atomic import JsonDict
 from pneumo_core.data import manifest
-from pneumo_core.data.ages import age_groups
 from pneumo_core.errors import EvaluationError
 
 AGE, SUBTYPE = "age", "subtype"  # only films with pneumonia have a subtype
@@ -83,7 +82,7 @@ def _of_metadata(films: pd.DataFrame) -> Iterator[tuple[str, list[Group]]]:
 
 def _of_column(name: str, column: pd.Series) -> list[Group]:
     if name == AGE:
-        return _by_value(age_groups(column))
+        return _by_value(manifest.age_groups(column))
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     if numbers.nunique() > MAX_VALUES and numbers.notna().equals(column.notna()):
         return _quarters(numbers.to_numpy())

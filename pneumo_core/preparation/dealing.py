@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core.data import manifest
-from pneumo_core.data.ages import age_groups
 
 AGE, SITE = f"{manifest.METADATA}age", f"{manifest.METADATA}site"
 NOT_KNOWN = "not known"
@@ -102,5 +101,5 @@ def _strata(
 
 
 def _values(films: pd.DataFrame, column: str) -> pd.Series:
-    values = age_groups(films[column]) if column == AGE else films[column]
+    values = manifest.age_groups(films[column]) if column == AGE else films[column]
     return values.astype(object).fillna(NOT_KNOWN).astype(str)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pneumo_core.data.ages import MAX_AGE_YEARS
+from pneumo_core.data.manifest import MAX_AGE_YEARS
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.names import safe
 from pneumo_core.sources.notes import Notes
@@ -118,8 +118,9 @@ class MetadataKept:
         unknown = [name for name in self.asked if name not in given | set(STANDARD)]
         if files and unknown:
             raise SourceError(
-                f"ingest.metadata: no film has {', '.join(unknown)}: no column or DICOM tag is "
-                "called so; correct or remove it."
+                f"ingest.metadata: no film has {', '.join(unknown)}, only "
+                f"{', '.join(sorted(given)) or 'nothing'}: no column or DICOM tag is called so; "
+                "correct or remove it."
             )
         return files
 

@@ -67,20 +67,25 @@ def build(winner: CellFindings, words: Words) -> list[Block]:
 
 
 def answer(winner: CellFindings) -> list[Answer]:
-    """Return the answers: to age and sex always, and to every dimension that was evaluated."""
-    found, compared = winner.test["subgroups"], winner.test["group_differences"]
-    answers = []
-    for dimension in dict.fromkeys((*ASKED, *found)):
-        if dimension in found:
-            differences = compared[dimension]["differences"]
-            reason = compared[dimension]["verdict"]
-            level = _level(reason, differences)
-            answers.append(Answer(dimension, level, reason, found[dimension], differences))
-        else:
-            column = winner.predictions.get(f"{manifest.METADATA}{dimension}")
-            known = column is not None and column.notna().any()
-            answers.append(Answer(dimension, "open", "left_out" if known else "not_known", {}))
-    return answers
+    """Return the answers for age and sex in any case, and for each dimension in the evaluation."""
+    found = winner.test["subgroups"]
+    return [
+        of_dimension(dimension, winner.test) if dimension in found else _missing(dimension, winner)
+        for dimension in dict.fromkeys((*ASKED, *found))
+    ]
+
+
+def of_dimension(dimension: str, metrics: Mapping[str, Any]) -> Answer:
+    """Return the answer for a dimension of the `subgroups` of a `metrics.json`."""
+    verdict, differences = metrics["group_differences"][dimension].values()
+    level = _level(verdict, differences)
+    return Answer(dimension, level, verdict, metrics["subgroups"][dimension], differences)
+
+
+def _missing(dimension: str, winner: CellFindings) -> Answer:
+    column = winner.predictions.get(f"{manifest.METADATA}{dimension}")
+    known = column is not None and column.notna().any()
+    return Answer(dimension, "open", "left_out" if known else "not_known", {})
 
 
 def _level(verdict: str, differences: Sequence[Mapping[str, Any]]) -> Level:
@@ -104,7 +109,7 @@ def sentence(each: Answer, words: Words) -> str:
         for name in large_figures(figures)
         if name in SHARES and figures[name]["ci_high"] < COIN
         for shown, value in [
-            (_short(each.dimension, group, words), words.figure(name, figures[name]))
+            (short_name(each.dimension, group, words), words.figure(name, figures[name]))
         ]
     ]
     beyond = [
@@ -118,7 +123,7 @@ def sentence(each: Answer, words: Words) -> str:
         n=MIN_PATIENTS,
         limit=limit(words),
         groups=", ".join(
-            failing[:NUM_NAMED] or [_short(each.dimension, name, words) for name in compared]
+            failing[:NUM_NAMED] or [short_name(each.dimension, name, words) for name in compared]
         ),
         differences="; ".join(beyond[:NUM_NAMED]),
         reach=_points(reach(each.differences), words) if each.differences else "",
@@ -141,8 +146,8 @@ def _difference(dimension: str, found: Mapping[str, Any], words: Words) -> str:
     return words(
         "subgroups.difference",
         figure=words(f"figure.{name}"),
-        group=_short(dimension, found["group"], words),
-        versus=_short(dimension, versus, words) if versus else words("subgroups.others"),
+        group=short_name(dimension, found["group"], words),
+        versus=short_name(dimension, versus, words) if versus else words("subgroups.others"),
         difference=words("unit.points", value=value) if name in PERCENTAGES else value,
         interval=words.range(low, high),
     )
@@ -164,11 +169,11 @@ def group_name(dimension: str, group: str, words: Words) -> str:
     return words(
         "subgroups.group",
         dimension=dimension_name(dimension, words),
-        group=_short(dimension, group, words),
+        group=short_name(dimension, group, words),
     )
 
 
-def _short(dimension: str, group: str, words: Words) -> str:
+def short_name(dimension: str, group: str, words: Words) -> str:
     known = f"{dimension}.{group}" if dimension in ("subtype", "sex") else ""
     keys = (key for key in (known, f"group.{group}") if words.has(key))
     return next((words(key) for key in keys), group)

@@ -75,6 +75,37 @@ def test_a_threshold_in_the_file_and_a_prevalence_are_used(ask: Ask, tmp_path: P
     assert [each["prevalence"] for each in point["predictive"]] == [0.02]
 
 
+def test_groups_by_named_columns_are_drawn_and_judged(ask: Ask, tmp_path: Path) -> None:
+    """Women get a probability of chance: the model knows nothing of them."""
+    table = model(1, 2.0, num_films=1200)
+    women = table["patient_key"].str[-1].isin(list("13579"))
+    noise = np.random.default_rng(0).uniform(size=len(table))
+    table["probability"] = table["probability"].where(~women, noise)
+    table["sex"], table["ward"] = np.where(women, "F", "M"), "7"
+    table.loc[:99, "sex"] = None
+    table.to_csv("model.csv", index=False)
+    result = ask("evaluate", "--predictions", "model.csv", "--out", "found", "--by", "sex, ward")
+    assert result.exit_code == 0, result.exception
+    found = json.loads((tmp_path / "found/metrics.json").read_text())
+    assert list(found["subgroups"]) == ["sex", "ward"]
+    assert list(found["subgroups"]["sex"]) == ["F", "M", "not stated"]
+    assert found["group_differences"]["sex"]["verdict"] == "differs"
+    assert "Groups by sex: \N{BALLOT X} No. The difference is beyond chance: " in result.stdout
+    assert "female minus male" in result.stdout
+    assert "Groups by ward: ? Open. Less than two groups have 20 patients" in result.stdout
+    drawn = [line for line in result.stdout.splitlines() if "●" in line]
+    assert [line.split()[0] for line in drawn[:3]] == ["female", "male", "not"]
+    quiet = ask("evaluate", "--predictions", "model.csv", "--out", "found")
+    assert "Groups by" not in quiet.stdout  # of its columns none was named
+
+
+def test_unknown_column_is_named_with_those_that_there_are(ask: Ask) -> None:
+    model(1, 1.0).assign(sex="F").to_csv("model.csv", index=False)
+    result = ask("evaluate", "--predictions", "model.csv", "--out", "found", "--by", "sex,rase")
+    assert isinstance(result.exception, EvaluationError)
+    assert str(result.exception) == "There is no column rase to group the films by, only sex."
+
+
 @pytest.mark.usefixtures("project_params")
 def test_the_projects_own_parameters_count(ask: Ask, tmp_path: Path) -> None:
     model(1, 1.0).to_csv("model.csv", index=False)

@@ -36,12 +36,12 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
                                     origin, aspect_ratio, height_px, brightness, contrast, and
                                     age, sex, view and other metadata), those that are known, and
                                     group: {n, n_positive, sensitivity, specificity, auroc}, the
-                                    last three with n_patients, where there are two behind it;
-                                    quarters ("lowest quarter", ...) have bounds {low, high};
-                                    films without a value are "not stated"
+                                    last three with the n_films and n_patients behind them, where
+                                    these are two patients; quarters ("lowest quarter", ...) have
+                                    bounds {low, high}; films without a value are "not stated"
     worst_groups                    by figure (sensitivity, specificity, auroc): {dimension, group,
-                                    value, ci_low, ci_high, n_patients}: the lowest ci_low of the
-                                    groups with 20 patients behind it
+                                    value, ci_low, ci_high, n_films, n_patients}: the lowest ci_low
+                                    of the groups with 20 films behind it
     group_differences               by dimension: {verdict, differences: [{group, versus, figure,
                                     value, ci_low, ci_high, p}]}, see `metrics/group_differences.py`
     without_suspects                the figures, counts and confusion without films that may be

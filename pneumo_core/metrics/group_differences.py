@@ -1,6 +1,6 @@
 """Does a model do as well in one group of films as in the others?
 
-In each dimension the groups with `MIN_PATIENTS` behind a figure are compared, each with the others
+In each dimension the groups with 20 patients behind a figure are compared, each with the others
 of these together. Patients are the unit. The interval of a difference is MOVER's from the groups'
 own intervals and their correlation over the patients with films in both (Newcombe 1998); p is the
 level at which it reaches 0, corrected by Holm for all comparisons. The interval is at the level at
@@ -23,7 +23,7 @@ from pneumo_core.metrics.influence import of_auroc
 from pneumo_core.metrics.intervals import effective_shares, on_logit_scale
 from pneumo_core.metrics.metrics import Estimate, Scores
 from pneumo_core.metrics.paired import ALPHA, holm
-from pneumo_core.metrics.subgroups import FIGURES, films_of, large_figures
+from pneumo_core.metrics.subgroups import FIGURES, films_of, sure_figures
 
 MAX_DIFFERENCE = 0.10  # groups are alike if no interval of a difference reaches beyond it
 COIN = 0.5  # of sensitivity and specificity: a coin reads as many films of a class rightly
@@ -83,10 +83,13 @@ def verdict(
     - coin: some group may be read no better than by a coin;
     - alike: none of these.
 
-    A figure of a group counts by its whole interval, if it has `MIN_PATIENTS` behind it.
+    A figure of a group counts by its whole interval, if it has 20 patients behind it.
     """
     large = [
-        group[name] for group in groups.values() for name in large_figures(group) if name in SHARES
+        group[name]
+        for group in groups.values()
+        for name in sure_figures(group, "n_patients")
+        if name in SHARES
     ]
     needed = SHARES[:1] if dimension == SUBTYPE else SHARES
     if any(figure["ci_high"] < COIN for figure in large):
@@ -114,7 +117,7 @@ def _comparisons(
                 group
                 for group in groups
                 if group.name != NOT_STATED
-                and figure in large_figures(found[dimension][group.name])
+                and figure in sure_figures(found[dimension][group.name], "n_patients")
             ]
             for group, others in _opposed(large):
                 a, b = (

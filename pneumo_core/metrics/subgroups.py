@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,12 +13,12 @@ from pneumo_core.metrics.intervals import auroc, shares
 from pneumo_core.metrics.metrics import Scores
 
 FIGURES = ("sensitivity", "specificity", "auroc")
-MIN_PATIENTS = 20  # behind a figure, for a group to count: fewer tell nothing
+MIN_BEHIND = 20  # a figure of a group: films for a floor, patients for a comparison
 
 
 def subgroups(groups_of: Dimensions, scores: Scores, threshold: float) -> JsonDict:
     """Return by dimension and group `n`, `n_positive`, the bounds of a quarter, and the figures of
-    the group, each with the number of patients behind it, if these are at least two.
+    the group, each with the films and patients behind it, if these are at least two patients.
     """
     return {
         dimension: {
@@ -44,37 +44,40 @@ def films_of(dimension: str, members: Bools, scores: Scores) -> dict[str, Bools]
     return dict(zip(FIGURES, films, strict=True))
 
 
-def num_patients(figure: str, films: Bools, scores: Scores) -> int:
-    """Return how many patients are behind a figure; behind an AUROC, those of the rarer class."""
+def behind(figure: str, films: Bools, scores: Scores) -> dict[str, int]:
+    """Return the films and patients behind a figure; behind an AUROC, those of the rarer class."""
     classes = (films & scores.positive, films & ~scores.positive)
     parts = classes if figure == "auroc" else (films,)
-    return min(len(np.unique(scores.patient_of[part])) for part in parts)
+    return {
+        "n_films": min(int(part.sum()) for part in parts),
+        "n_patients": min(len(np.unique(scores.patient_of[part])) for part in parts),
+    }
 
 
 def worst_groups(found: Mapping[str, Mapping[str, Any]]) -> JsonDict:
-    """Return by figure the group with the lowest lower bound, of those with enough patients: a
-    floor on this bound holds for every one of them.
+    """Return by figure the group with the lowest lower bound, of those with enough films: a floor
+    on this bound holds for every one of them.
 
     The lowest of many is low by chance too: for a floor, not for a finding.
     """
     worst: JsonDict = {}
     for dimension, groups in found.items():
         for group, figures in groups.items():
-            for name in large_figures(figures):
+            for name in sure_figures(figures, "n_films"):
                 if name not in worst or figures[name]["ci_low"] < worst[name]["ci_low"]:
                     worst[name] = {"dimension": dimension, "group": group} | figures[name]
     return worst
 
 
-def large_figures(group: Mapping[str, Any]) -> list[str]:
-    """Return the figures of a group that have enough patients behind them."""
-    return [name for name in FIGURES if name in group and group[name]["n_patients"] >= MIN_PATIENTS]
+def sure_figures(group: Mapping[str, Any], of: Literal["n_films", "n_patients"]) -> list[str]:
+    """Return the figures of a group that have enough films or patients behind them."""
+    return [name for name in FIGURES if name in group and group[name][of] >= MIN_BEHIND]
 
 
 def num_large(groups: Mapping[str, Any], figure: str) -> int:
-    """Return how many groups have enough patients for a figure; not stated is no group here."""
+    """Return how many groups have enough films for a figure; not stated is no group here."""
     stated = (group for name, group in groups.items() if name != NOT_STATED)
-    return sum(figure in large_figures(group) for group in stated)
+    return sum(figure in sure_figures(group, "n_films") for group in stated)
 
 
 def _figures(films: Mapping[str, Bools], scores: Scores, threshold: float) -> JsonDict:
@@ -84,9 +87,9 @@ def _figures(films: Mapping[str, Bools], scores: Scores, threshold: float) -> Js
         "specificity": lambda among: shares(~called, among, scores).figure(),
         "auroc": lambda among: auroc(scores.part(among)),
     }
-    counts = {name: num_patients(name, among, scores) for name, among in films.items()}
+    counts = {name: behind(name, among, scores) for name, among in films.items()}
     return {
-        name: asdict(measures[name](films[name])) | {"n_patients": count}
+        name: asdict(measures[name](films[name])) | count
         for name, count in counts.items()
-        if count > 1
+        if count["n_patients"] > 1
     }

@@ -8,7 +8,7 @@ from pneumo_core.charts import Captioned
 from pneumo_core.data import manifest
 from pneumo_core.metrics.group_differences import COIN, MAX_DIFFERENCE, SHARES, reach
 from pneumo_core.metrics.paired import ALPHA
-from pneumo_core.metrics.subgroups import FIGURES, MIN_PATIENTS, large_figures
+from pneumo_core.metrics.subgroups import FIGURES, MIN_BEHIND, sure_figures
 from pneumo_core.report.blocks import (
     Block,
     Charts,
@@ -49,7 +49,7 @@ def build(winner: CellFindings, words: Words) -> list[Block]:
     marks = {each.level: words(f"trust.mark_{each.level}") for each in answers}
     tested = words(
         "subgroups.tested",
-        n=MIN_PATIENTS,
+        n=MIN_BEHIND,
         num=words.count(sum(len(each.differences) for each in answers)),
         limit=limit(words),
     )
@@ -106,7 +106,7 @@ def sentence(each: Answer, words: Words) -> str:
     failing = [
         words("trust.group", figure=words(f"figure.{name}"), group=shown, value=value)
         for group, figures in each.groups.items()
-        for name in large_figures(figures)
+        for name in sure_figures(figures, "n_patients")
         if name in SHARES and figures[name]["ci_high"] < COIN
         for shown, value in [
             (short_name(each.dimension, group, words), words.figure(name, figures[name]))
@@ -120,7 +120,7 @@ def sentence(each: Answer, words: Words) -> str:
     )
     return words(
         f"subgroups.{each.reason}",
-        n=MIN_PATIENTS,
+        n=MIN_BEHIND,
         limit=limit(words),
         groups=", ".join(
             failing[:NUM_NAMED] or [short_name(each.dimension, name, words) for name in compared]

@@ -124,7 +124,8 @@ def test_films_are_no_patients() -> None:
 
 
 def group(low: float, high: float, num_patients: int = 100) -> dict[str, Any]:
-    figure = {"value": (low + high) / 2, "ci_low": low, "ci_high": high, "n_patients": num_patients}
+    figure = {"value": (low + high) / 2, "ci_low": low, "ci_high": high}
+    figure |= {"n_films": 100, "n_patients": num_patients}
     return {"sensitivity": figure, "specificity": figure}
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pneumo_core.metrics.dimensions import dimensions
 from pneumo_core.metrics.metrics import Scores
-from pneumo_core.metrics.subgroups import subgroups, worst_groups
+from pneumo_core.metrics.subgroups import num_large, subgroups, sure_figures, worst_groups
 
 
 def group(name: str, num_found: int, num_missed: int) -> pd.DataFrame:
@@ -32,17 +32,21 @@ def test_worst_group_has_the_lowest_lower_bound_not_the_lowest_value() -> None:
     assert worst["ci_low"] < found["origin"]["many"]["sensitivity"]["ci_low"] < worst["value"]
 
 
-def test_a_group_is_large_by_its_patients_not_by_its_films() -> None:
+def test_a_figure_says_how_many_films_and_patients_are_behind_it() -> None:
     """40 films of four patients in one group, of 40 in the other; the rarer class counts."""
-    films = pd.concat([group("few patients", 30, 10), group("many", 20, 20)], ignore_index=True)
+    films = pd.concat([group("few patients", 30, 10), group("many", 19, 0)], ignore_index=True)
     keys = [
-        f"{i % 4}" if name == "few patients" else f"x{i}" for i, name in enumerate(films["origin"])
+        f"{i % 4}" if name == "few patients" else f"x{i}" for i, name in films["origin"].items()
     ]
     scores = Scores(films["label"].to_numpy(), films["probability"].to_numpy(float), np.array(keys))
     found = subgroups(dimensions(films), scores, 0.5)["origin"]
-    counts = {name: each["sensitivity"]["n_patients"] for name, each in found.items()}
-    assert counts == {"few patients": 4, "many": 40}
-    assert worst_groups({"origin": found})["auroc"]["group"] == "many"
+    counts = {
+        name: (each["n_films"], each["n_patients"])
+        for name, each in ((name, groups["auroc"]) for name, groups in found.items())
+    }
+    assert counts == {"few patients": (40, 4), "many": (19, 19)}
+    assert worst_groups({"origin": found})["auroc"]["group"] == "few patients"
+    assert (num_large(found, "auroc"), sure_figures(found["few patients"], "n_patients")) == (1, [])
 
 
 def test_auroc_of_a_subtype_is_against_all_films_without_pneumonia() -> None:

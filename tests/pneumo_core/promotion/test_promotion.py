@@ -70,7 +70,9 @@ def groups(dimension: str, **lowest: float) -> dict[str, Any]:
     """By group, with a sensitivity whose lower bound is given; of one with 0 it is not known."""
     return {
         dimension: {
-            name: {"sensitivity": figure(low, 0.9) | {"n_patients": 50}} if low else {}
+            name: {"sensitivity": figure(low, 0.9) | {"n_films": 50, "n_patients": 50}}
+            if low
+            else {}
             for name, low in lowest.items()
         }
     }

@@ -13,7 +13,8 @@ from pneumo_core.promotion.policy import Policy
 from pneumo_core.promotion.promotion import Champion, Decision, choose_challenger, decide
 from tasks import ledger, paths
 from tasks.graph import provenance
-from tasks.registry import evidence, model_versions, registration
+from tasks.registry import evidence, members, model_versions, registration
+from tasks.registry.members import MemberRole
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -66,6 +67,9 @@ def propose(params: PromoteParams, role: str) -> Proposal:
     )
     challenger = evidence.of_challenger(cell, policy.operating_point, withdrawn)
     decision = decide(challenger, evidence.of_data(), scored(in_use, policy), policy)
+    if decision.outcome == alias_history.PROMOTED and (found := members.missing_right()):
+        right = Gate("login at the registry", found, f"role {MemberRole.PROMOTE}", False)
+        decision = Decision("refused", (*decision.gates, right))
     return Proposal(role, cell, challenger.bundle_sha256, champion, decision)
 
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumo_core.errors import PromotionError
+from tasks.registry.members import MemberRole
 
 if TYPE_CHECKING:
     from pneumo_core.params import PromoteParams
     from tasks.ledger import Entry
 
 app = typer.Typer(
-    help="Show the history of aliases, roll one back, verify the ledger.", no_args_is_help=True
+    help="Show the history of aliases, roll one back, verify the ledger, add members.",
+    no_args_is_help=True,
 )
 
 Role = Annotated[str | None, typer.Option("--alias", help="One alias; by default all of them.")]
@@ -119,6 +121,25 @@ def verify() -> None:
     if faults:
         raise typer.Exit(1)
     print("Ledger, registry and bundles agree.")
+
+
+@app.command("member")
+def member(
+    name: Annotated[str, typer.Argument(help="Login at the MLflow server.")],
+    role: Annotated[
+        MemberRole,
+        typer.Option(
+            help="read: see all; train: also log and register; promote: also move aliases."
+        ),
+    ],
+) -> None:
+    """Make somebody a member of the MLflow server with a role, or change the role."""
+    from tasks.registry import members
+
+    password = members.set_role(name, role)
+    print(f"{name} has the role {role}.")
+    if password:
+        print(f"Password, shown only now: {password}")
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

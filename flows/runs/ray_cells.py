@@ -27,7 +27,8 @@ from tasks import project_lock, telemetry_off
 
 Submit = Callable[[Task[..., Any], str, Sequence[PrefectFuture[Any]]], PrefectFuture[Any]]
 
-FORWARDED = (*telemetry_off.DEFAULTS, "MLFLOW_TRACKING_URI")  # variables for every worker
+MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+FORWARDED = (*telemetry_off.DEFAULTS, *MLFLOW)  # variables for every worker
 PATIENCE_S = 10
 
 

@@ -8,7 +8,8 @@ from pneumo_core.errors import PipelineError
 from tasks import paths
 
 FOLDER = paths.SCRATCH / "services"
-PREFECT, PREFECT_USER = "prefect_password", "pneumo"
+USER = "pneumo"  # of Prefect, and the first administrator of MLflow
+PREFECT, MLFLOW, MLFLOW_KEY = "prefect_password", "mlflow_password", "mlflow_key"
 
 
 def password(name: str) -> str:
@@ -35,14 +36,24 @@ def require_private(file: Path) -> None:
 
 def prefect_login() -> str:
     """Return `user:password` for the Prefect server; its page and its clients use the same."""
-    return f"{PREFECT_USER}:{password(PREFECT)}"
+    return f"{USER}:{password(PREFECT)}"
 
 
-def how_to_log_in() -> str:
+def how_to_log_in_to_prefect() -> str:
     """Return what to type so that commands, workers and the page of Prefect may use the server."""
     return (
-        f'export PREFECT_API_AUTH_STRING="{PREFECT_USER}:$(cat {FOLDER / PREFECT})"\n'
+        f'export PREFECT_API_AUTH_STRING="{USER}:$(cat {FOLDER / PREFECT})"\n'
         "The Prefect page asks for the same value."
+    )
+
+
+def how_to_log_in_to_mlflow() -> str:
+    """Return what to type so that commands and the page of MLflow may use the server."""
+    return (
+        f"export MLFLOW_TRACKING_USERNAME={USER} "
+        f'MLFLOW_TRACKING_PASSWORD="$(cat {FOLDER / MLFLOW})"\n'
+        "The MLflow page asks for the same two. Each colleague gets a login of their own:\n"
+        "pneumo registry member NAME --role read"
     )
 
 

@@ -38,7 +38,7 @@ def serve(which: str, port: int | None) -> None:
     print(f"http://{HOST}:{chosen} until Ctrl-C", flush=True)
     if which == "prefect":
         os.environ["PREFECT_SERVER_API_AUTH_STRING"] = credentials.prefect_login()
-        print(credentials.how_to_log_in(), flush=True)
+        print(credentials.how_to_log_in_to_prefect(), flush=True)
     command = [sys.executable, *server, "--host", HOST, "--port", chosen]
     if which == "mlflow":
         connection.connect()

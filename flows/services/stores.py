@@ -11,7 +11,7 @@ import psycopg
 from botocore.exceptions import ClientError
 from psycopg import sql
 
-DATABASES = ("mlflow", "prefect")
+DATABASES = ("mlflow", "mlflow_users", "prefect")
 
 
 def make_databases(url: str) -> None:

@@ -63,6 +63,8 @@ def _variables() -> dict[str, str]:
         "POSTGRES_DATA": str(FOLDER.resolve() / "postgres"),
         "POSTGRES_PASSWORD": credentials.password("password"),
         "PREFECT_LOGIN": credentials.prefect_login(),
+        "MLFLOW_PASSWORD": credentials.password(credentials.MLFLOW),
+        "MLFLOW_KEY": credentials.password(credentials.MLFLOW_KEY),
     }
     if "AWS_ENDPOINT_URL_S3" not in os.environ:
         given["MLFLOW_ARTIFACTS_DESTINATION"] = str(FOLDER.resolve() / "artifacts")
@@ -84,8 +86,9 @@ def _how_to_use(variables: dict[str, str]) -> str:
     return (
         f"All services are up; their logs are in {FOLDER}. To use them:\n"
         f"export MLFLOW_TRACKING_URI=http://{LOOPBACK}:{variables['MLFLOW_PORT']}\n"
+        f"{credentials.how_to_log_in_to_mlflow()}\n"
         f"export PREFECT_API_URL=http://{LOOPBACK}:{variables['PREFECT_PORT']}/api\n"
-        f"{credentials.how_to_log_in()}"
+        f"{credentials.how_to_log_in_to_prefect()}"
     )
 
 

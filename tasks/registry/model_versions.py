@@ -50,6 +50,9 @@ def find_champion(name: str, alias: str) -> "ModelVersion | None":
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None
+        # With logins, MLflow hides from all but administrators that there is no such model.
+        if error.error_code == "PERMISSION_DENIED" and not versions(name):
+            return None
         raise PromotionError(f"The registry cannot be read: {error}") from error
 
 

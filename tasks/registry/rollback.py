@@ -13,7 +13,8 @@ from pneumo_core.promotion.gates import MAX_DEVIATION
 from tasks import ledger, paths
 from tasks.graph import provenance
 from tasks.ledger import broken_links, line_hashes
-from tasks.registry import model_versions
+from tasks.registry import members, model_versions
+from tasks.registry.members import MemberRole
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -29,11 +30,13 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
         The version that has the role now; when and why it had been withdrawn, if it had.
 
     Raises:
-        PromotionError: no such version had the role, its pinned films are not here, or it no
-            longer gives the same probabilities.
+        PromotionError: no such version had the role, its pinned films are not here, it no longer
+            gives the same probabilities, or the login may not move an alias.
         BundleError: its bundle is not the one that was registered.
     """
     with model_versions.locked():
+        if found := members.missing_right():
+            raise PromotionError(f"{found}; to move an alias it needs {MemberRole.PROMOTE}.")
         history = alias_history.periods(ledger.read(paths.PROMOTION_LEDGER), name, role)
         target = _target(history, role, version)
         registered = model_versions.versions(name).get(target.version)

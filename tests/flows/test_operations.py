@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -117,7 +118,18 @@ def test_a_run_killed_with_its_worker_is_reported_and_blocks_nothing(team: Any) 
     assert team.ask("/v2/concurrency_limits/filter", limit=10) == []
 
 
-def test_a_run_outlives_its_servers(team: Any) -> None:
+def test_nobody_without_a_login_may_use_mlflow(team: Any) -> None:
+    """With PostgreSQL; every route and role is in tests/tasks/registry/test_members.py."""
+    url = f"{team.mlflow}/api/2.0/mlflow/experiments/get-by-name?experiment_name=pneumo"
+    login = ("pneumo", team.password("mlflow_password"))
+    assert [httpx.get(url, auth=auth).status_code for auth in (None, ("pneumo", "a"), login)] == [
+        401,
+        401,
+        200,
+    ]
+
+
+def test_a_run_outlives_its_servers(team: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prefect's server killed and PostgreSQL crashed while a cell trains: no gap, the same end."""
     trained = team.locked()[team.cell]["outs"]
     team.forget_training()
@@ -129,6 +141,8 @@ def test_a_run_outlives_its_servers(team: Any) -> None:
     assert team.locked()[team.cell]["outs"] == trained
     import mlflow
 
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "pneumo")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", team.password("mlflow_password"))
     client = mlflow.MlflowClient(team.mlflow)
     (experiment,) = client.search_experiments(filter_string="name = 'pneumo'")
     last = client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])[0]

@@ -27,6 +27,8 @@ RUN_BY = {
     "pneumo benchmark": "flows/cli/test_benchmark.py::test_benchmark_needs_no_data_and_no_stage",
     "pneumo augment compare": "flows/cli/test_augment.py::"
     "test_all_recipes_are_compared_and_test_is_never_opened",
+    "pneumo registry member": "tasks/registry/test_members.py::"
+    "test_the_command_prints_a_password_once",
     "pneumo registry rollback": "tasks/registry/test_rollback.py::"
     "test_rollback_gives_the_role_back_and_writes_it_down",
     "pneumo release": "flows/cli/test_release.py::"

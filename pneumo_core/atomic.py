@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +17,12 @@ JsonDict = dict[str, Any]  # as JSON has it
 def replacing_file(target: Path) -> Iterator[Path]:
     """Yields a path to write to; at the end without an error it becomes `target`, durably."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
-    draft = Path(name)
+    draft = _draft(target)
+    draft.touch(0o660, exist_ok=False)
     try:
         yield draft
         with draft.open("rb") as written:
             os.fsync(written.fileno())
-        draft.chmod(0o644)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
@@ -34,14 +32,20 @@ def replacing_file(target: Path) -> Iterator[Path]:
 def replacing_folder(target: Path) -> Iterator[Path]:
     """Yields an empty folder; at the end without an error it takes the place of `target`."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    draft = _draft(target)
+    draft.mkdir(0o770)
     try:
         yield draft
-        draft.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         draft.replace(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _draft(target: Path) -> Path:
+    """Return a new name beside the target. Others than owner and group get no right to either, as
+    what is known of patients is among it; the umask may take more."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
 
 
 def write_text(target: Path, text: str) -> None:

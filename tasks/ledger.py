@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,19 @@ def broken_links(path: Path) -> list[int]:
         for number, (entry, expected) in enumerate(zip(read(path), before, strict=False), 1)
         if entry.get("previous") != expected
     ]
+
+
+def earlier_lines(path: Path) -> list[int]:
+    """Return the numbers, from 1, of the lines that are earlier than the line before them.
+
+    Raises:
+        LedgerError: a line is no JSON object, or has no time.
+    """
+    try:
+        times = [datetime.fromisoformat(entry["time"]) for entry in read(path)]
+        return [number for number, (a, b) in enumerate(pairwise(times), 2) if b < a]
+    except (KeyError, TypeError, ValueError) as error:
+        raise LedgerError(f"A line of {path} has no time that can be read: {error}") from error
 
 
 def line_hashes(path: Path) -> set[str]:

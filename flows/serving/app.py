@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
-from fastapi import FastAPI, File, Response, UploadFile
+from fastapi import Depends, FastAPI, File, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -30,6 +30,13 @@ from pneumo_core.inference.reader import Reader
 
 PAGE = Path(__file__).parent / "page"
 FILM_PROBLEMS = described(400, 408, 413, 422, 503)
+
+
+async def one_file(request: Request) -> None:
+    """Refuse several films in one request, of which only the last would be answered."""
+    if len((await request.form()).getlist("file")) > 1:
+        raise HTTPException(422, "Send one file in a request.")
+
 
 Film = Annotated[UploadFile, File(description="A chest film: JPEG, PNG, DICOM, ...")]
 
@@ -109,7 +116,7 @@ def _add_reading(
             raise NoFilmError(prediction.rejection_reason)
         return pixels, prediction
 
-    @app.post("/v1/predict", responses=FILM_PROBLEMS)
+    @app.post("/v1/predict", responses=FILM_PROBLEMS, dependencies=[Depends(one_file)])
     async def predict(file: Film) -> Prediction:
         """Predict the probability of pneumonia for one film. The film is not stored."""
         model = current.model
@@ -128,6 +135,7 @@ def _add_reading(
             **FILM_PROBLEMS,
             **described(501),
         },
+        dependencies=[Depends(one_file)],
     )
     async def saliency(file: Film) -> Response:
         """Return the film with the saliency map for pneumonia over it."""

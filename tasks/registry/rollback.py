@@ -12,7 +12,7 @@ from pneumo_core.promotion.alias_history import AliasPeriod
 from pneumo_core.promotion.gates import MAX_DEVIATION
 from tasks import ledger, paths
 from tasks.graph import provenance
-from tasks.ledger import broken_links, line_hashes
+from tasks.ledger import broken_links, earlier_lines, line_hashes
 from tasks.registry import members, model_versions
 from tasks.registry.members import MemberRole
 
@@ -72,6 +72,7 @@ def _disagreements(name: str) -> list[str]:
     entries = [entry for entry in ledger.read(path) if entry.get("model") == name]
     known, aliases = model_versions.versions(name), model_versions.aliases(name)
     faults = [f"ledger: line {n} does not follow from the one before" for n in broken_links(path)]
+    faults += [f"ledger: line {n} is earlier than the one before" for n in earlier_lines(path)]
     for role in sorted({entry["role"] for entry in entries} | aliases.keys()):
         history = alias_history.periods(entries, name, role)
         by_ledger = history[-1].version if history else None

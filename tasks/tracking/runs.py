@@ -148,7 +148,8 @@ def _log_figures(client: "MlflowClient", run_id: str, folder: Path, place: str) 
     }
     metrics = [Metric(name, value, now_ms, 0) for name, value in values.items()]
     client.log_batch(run_id, metrics=metrics)
-    client.log_artifacts(run_id, str(folder), place)
+    # The predictions beside it name films and patients, and stay here.
+    client.log_artifact(run_id, str(folder / "metrics.json"), place)
 
 
 def _inputs(*contexts: str) -> list["DatasetInput"]:

@@ -65,6 +65,18 @@ def test_tampering_breaks_the_chain(path: Path, change: object, broken: int) -> 
     assert ledger.broken_links(path)[0] == broken
 
 
+def test_a_line_that_is_earlier_than_the_one_before_is_found(tmp_path: Path) -> None:
+    """Whoever sets the clock back, or writes the file anew with consistent hashes."""
+    path = tmp_path / "lines.jsonl"
+    for day in (1, 3, 2, 2, 4):
+        ledger.append(path, time=f"2026-11-0{day}T00:00:00+00:00")
+    assert ledger.broken_links(path) == []
+    assert ledger.earlier_lines(path) == [3]
+    ledger.append(path, time="yesterday")
+    with pytest.raises(LedgerError, match="no time that can be read"):
+        ledger.earlier_lines(path)
+
+
 def test_a_full_disk_leaves_no_half_line(path: Path) -> None:
     """The limit on file sizes stands in for the disk: the same write falls short."""
     before = path.read_bytes()

@@ -21,9 +21,15 @@ class Images:
         A name without folders is looked for in all folders below.
 
         Raises:
-            SourceError: it points outside, or several files fit; the message begins with `where`.
+            SourceError: it points outside, or through a linked folder, or several files fit; the
+                message begins with `where`.
         """
         name = self._relative(posix(text), where)
+        for folder in (root / parent for root in self.roots for parent in list(name.parents)[:-1]):
+            if folder.is_symlink():
+                raise SourceError(
+                    f"{where}: {folder} links to a folder: links are not followed, copy it."
+                )
         found = [root / name for root in self.roots if _exists(root / name)]
         if not found and len(name.parts) == 1:
             found = self._by_name.get(name.name, [])

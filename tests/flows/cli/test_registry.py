@@ -212,6 +212,8 @@ def test_mlflow_holds_the_grid_with_its_evidence(
         file.path for file in client.list_artifacts(sweep.info.run_id, "report")
     }
     assert cell.data.tags["mlflow.parentRunId"] == sweep.info.run_id
+    files = client.list_artifacts(cell.info.run_id, "evaluation/test")
+    assert [file.path for file in files] == ["evaluation/test/metrics.json"]  # names no patient
     assert {"train_loss", "evaluation/val/auroc", "evaluation/test/auroc"} <= set(cell.data.metrics)
     assert {(each.tags[0].value, each.dataset.digest) for each in cell.inputs.dataset_inputs} == {
         ("training", versions["train_version"]),

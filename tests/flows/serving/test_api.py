@@ -89,6 +89,16 @@ def test_what_is_no_film_gets_a_reason(
         assert output["status"] == 422
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/saliency"])
+def test_two_films_in_one_request_are_refused(
+    client: TestClient, film_bytes: Callable[..., bytes], path: str
+) -> None:
+    files = [("file", (name, film_bytes(0), "image/png")) for name in ("a.png", "b.png")]
+    answer = client.post(path, files=files)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "Send one file in a request."
+
+
 def test_other_requests_are_refused_as_problems(client: TestClient) -> None:
     for answer, status in (
         (client.post("/v1/predict"), 422),

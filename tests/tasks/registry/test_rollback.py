@@ -182,6 +182,11 @@ def soften_history() -> None:
     paths.PROMOTION_LEDGER.write_text(text)
 
 
+def set_clock_back() -> None:
+    line = {"model": "pneumo", "role": "champion", "outcome": "refused", "version": ""}
+    ledger.append(paths.PROMOTION_LEDGER, **line, time="2020-01-01T00:00:00+00:00")
+
+
 DISAGREEMENTS: list[tuple[Callable[[], object], list[str]]] = [
     (
         lambda: model_versions.set_alias("pneumo", "champion", "1"),
@@ -208,6 +213,7 @@ DISAGREEMENTS: list[tuple[Callable[[], object], list[str]]] = [
         lambda: connection.connect().delete_model_version("pneumo", "1"),
         ["version 1: in the ledger, not in the registry"],
     ),
+    (set_clock_back, ["ledger: line 2 is earlier than the one before"]),
 ]
 
 

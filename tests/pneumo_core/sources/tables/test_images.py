@@ -62,3 +62,18 @@ def test_what_is_outside_or_unclear_is_refused(
 
 def test_images_that_no_line_names_are_counted(roots: list[Path]) -> None:
     assert Images(roots).count_unnamed(["x/a.png", "b.png", "d.png"]) == 1
+
+
+def test_a_linked_folder_is_not_followed(tmp_path: Path, roots: list[Path]) -> None:
+    """Else a row could read any file of this machine."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.png").write_bytes(b"x")
+    (roots[0] / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(SourceError, match=r"^line 2: .*link links to a folder"):
+        Images(roots).find("link/a.png", "line 2")
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path, roots: list[Path]) -> None:
+    (tmp_path / "linked").symlink_to(roots[0])
+    name, path = Images([tmp_path / "linked"]).find("x/a.png", "line 2")
+    assert (str(name), path) == ("x/a.png", tmp_path / "linked/x/a.png")

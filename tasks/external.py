@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pneumo_core.atomic import replacing_folder
+from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.inference import external
@@ -29,15 +29,14 @@ def run(params: Params, name: str) -> None:
             )
         except EvaluationError as error:
             raise EvaluationError(f"The external set {name}: {error}") from error
+        write_json(draft / paths.EXTERNAL_SET, found)
     for remark in opened.notes.sentences():
         print(f"external: {name}: {remark}")
     with connection.copying("the figures of an external set"):
         runs.record_external(name, params.train)
-    num_shared = external.num_shared(found)
-    print(
-        f"external: {name}: {len(bundles)} models on {found['patients']['films']} films"
-        + (f"; NOT EXTERNAL: it shares films or patients ({num_shared})" if num_shared else "")
-    )
+    remark = "" if found["is_external"] else "; NOT EXTERNAL, it shares films or patients"
+    num_films = found["patients"]["films"]
+    print(f"external: {name}: {len(bundles)} models on {num_films} films{remark}")
 
 
 def _own_films() -> pd.DataFrame:

@@ -35,6 +35,7 @@ LEADERBOARD = Path("results/evaluate/leaderboard.csv")
 COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
 EXTERNAL = Path("results/evaluate/external")  # a folder a set
+EXTERNAL_SET = "set.json"
 
 AUDIT = Path("results/audit/audit.json")
 WINNER_AUDIT = Path("results/audit/winner.json")

@@ -17,7 +17,7 @@ from pneumo_core.params import Params, ReportParams
 from pneumo_core.report import files
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.film_figures import TrainingFilms, measure
-from pneumo_core.report.findings import CellFindings, DataFindings, Findings
+from pneumo_core.report.findings import CellFindings, DataFindings, ExternalSet, Findings
 from pneumo_core.report.sections.cases import show_cases
 from tasks import paths
 from tasks.graph import dvc_graph, provenance
@@ -54,6 +54,9 @@ def _findings(settings: Params) -> Findings:
         robustness=of_winner["robustness"],
         saliency=of_winner["saliency"],
         occlusion=of_winner["occlusion"],
+        external=tuple(
+            _external(name, source, cells[0]) for name, source in settings.evaluate.external.items()
+        ),
     )
 
 
@@ -90,6 +93,13 @@ def _cell(name: str) -> CellFindings:
         },
         history=pd.read_csv(trained / paths.HISTORY),
     )
+
+
+def _external(name: str, source: str, winner: str) -> ExternalSet:
+    folder = paths.EXTERNAL / name
+    described = read_json(folder / paths.EXTERNAL_SET)
+    metrics = read_json(folder / winner / "metrics.json")
+    return ExternalSet(name, source, described, metrics, described["cells"][winner]["drift"])
 
 
 def _recipe(settings: Params) -> str:

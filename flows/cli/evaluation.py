@@ -15,7 +15,7 @@ Bundle = Annotated[
 ]
 Alias = Annotated[str, typer.Option(help="Alias of the model in the registry.")]
 SourceOption = Annotated[str | None, typer.Option(help="Labelled images, as for ingest.source.")]
-SplitOption = Annotated[str, typer.Option(help="Split of the source.")]
+SplitOption = Annotated[str, typer.Option(help="Split of the source; all: every film of it.")]
 
 ENDS = ("value", "ci_low", "ci_high")
 SHOWN = ("auroc", "accuracy", "sensitivity", "specificity", "brier")

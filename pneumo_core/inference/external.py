@@ -6,8 +6,8 @@ A set is a folder:
         files           count by state
         reasons         of quarantined files, counted
         patients        {films, known}: films that count, and those whose patient is known
-        shared          by split: {films, patients} of the set that are in that split too; a set
-                        that shares any is not external
+        shared          by split: {films, patients} of the set that are in that split too
+        is_external     false: it shares a film or a patient
         cells           by model: bundle (its identity), drift (a list by `drift.Comparison`;
                         empty: too few patients)
     films.csv           the state of each file
@@ -17,12 +17,11 @@ A set is a folder:
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pneumo_core.atomic import JsonDict, write_json
+from pneumo_core.atomic import JsonDict
 from pneumo_core.data import manifest
 from pneumo_core.evaluation.any_source import (
     Scored,
@@ -46,8 +45,6 @@ from pneumo_core.params import EvaluateParams, MonitorParams
 from pneumo_core.sources import Source
 from pneumo_core.sources.patients import UNKNOWN
 
-DESCRIPTION = "set.json"
-
 
 def write_set(
     folder: Path,
@@ -57,7 +54,8 @@ def write_set(
     params: EvaluateParams,
     drift: MonitorParams,
 ) -> JsonDict:
-    """Score a set by every model, whatever splits the source has; return the content of `set.json`.
+    """Score a set by every model, whatever splits the source has; return the content of `set.json`,
+    which the caller writes.
 
     Args:
         own: the manifest of the pipeline's own films, with `patient_group` as it was ingested.
@@ -84,18 +82,18 @@ def write_set(
         }
     write_films(folder, films)
     quarantined = films[films["state"] == manifest.QUARANTINED]
-    found = {
+    in_common = shared(film_set.listed, own)
+    return {
         "files": manifest.count(films, "state"),
         "reasons": manifest.count(quarantined, "reason"),
         "patients": {
             "films": len(kept),
             "known": int((kept["patient_rule"] != UNKNOWN).sum()),
         },
-        "shared": shared(film_set.listed, own),
+        "shared": in_common,
+        "is_external": not any(any(counts.values()) for counts in in_common.values()),
         "cells": cells,
     }
-    write_json(folder / DESCRIPTION, found)
-    return found
 
 
 def compare_with_training(
@@ -131,11 +129,3 @@ def shared(films: pd.DataFrame, own: pd.DataFrame) -> dict[str, dict[str, int]]:
             "patients": len(set(groups) & set(there["patient_group"])),
         }
     return found
-
-
-def num_shared(found: Mapping[str, Any]) -> int:
-    """Return the count of films and patients, by a `set.json`, that keep a set from being external.
-
-    A film and its patient count twice.
-    """
-    return sum(sum(counts.values()) for counts in found["shared"].values())

@@ -6,7 +6,7 @@ pass.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pneumo_core.data.leakage import VALID, verdict
@@ -56,6 +56,8 @@ class Challenger:
     deviation: float | None  # of some of these probabilities from what the bundle now says
     checks: Sequence[Mapping[str, Any]]  # of the shortcut audit
     test_looks: int | None  # models scored on these test films, this one too, by the ledger
+    # By name: `set.json`, and as `metrics` the model's own figures there
+    external: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     withdrawn: str | None = None  # when and why it was taken out of the role before
 
 
@@ -129,6 +131,33 @@ def subgroup_gates(subgroups: Mapping[str, Any], policy: Policy) -> list[Gate]:
             group = f"the worst is {found['group']}" if found else "less than two are large enough"
             what = f"{name} of the groups by {dimension} ({group})"
             gates.append(_at_least(what, found.get("ci_low"), floor))
+    return gates
+
+
+def external_gates(challenger: Challenger, policy: Policy) -> list[Gate]:
+    """Return floors on the lower bounds of external sets that are there, external and of this
+    model."""
+    gates = []
+    for name, floors in policy.external_min_ci_low.items():
+        found = challenger.external.get(name)
+        if found is None:
+            gates.append(Gate(f"external set {name}", None, "scored", False))
+            continue
+        gates.append(
+            _same(f"external set {name}: model", found.get("bundle"), challenger.bundle_sha256)
+        )
+        shares = "none" if found.get("is_external") is True else "some"
+        gates.append(_same(f"external set {name}: films or patients of our own", shares, "none"))
+        metrics = found["metrics"]
+        figures = {**metrics, **at_operating_point(metrics, policy.operating_point)}
+        gates += [
+            _at_least(
+                f"external set {name}: {figure}, lower bound",
+                _end(figures.get(figure), "ci_low"),
+                floor,
+            )
+            for figure, floor in floors.items()
+        ]
     return gates
 
 

@@ -1,13 +1,13 @@
 """What a role asks of a model: a file in `mlflow/roles/`, named like the alias."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, PositiveFloat, ValidationError
 
 from pneumo_core.errors import PromotionError
-from pneumo_core.params import PromoteParams, Section, faults
+from pneumo_core.params import PromoteParams, Section, SetName, faults
 
 FigureName = Literal["auroc", "balanced_accuracy", "sensitivity", "specificity"]
 Proportion = Literal["sensitivity", "specificity"]
@@ -21,6 +21,10 @@ class Floors(Section):
     auroc: float = Field(gt=0.5, lt=1)
     sensitivity: float = Field(gt=0, lt=1)
     specificity: float = Field(gt=0, lt=1)
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+ExternalFloors = Annotated[dict[FigureName, Share], Field(min_length=1)]
 
 
 class Ceilings(Section):
@@ -42,6 +46,8 @@ class Policy(Section):
     worst_group_min_ci_low: dict[Proportion, PositiveFloat] = Field(min_length=1)
     # By dimension (`metrics/dimensions.py`): the same for its groups, of which two must be large
     group_min_ci_low: dict[str, dict[Proportion, PositiveFloat]] = Field(default={})
+    # By external set (evaluate.external), which must be there and share nothing with our own films.
+    external_min_ci_low: dict[SetName, ExternalFloors] = Field(default={})
     audited: tuple[Subject, ...]
     min_test_films: int = Field(gt=0)
     max_test_looks: int | None = Field(default=None, gt=0)  # models ever scored on this test split

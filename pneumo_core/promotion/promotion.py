@@ -17,6 +17,7 @@ from pneumo_core.promotion.gates import (
     Gate,
     audit_gates,
     evidence_gates,
+    external_gates,
     figure_gates,
     subgroup_gates,
 )
@@ -75,6 +76,7 @@ def decide(
     if challenger.metrics is not None:
         gates += figure_gates(challenger.metrics, policy)
     gates += subgroup_gates(challenger.subgroups, policy)
+    gates += external_gates(challenger, policy)
     gates += audit_gates(challenger.checks, policy)
     if champion is not None and all(gate.passed for gate in gates):
         if champion.bundle_sha256 == challenger.bundle_sha256:

@@ -2,7 +2,7 @@
 
 from pneumo_core.report.blocks import Block, Bullets, Document, Paragraph, Section
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.sections import limits, provenance, subgroups, use, winner
+from pneumo_core.report.sections import external, limits, provenance, subgroups, use, winner
 from pneumo_core.report.sections.trust import answer, verdicts
 from pneumo_core.report.words import Words
 
@@ -28,6 +28,7 @@ def write(found: Findings, words: Words) -> Document:
         "groups": [subgroups.table(groups, words)]
         if groups
         else [Paragraph(words("subgroups.unknown"))],
+        "external": [external.table(found, words)] if found.external else [],
         "trust": [verdicts(answer(found), words)],
         "limits": limits.build_limits(found, words),
         "provenance": provenance.build(found, words),
@@ -37,5 +38,9 @@ def write(found: Findings, words: Words) -> Document:
         words.language,
         title,
         words("page.use"),
-        tuple(Section(name, words(f"card.{name}"), tuple(b)) for name, b in sections.items()),
+        tuple(
+            Section(name, words(f"card.{name}"), tuple(blocks))
+            for name, blocks in sections.items()
+            if blocks
+        ),
     )

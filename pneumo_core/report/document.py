@@ -14,6 +14,7 @@ from pneumo_core.report.sections import (
     calibration,
     cases,
     data,
+    external,
     limits,
     models,
     occlusion,
@@ -73,6 +74,8 @@ def _sections(found: Findings, pictures: Pictures, words: Words) -> dict[str, li
         "calibration": calibration.build(found.winner, words),
         "subgroups": subgroups.build(found.winner, words),
     }
+    if found.external:
+        sections["external"] = external.build(found, words)
     if found.robustness is not None:
         sweep = _brightness_sweep(found)
         sections["robustness"] = robustness.build(

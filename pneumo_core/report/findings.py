@@ -1,6 +1,6 @@
 """The input of a report: the results of a pipeline, or of one model on films of any source."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,22 @@ class CellFindings:
 
 
 @dataclass(frozen=True)
+class ExternalSet:
+    """The winner on films from elsewhere."""
+
+    name: str
+    source: str  # as in evaluate.external
+    described: Mapping[str, Any]  # the content of `set.json` (`inference/external.py`)
+    metrics: Metrics
+    drift: Sequence[Mapping[str, Any]]  # a comparison for each figure; empty: too few patients
+
+    @property
+    def is_external(self) -> bool:
+        """Whether it shares no film and no patient with the model's own data."""
+        return bool(self.described["is_external"])
+
+
+@dataclass(frozen=True)
 class Findings:
     data: DataFindings
     cells: tuple[CellFindings, ...]  # in the order of the leaderboard: the first one won
@@ -98,6 +114,7 @@ class Findings:
     robustness: Mapping[str, Any] | None = None  # of `winner.json`
     saliency: Mapping[str, Any] | None = None
     occlusion: Mapping[str, Any] | None = None
+    external: tuple[ExternalSet, ...] = ()
 
     @property
     def winner(self) -> CellFindings:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pneumo_core import params as all_params
 from pneumo_core.atomic import read_json
 from pneumo_core.data import leakage, manifest
 from pneumo_core.errors import EvaluationError
@@ -82,6 +83,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
         deviation=deviation,
         checks=[*audit.get("data", ()), *audit.get("augmentation", ()), *audit.get(cell, ())],
         test_looks=_test_looks(films, identity),
+        external=_external(cell),
         withdrawn=withdrawn.get(identity),
     )
 
@@ -128,6 +130,18 @@ def _test_looks(test_split_hash: str | None, identity: str) -> int | None:
         if entry.get("test_split_hash", test_split_hash) == test_split_hash
     }
     return len(models) if identity in models else None
+
+
+def _external(cell: str) -> dict[str, dict[str, Any]]:
+    """Return what is known of the cell on each external set that is asked for and was scored."""
+    found = {}
+    for name in all_params.load(paths.PARAMS).evaluate.external:
+        described = _json(paths.EXTERNAL / name / paths.EXTERNAL_SET)
+        metrics = _json(paths.EXTERNAL / name / cell / "metrics.json")
+        if described is not None and metrics is not None:
+            of_cell = described.get("cells", {}).get(cell, {})
+            found[name] = described | {"bundle": of_cell.get("bundle"), "metrics": metrics}
+    return found
 
 
 def _cells() -> list[Path]:

@@ -14,7 +14,7 @@ from pneumo_core import params
 from pneumo_core.errors import DataError, EvaluationError, ParamsError
 from pneumo_core.params import Params
 from pneumo_core.sources.phantom import PhantomParams, PhantomSource, PhantomSplit
-from tasks import external, paths
+from tasks import external, paths, promote, report
 from tasks.graph import dvc_graph
 from tasks.tracking import connection
 
@@ -154,3 +154,27 @@ def test_a_set_of_one_class_is_refused_before_anything_is_trained(
     assert stale["external@x"] == {"validate", "split", "evaluate"}
     assert "external@x" in stale["report"] & stale["promote"]
     assert "external@x" not in stale["audit"]
+
+
+def test_gate_and_report_read_what_the_stage_wrote(
+    ask: Callable[[Any], Params], films: Path, project: Path
+) -> None:
+    policy = project / "mlflow/phantom/champion.yaml"
+    asked = yaml.safe_load(policy.read_text())
+    asked["external_min_ci_low"] = {"elsewhere": {"auroc": 0.99}}
+    policy.write_text(yaml.safe_dump(asked))
+    settings = ask(films)
+    proposal = promote.propose(settings.promote, "champion")
+    assert "external set elsewhere: missing, asked for: scored" in proposal.decision.reasons
+    external.run(settings, "elsewhere")
+    gates = {
+        gate.name: gate for gate in promote.propose(settings.promote, "champion").decision.gates
+    }
+    assert gates["external set elsewhere: model"].passed
+    assert gates["external set elsewhere: films or patients of our own"].passed
+    floor = gates["external set elsewhere: auroc, lower bound"]
+    metrics = json.loads((SET / str(proposal.cell) / "metrics.json").read_text())
+    assert (floor.found, floor.passed) == (metrics["auroc"]["ci_low"], False)
+    shown = report._external("elsewhere", str(films), str(proposal.cell))
+    assert (shown.is_external, shown.metrics) == (True, metrics)
+    assert shown.drift

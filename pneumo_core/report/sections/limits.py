@@ -50,7 +50,7 @@ ITEMS = (
     Item("measures", "14", "28, 29", "12e", "answered", "winner"),
     Item("robustness", "17", "30", "12e", "answered", "robustness"),
     Item("explainability", "", "31", "12e", "answered", "cases"),
-    Item("external", "", "32", "16, 27c", "open"),
+    Item("external", "", "32", "16, 27c", "answered", "external"),
     Item("flow", "19", "33", "20a, 21", "answered", "data"),
     Item("characteristics", "20", "34", "20b", "open"),
     Item("performance", "23, 24", "35, 36", "23a", "answered", "winner"),
@@ -78,12 +78,13 @@ def states(sections: frozenset[str]) -> dict[str, State]:
 def build_limits(found: Findings, words: Words) -> list[Block]:
     num_sources = found.data.table["origin"].nunique()
     source = "one_source" if num_sources == 1 else "several_sources"
-    names = [source, "labels_own", "not_prospective", "seeds", "tested"]
+    elsewhere = "external" if found.external else "not_elsewhere"
+    names = [source, elsewhere, "labels_own", "not_prospective", "seeds", "tested"]
     if found.winner.val is None:
         names = ["given", "labels_own", "not_prospective"]
     elif found.data.is_public_archive:
         part = [] if found.data.has_all_of_archive("test") else ["archive_part"]
-        names = ["archive_children", "archive_shift", *part, source, "labels"]
+        names = ["archive_children", "archive_shift", *part, source, elsewhere, "labels"]
         names += ["not_prospective", "seeds", "figures_not_decisions"]
     counts = {
         "here": found.data.num_files("test"),

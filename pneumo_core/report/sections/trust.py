@@ -7,14 +7,13 @@ from typing import Any
 from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN
 from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.sections import occlusion, subgroups
+from pneumo_core.report.sections import external, occlusion, subgroups
+from pneumo_core.report.sections.external import CHANCE, MAX_REFUSED
 from pneumo_core.report.sections.robustness import worst_kind
 from pneumo_core.report.sections.shortcuts import check_name, checks_of
 from pneumo_core.report.words import Words
 
 MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average
-CHANCE = 0.5  # an AUROC
-MAX_REFUSED = 0.02  # of films, by the lower bound; films like those of training: about 0.005
 MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
 
 
@@ -39,7 +38,7 @@ def answer(found: Findings) -> list[Answer]:
         _corruption(found),
         _lungs(found),
         _maps(found),
-        Answer("outside", "open", {}) if found.winner.val else _elsewhere(found),
+        _outside(found) if found.winner.val else _elsewhere(found),
     ]
 
 
@@ -121,6 +120,17 @@ def _maps(found: Findings) -> Answer:
     return Answer("maps", "good" if found.saliency["passed"] else "bad", {})
 
 
+def _outside(found: Findings) -> Answer:
+    """How the model does on the external sets; the worst of them decides."""
+    if not found.external:
+        return Answer("outside", "open", {})
+    test = found.winner.test
+    sets = [external.judge(each, test) for each in found.external]
+    levels: tuple[Level, ...] = ("bad", "caution", "open", "good")
+    level = min((each["level"] for each in sets), key=levels.index)
+    return Answer("external", level, {"sets": sets, "auroc": test["auroc"]})
+
+
 def _elsewhere(found: Findings) -> Answer:
     """How the model does on films from outside the pipeline, and how many it would refuse.
 
@@ -184,11 +194,14 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
         case "groups":
             return _group_texts(each.level, values["answers"], words)
         case "elsewhere":
-            share = words.range(
-                *(words.percent(values["refused"][e]) for e in ("ci_low", "ci_high"))
-            )
-            refused = f"{words.percent(values['refused']['value'])} ({share})"
+            refused = words.figure("fpr", values["refused"])
             return {"auroc": words.figure("auroc", values["auroc"]), "refused": refused}
+        case "external":
+            return {
+                "sets": " ".join(
+                    external.sentence(each, values["auroc"], words) for each in values["sets"]
+                )
+            }
         case "lungs" if values:
             return occlusion.texts(values, words)
         case "corruption" if values:

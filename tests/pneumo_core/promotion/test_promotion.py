@@ -415,3 +415,45 @@ def test_challengers_that_are_just_as_good_are_rarely_promoted() -> None:
         gates = comparison_gates(new, Champion("old", old), POLICY)
         num_promoted += all(gate.passed for gate in gates)
     assert num_promoted <= 0.05 * num_rounds
+
+
+ELSEWHERE = {
+    "bundle": "new",
+    "is_external": True,
+    "metrics": METRICS | {"split": "all", "auroc": figure(0.76, 0.9)},
+}
+ASKS_ELSEWHERE = POLICY.model_copy(
+    update={"external_min_ci_low": {"nih": {"auroc": 0.75, "sensitivity": 0.7}}}
+)
+
+
+def test_a_floor_on_an_external_set_opens_for_its_figures_alone() -> None:
+    there = challenger(external={"nih": ELSEWHERE})
+    assert decide(there, DATA, None, ASKS_ELSEWHERE).outcome == "promoted"
+    assert decide(challenger(), DATA, None, POLICY).outcome == "promoted"
+
+
+@pytest.mark.parametrize(
+    ("external", "reason"),
+    [
+        ({}, "external set nih: missing, asked for: scored"),
+        ({"other": ELSEWHERE}, "external set nih: missing, asked for: scored"),
+        ({"nih": ELSEWHERE | {"bundle": "old"}}, "external set nih: model: old, asked for: new"),
+        (
+            {"nih": ELSEWHERE | {"is_external": False}},
+            "external set nih: films or patients of our own: some, asked for: none",
+        ),
+        (
+            {"nih": ELSEWHERE | {"metrics": METRICS | {"auroc": figure(0.74, 0.99)}}},
+            "external set nih: auroc, lower bound: 0.74, asked for: at least 0.75",
+        ),
+        (
+            {"nih": ELSEWHERE | {"metrics": {}}},
+            "external set nih: sensitivity, lower bound: missing, asked for: at least 0.7",
+        ),
+    ],
+)
+def test_a_floor_on_an_external_set_stays_closed(external: Any, reason: str) -> None:
+    decision = decide(challenger(external=external), DATA, None, ASKS_ELSEWHERE)
+    assert decision.outcome == "refused"
+    assert reason in decision.reasons

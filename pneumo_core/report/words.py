@@ -66,8 +66,8 @@ class Words:
         return self.percent(value) if name in PERCENTAGES else self.number(value)
 
     def range(self, low: str, high: str) -> str:
-        """Return both ends with a dash between them, in English not beside a minus."""
-        dash = " to " if self.language == "en" and high.startswith(MINUS) else RANGE[self.language]
+        """Return both ends with a dash between them, in English not beside a sign."""
+        dash = " to " if self.language == "en" and high[0] in f"{MINUS}+" else RANGE[self.language]
         return f"{low}{dash}{high}"
 
     def interval(self, name: str, figure: Estimate) -> str:

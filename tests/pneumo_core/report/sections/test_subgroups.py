@@ -91,10 +91,13 @@ def test_a_difference_is_written_with_its_interval() -> None:
         of_auroc | {"figure": "auroc", "p": 0.02},
         less | {"figure": "specificity", "p": 0.2},
     ]
+    more = {"group": "AP", "versus": "PA", "value": 0.17, "ci_low": 0.006, "ci_high": 0.352}
+    found.append(more | {"figure": "specificity", "p": 0.04})
     each = subgroups.Answer("view", "bad", "differs", {}, found)
     minus = "\N{MINUS SIGN}"
     assert subgroups.sentence(each, Words("en")) == (
         "The difference is beyond chance: "
         f"sensitivity, AP minus PA: {minus}25.1 points ({minus}40.0 to {minus}5.0); "
+        "specificity, AP minus PA: +17.0 points (+0.6 to +35.2); "
         f"AUROC, F minus the others: {minus}0.126 ({minus}0.200 to {minus}0.050)."
     )

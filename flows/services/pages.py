@@ -15,15 +15,24 @@ COMMANDS = {
 }
 
 
-def require_free(host: str, port: int) -> None:
-    """Raise PipelineError if a server cannot listen there."""
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there.
+
+    Raises:
+        PipelineError: the port is taken, or the address is not one of this machine.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         raise PipelineError(
             f"{host}:{port} cannot be used ({error}): choose another --port."
         ) from error
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise PipelineError if a server cannot listen there."""
+    listen(host, port).close()
 
 
 def serve(which: str, port: int | None) -> None:

@@ -1,8 +1,11 @@
 """Where the service listens, and what must be there before it listens to others."""
 
+import functools
 import ipaddress
 import logging
+import resource
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,11 @@ from fastapi import FastAPI
 
 from flows.services import pages
 from flows.serving import tokens
+from flows.serving.connections import Listener, TimedProtocol
 from pneumo_core.errors import PipelineError
+
+MAX_CONNECTIONS = 512
+BACKLOG = 128  # accepted at a time, so that a crowd cannot push out a client before it is read
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,28 @@ def run(app: FastAPI, address: Address) -> None:
     """Serve until a signal; log who asked for what if callers have names."""
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("pneumo.access").setLevel(logging.INFO)
-    uvicorn.run(
+    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    listening = pages.listen(address.host, address.port)
+    listener = Listener(listening, min(MAX_CONNECTIONS, soft_limit // 2))
+    with suppress(KeyboardInterrupt):
+        configured(app, address, listener).run(sockets=[listener])
+
+
+def configured(app: FastAPI, address: Address, listener: Listener) -> uvicorn.Server:
+    """Return the server, which `run(sockets=[listener])` starts."""
+    config = uvicorn.Config(
         app,
-        host=address.host,
-        port=address.port,
-        log_level="warning",
+        http=functools.partial(TimedProtocol, listener),  # type: ignore[arg-type]
+        ws="none",
+        loop="asyncio",  # accepts by the listener's method
+        backlog=BACKLOG,
+        log_level="error",  # of a stranger's malformed requests the log says nothing
         access_log=False,
         timeout_graceful_shutdown=10,
         ssl_certfile=address.tls_cert,
         ssl_keyfile=address.tls_key,
     )
+    return uvicorn.Server(config)
 
 
 def _require_pair(cert: Path, key: Path | None) -> None:

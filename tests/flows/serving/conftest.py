@@ -76,7 +76,17 @@ def serving(small_bundle: Path, environment: dict[str, str]) -> Callable[..., An
             port = free.getsockname()[1]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
-                ["pneumo", "serve", "--bundle", small_bundle, "--port", str(port), *options],
+                [
+                    "prlimit",
+                    "--nofile=1024",
+                    "pneumo",
+                    "serve",
+                    "--bundle",
+                    small_bundle,
+                    "--port",
+                    str(port),
+                    *options,
+                ],
                 cwd=folder,
                 env=environment | {"TMPDIR": "/nowhere"},  # a film written to disk fails
                 stdout=log,

@@ -12,7 +12,7 @@ from pneumo_core.promotion.gates import Gate
 from pneumo_core.promotion.policy import Policy
 from pneumo_core.promotion.promotion import Champion, Decision, choose_challenger, decide
 from tasks import ledger, paths
-from tasks.graph import provenance
+from tasks.graph import integrity, provenance
 from tasks.registry import evidence, members, model_versions, registration
 from tasks.registry.members import MemberRole
 
@@ -29,7 +29,12 @@ class Proposal:
     decision: Decision
 
 
+# What a decision rests on; pinned films are compared with their own hashes.
+RESTS_ON = (paths.IMAGES, paths.SPLIT, paths.CERTIFICATE, paths.EVALUATED, paths.AUDIT)
+
+
 def run(params: PromoteParams) -> None:
+    integrity.require_unaltered(RESTS_ON)
     decided = {}
     with model_versions.locked():
         for role in params.roles:

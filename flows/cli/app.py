@@ -19,6 +19,7 @@ from flows.cli import (
     retraining,
     serve,
     services,
+    verify,
     weights,
 )
 from pneumo_core.errors import PneumoError, sentence
@@ -49,6 +50,7 @@ HEADINGS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Services and single stages": {
         "ui": services.ui,
         "preflight": release.preflight,
+        "verify": verify.verify,
         "services": services.services,
         "stage": pipeline.stage,
     },

@@ -69,9 +69,10 @@ def run(app: FastAPI, address: Address) -> None:
     """Serve until a signal; log who asked for what if callers have names."""
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("pneumo.access").setLevel(logging.INFO)
-    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    listening = pages.listen(address.host, address.port)
-    listener = Listener(listening, min(MAX_CONNECTIONS, soft_limit // 2))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = files == resource.RLIM_INFINITY  # a negative number
+    most = MAX_CONNECTIONS if unlimited else min(MAX_CONNECTIONS, files // 2)
+    listener = Listener(pages.listen(address.host, address.port), most)
     with suppress(KeyboardInterrupt):
         configured(app, address, listener).run(sockets=[listener])
 

@@ -75,6 +75,11 @@ class PackedImages:
         return np.cumsum([rows for _, rows, _ in self.shards])
 
     @cached_property
+    def _intact(self) -> set[int]:
+        """The shards whose bytes were compared with the index, once."""
+        return set()
+
+    @cached_property
     def _maps(self) -> dict[int, Images]:
         return {}
 
@@ -82,7 +87,11 @@ class PackedImages:
         if shard not in self._maps:
             if len(self._maps) == MAX_MAPS:
                 del self._maps[next(iter(self._maps))]  # the one that was opened first
-            self._maps[shard] = np.load(self.folder / self.shards[shard][0], mmap_mode="r")
+            name, _, sha256 = self.shards[shard]
+            if shard not in self._intact:
+                _require_intact(self.folder / name, sha256)
+                self._intact.add(shard)
+            self._maps[shard] = np.load(self.folder / name, mmap_mode="r")
         return self._maps[shard]
 
     def intact(self) -> "PackedImages":
@@ -98,6 +107,14 @@ class PackedImages:
                 rows += range(start, end)
         keys, notes = ([of_row[row] for row in rows] for of_row in (self.keys, self.notes))
         return replace(self, keys=tuple(keys), notes=tuple(notes), shards=tuple(shards))
+
+
+def _require_intact(path: Path, sha256: str) -> None:
+    if file_sha256(path) != sha256:
+        raise DataError(
+            f"{path} is not what was written: its SHA-256 is not that of {INDEX}. 'pneumo verify' "
+            "names every such file, and docs/operations.md says how to repair it."
+        )
 
 
 @dataclass

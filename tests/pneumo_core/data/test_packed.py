@@ -108,6 +108,17 @@ def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
     assert _bytes(tmp_path) == whole
 
 
+def test_damaged_shard_is_not_read(tmp_path: Path) -> None:
+    packed = _pack(tmp_path, list(range(300)))
+    damaged = tmp_path / packed.shards[0][0]
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    opened = PackedImages.open(tmp_path)
+    for rows in (0, slice(None), [0, 299]):
+        with pytest.raises(DataError, match=f"{damaged.name} is not what was written"):
+            opened[rows]
+    assert opened[299].shape == (SIZE, SIZE)
+
+
 def test_a_run_that_dies_leaves_what_was_there_readable(tmp_path: Path) -> None:
     _pack(tmp_path, list(range(300)))
 

@@ -1,0 +1,25 @@
+"""The nightly check of everything that pneumo keeps; what it finds raises the alarm."""
+
+from prefect import flow
+from prefect.client.schemas import State
+from prefect.states import Completed, Failed
+
+from flows.runs import alarm
+from pneumo_core import params as all_params
+from pneumo_core.errors import BusyError
+from tasks import paths, project_lock
+from tasks.commands import verify as body
+
+
+@flow(on_failure=[alarm.notify_failure], on_crashed=[alarm.notify_failure])
+def verify() -> State[None]:
+    """Compare results, DVC's stores, ledgers, registry and bundles with what was recorded."""
+    name = all_params.load(paths.PARAMS).promote.registered_model
+    try:
+        with project_lock.hold_project():
+            faults = list(body.faults(name))
+    except BusyError as error:
+        return Completed(name="Skipped", message=str(error))
+    if faults:
+        return Failed(message="; ".join(faults))
+    return Completed(message=body.INTACT)

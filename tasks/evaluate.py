@@ -4,6 +4,7 @@ place might have taken them; test figures stand beside it and choose nothing.
 """
 
 import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from pneumo_core.evaluation.evaluation import (
     write_evaluation,
 )
 from pneumo_core.evaluation.measurement import mean_value
+from pneumo_core.evaluation.onnx_export import export
 from pneumo_core.evaluation.operating_point import (
     choose_operating_points,
 )
@@ -121,7 +123,18 @@ def _make_bundle(
         operating_points=choose_operating_points(as_scores(predictions), params),
     )
     reference = _make_reference(scorer, table, images, features, as_scores(predictions))
-    bundle.save(folder, description, trained / paths.WEIGHTS, reference.write)
+    with tempfile.TemporaryDirectory() as scratch:
+        onnx = Path(scratch) / bundle.ONNX
+        made = export(scorer.model, blueprint.normalisation, val_images, onnx)
+        if isinstance(made, str):
+            print(f"evaluate: {blueprint.name} has no {bundle.ONNX}: {made}")
+        bundle.save(
+            folder,
+            description.model_copy(update={"onnx": made}),
+            trained / paths.WEIGHTS,
+            reference.write,
+            None if isinstance(made, str) else onnx,
+        )
     write_evaluation(folder.parent / VAL, predictions, description, VAL, params)
     write_evaluation(folder.parent / SHIFTED, on_shifted, description, SHIFTED, params)
 

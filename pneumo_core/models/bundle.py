@@ -1,8 +1,8 @@
 """A model as a folder that can be checked, moved and served: no pickle, nothing implied.
 
-`weights.safetensors`, `bundle.json` (what is needed to use the weights, and where they came from),
-`reference.safetensors` (what a later film is compared with) and `checksums.json` (SHA-256 of the
-other three).
+`weights.safetensors`, `model.onnx` (the same model for other programs, where it can be exported),
+`bundle.json` (what is needed to use the weights, and where they came from), `reference.safetensors`
+(what a later film is compared with) and `checksums.json` (SHA-256 of the others).
 """
 
 import json
@@ -21,9 +21,9 @@ from pneumo_core.errors import BundleError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import Section, faults
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 WEIGHTS, DESCRIPTION, CHECKSUMS = "weights.safetensors", "bundle.json", "checksums.json"
-REFERENCE = "reference.safetensors"
+REFERENCE, ONNX = "reference.safetensors", "model.onnx"
 CHECKED = (DESCRIPTION, REFERENCE, WEIGHTS)
 
 
@@ -75,7 +75,7 @@ class TrainingRecord(Section):
 class Blueprint(Section):
     """What is known after training."""
 
-    format_version: Literal[3] = 3
+    format_version: Literal[4] = 4
     name: str  # of the cell: architecture and strategy
     architecture: str  # in timm's registry
     model_args: dict[str, Any] = Field(default_factory=dict)  # of its constructor, as img_size
@@ -87,6 +87,16 @@ class Blueprint(Section):
     origin: TrainingRecord
 
 
+class OnnxRecord(Section):
+    """How `model.onnx` was made, and how far it is from torch on films of validation."""
+
+    opset: int
+    versions: dict[str, str]
+    num_films: int
+    tolerance: float  # of a logit, and of the largest value of any other output
+    max_difference: dict[str, float]  # by output, in the same units
+
+
 class Description(Blueprint):
     """What is known after validation: calibration and operating points."""
 
@@ -96,24 +106,37 @@ class Description(Blueprint):
     calibration_prevalence: float | None = None
     views: tuple[View, ...] = VIEWS[:1]  # of a film, whose mean logit counts
     operating_points: dict[str, OperatingPoint]
+    onnx: OnnxRecord | str = "none was asked for"  # why there is none
 
 
 def save(
-    folder: Path, description: Description, weights: Path, write_reference: Callable[[Path], None]
+    folder: Path,
+    description: Description,
+    weights: Path,
+    write_reference: Callable[[Path], None],
+    onnx: Path | None = None,
 ) -> None:
-    """Writes a bundle around a safetensors file; `folder` appears complete or not at all."""
+    """Write a bundle around a safetensors file; `folder` appears complete or not at all.
+
+    Args:
+        onnx: the file that `description.onnx` describes.
+    """
     with replacing_folder(folder) as draft:
         (draft / WEIGHTS).write_bytes(weights.read_bytes())
+        if onnx is not None:
+            (draft / ONNX).write_bytes(onnx.read_bytes())
         write_reference(draft / REFERENCE)
         write_json(draft / DESCRIPTION, description.model_dump(mode="json"))
-        write_json(draft / CHECKSUMS, {name: file_sha256(draft / name) for name in CHECKED})
+        names = CHECKED if onnx is None else (*CHECKED, ONNX)
+        write_json(draft / CHECKSUMS, {name: file_sha256(draft / name) for name in names})
 
 
 def read_description(folder: Path) -> Description:
     """Return the description, after a check of all files."""
     try:
         expected = json.loads((folder / CHECKSUMS).read_text())
-        for name in CHECKED:
+        has_onnx = ONNX in expected
+        for name in (*CHECKED, ONNX) if has_onnx else CHECKED:
             if file_sha256(folder / name) != expected[name]:
                 raise BundleError(f"{folder / name} was altered: its checksum does not match.")
         content = json.loads((folder / DESCRIPTION).read_text())
@@ -129,9 +152,12 @@ def read_description(folder: Path) -> Description:
             f"{FORMAT_VERSION}: use the pneumo version that wrote it."
         )
     try:
-        return Description.model_validate(content)
+        description = Description.model_validate(content)
     except ValidationError as error:
         raise BundleError(f"{folder / DESCRIPTION}: {faults(error)}.") from error
+    if has_onnx != isinstance(description.onnx, OnnxRecord):
+        raise BundleError(f"{folder}: {CHECKSUMS} and {DESCRIPTION} differ about {ONNX}.")
+    return description
 
 
 def identity(folder: Path) -> str:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from pneumo_core import params
+from pneumo_core.models.bundle import ONNX, OnnxRecord, read_description
 from tasks import evaluate, paths
 
 FULL, PARTIAL = "test_efficientnet-full", "test_efficientnet-partial"
@@ -29,3 +30,21 @@ def test_a_cell_of_an_earlier_grid_takes_no_part(
     output = capsys.readouterr().out
     for name in ("resnet18-full", PARTIAL):
         assert f"{name} is not asked for any more and left out" in output
+    bundle = paths.EVALUATED / FULL / paths.BUNDLE
+    record = read_description(bundle).onnx
+    assert isinstance(record, OnnxRecord)
+    assert (bundle / ONNX).is_file()
+
+
+def test_a_model_that_cannot_be_exported_says_so_and_is_evaluated(
+    project: Path,  # noqa: ARG001 (it is in place)
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
+    monkeypatch.setattr(evaluate, "export", lambda *_: "it cannot be exported (a reason)")
+    evaluate.run(params.load(paths.PARAMS).evaluate)
+    assert f"{FULL} has no model.onnx: it cannot be exported (a reason)" in capsys.readouterr().out
+    bundle = paths.EVALUATED / FULL / paths.BUNDLE
+    assert read_description(bundle).onnx == "it cannot be exported (a reason)"
+    assert not (bundle / ONNX).exists()

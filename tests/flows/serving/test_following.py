@@ -59,6 +59,7 @@ def _altered_copy(folder: Path, target: Path, **changes: Any) -> Path:
         description,
         folder / bundle.WEIGHTS,
         lambda path: shutil.copy(folder / bundle.REFERENCE, path) and None,
+        folder / bundle.ONNX,
     )
     return target
 
@@ -163,7 +164,8 @@ def _sign_again(folder: Path) -> None:
     import hashlib
     import json
 
-    sums = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in bundle.CHECKED}
+    signed = json.loads((folder / bundle.CHECKSUMS).read_text())
+    sums = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in signed}
     (folder / bundle.CHECKSUMS).write_text(json.dumps(sums))
 
 

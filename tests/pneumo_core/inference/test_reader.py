@@ -83,6 +83,7 @@ def test_model_that_gives_no_number_is_refused(small_bundle: Path, tmp_path: Pat
         description,
         tmp_path / "weights",
         lambda path: shutil.copy(small_bundle / bundle.REFERENCE, path) and None,
+        small_bundle / bundle.ONNX,
     )
     with pytest.raises(BundleError, match="gives nan for a film"):
         Reader.load(tmp_path / "broken", "reading_aid")

@@ -8,7 +8,7 @@ import torch
 
 from pneumo_core.errors import BundleError
 from pneumo_core.models import bundle, bundled_model
-from pneumo_core.models.bundle import Description
+from pneumo_core.models.bundle import Description, OnnxRecord
 from pneumo_core.models.weights import create_model
 
 FILES = ["bundle.json", "checksums.json", "reference.safetensors", "weights.safetensors"]
@@ -108,7 +108,7 @@ def test_unusable_checksums_are_an_error(folder: Path, checksums: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 2}, "has bundle format 2, this code reads 3"),
+        ({"format_version": 3}, "has bundle format 3, this code reads 4"),
         ({"format_version": None}, "has bundle format None"),
         ({"slope": None}, "slope"),
         ({"slope": 0.0}, "slope"),
@@ -125,6 +125,33 @@ def test_description_of_another_kind_is_refused(
     _sign_again(folder)
     with pytest.raises(BundleError, match=message):
         bundled_model.load(folder)
+
+
+@pytest.fixture
+def with_onnx(folder: Path, description: Description) -> Path:
+    (folder.parent / "exported").write_bytes(b"the bundle checks it, others read it")
+    record = OnnxRecord(opset=17, versions={}, num_films=3, tolerance=1e-4, max_difference={})
+    known = description.model_copy(update={"onnx": record})
+    trained = folder.parent / "trained.safetensors"
+    bundle.save(folder, known, trained, _write_reference, folder.parent / "exported")
+    assert bundle.read_description(folder) == known
+    return folder
+
+
+def test_an_exported_model_is_part_of_the_bundle(with_onnx: Path) -> None:
+    assert sorted(path.name for path in with_onnx.iterdir()) == sorted([*FILES, "model.onnx"])
+    _alter(with_onnx / "model.onnx", 3)
+    with pytest.raises(BundleError, match=r"model\.onnx was altered"):
+        bundled_model.load(with_onnx)
+    (with_onnx / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"no complete bundle: .*model\.onnx is missing"):
+        bundled_model.load(with_onnx)
+
+
+def test_an_exported_model_without_a_checksum_is_refused(with_onnx: Path) -> None:
+    _sign_again(with_onnx)  # as before there was one
+    with pytest.raises(BundleError, match=r"differ about model\.onnx"):
+        bundled_model.load(with_onnx)
 
 
 def test_saving_again_replaces_the_bundle_whole(folder: Path, description: Description) -> None:

@@ -18,7 +18,7 @@ from tasks.stores.buckets import Folder
 PLACE = "models/pneumo/3"
 FILES = [
     *("bundle/bundle.json", "bundle/checksums.json"),
-    *("bundle/reference.safetensors", "bundle/weights.safetensors"),
+    *("bundle/model.onnx", "bundle/reference.safetensors", "bundle/weights.safetensors"),
     *("report/figures/a.svg", "report/index.html"),
 ]
 
@@ -191,8 +191,8 @@ def test_broken_bundle_is_not_published(
 ) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
-    for name in (*bundle.CHECKED, bundle.CHECKSUMS):
-        (broken / name).write_bytes((small_bundle / name).read_bytes())
+    for path in small_bundle.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
     (broken / bundle.WEIGHTS).write_bytes(b"")
     with pytest.raises(BundleError, match="was altered"):
         release.publish(to, "pneumo", "3", broken, report)

@@ -16,7 +16,6 @@ from fastapi.testclient import TestClient
 from flows.serving.app import Limits, create_app
 from flows.serving.models import load_model, successor
 from pneumo_core.errors import BundleError, PromotionError
-from pneumo_core.models.bundle import CHECKED
 from tasks import ledger, paths
 from tasks.registry import model_versions, rollback
 from tasks.tracking import connection
@@ -44,7 +43,8 @@ def in_registry(version: str) -> Path:
 
 def sign(bundle: Path) -> str:
     """Consistent checksums for whatever is in the bundle; gives its new identity."""
-    sums = {name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in CHECKED}
+    signed = json.loads((bundle / "checksums.json").read_text())
+    sums = {name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in signed}
     (bundle / "checksums.json").write_text(json.dumps(sums))
     return hashlib.sha256((bundle / "checksums.json").read_bytes()).hexdigest()
 
@@ -335,7 +335,7 @@ def test_champion_of_another_bundle_format_stays_and_the_reason_is_told(project:
     found = scored(model_versions.find_champion("pneumo", "champion"), policy)
     assert found is not None
     assert found.reading is None
-    assert "bundle format 2, this code reads 3" in str(found.obstacle)
+    assert "bundle format 2, this code reads 4" in str(found.obstacle)
 
 
 def test_registry_out_of_reach_is_not_an_empty_one(

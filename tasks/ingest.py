@@ -5,6 +5,7 @@ from pneumo_core.data import manifest
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import facts
 from pneumo_core.sources.collect import collect
+from pneumo_core.sources.metadata import require_given
 from pneumo_core.sources.source import Listing
 from tasks import paths
 from tasks.stores.sources import open_source
@@ -13,6 +14,7 @@ from tasks.stores.sources import open_source
 def run(params: IngestParams) -> None:
     source = open_source(params)
     files = source.files()
+    require_given(files, params.metadata)
     for remark in [*facts.remarks(files), *source.notes.sentences()]:
         print(f"ingest: {remark}")
     table = collect(Listing(files), paths.RAW)

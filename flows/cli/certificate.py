@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.evaluation import PatientsOption
+
 NOT_CERTIFIED = 3  # exit code: the certificate was written, and it is not valid
 
 
 def certificate(
     source: Annotated[str, typer.Option(help="Labelled images, as for ingest.source.")],
     out: Annotated[Path, typer.Option(help="JSON file; a page (.md) is written beside it.")],
-    patients: Annotated[
-        str, typer.Option(help="Who is on a film, as ingest.patients: a rule or a pattern.")
-    ] = "auto",
+    patients: PatientsOption = None,
 ) -> None:
     """Report what the splits of a source share: duplicates, near-duplicates, patients.
 
@@ -22,11 +22,10 @@ def certificate(
     from pneumo_core.atomic import write_json, write_text
     from pneumo_core.data.leakage import patients_sentence, verdict
     from pneumo_core.evaluation.any_source import certify_source
-    from pneumo_core.params import IngestParams
     from pneumo_core.preparation.certificate import describe
-    from tasks.stores.sources import open_source
+    from tasks.stores.sources import open_by_project
 
-    films = open_source(IngestParams(source=source, patients=patients))
+    films = open_by_project(source, patients)
     found = certify_source(films)
     write_json(out, found)
     write_text(out.with_suffix(".md"), describe(found, source))

@@ -15,6 +15,10 @@ Bundle = Annotated[
 ]
 Alias = Annotated[str, typer.Option(help="Alias of the model in the registry.")]
 SourceOption = Annotated[str | None, typer.Option(help="Labelled images, as for ingest.source.")]
+PatientsOption = Annotated[
+    str | None,
+    typer.Option(help="Who is on a film: a rule or a pattern, in place of ingest.patients."),
+]
 SplitOption = Annotated[str, typer.Option(help="Split of the source; all: every film of it.")]
 
 ENDS = ("value", "ci_low", "ci_high")
@@ -31,6 +35,7 @@ def evaluate(
     split: SplitOption = "test",
     bundle: Bundle = None,
     alias: Alias = "champion",
+    patients: PatientsOption = None,
     prevalence: Annotated[
         list[float] | None,
         typer.Option(
@@ -62,9 +67,8 @@ def evaluate(
         from pneumo_core.inference import api
 
         model = load_model(bundle, alias)
-        metrics = api.evaluate(
-            model.reader, _open(source, settings.subgroups), split, out, settings
-        )
+        films = _open(source, patients, settings.subgroups)
+        metrics = api.evaluate(model.reader, films, split, out, settings)
         print(model.describe())
         print(f"Files of {split}: {metrics['states']}")
         _warn_of_training_films(metrics)
@@ -80,6 +84,7 @@ def compare(
     b: Annotated[Path, typer.Argument(help="The same, of the other model.")],
     source: SourceOption = None,
     split: SplitOption = "test",
+    patients: PatientsOption = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
 ) -> None:
     """Test whether two models differ on the same films."""
@@ -90,7 +95,7 @@ def compare(
     from tasks import paths
 
     point = load_measurement(paths.PARAMS).evaluate.operating_point
-    found = api.compare(a, b, None if source is None else _open(source), split, point)
+    found = api.compare(a, b, None if source is None else _open(source, patients), split, point)
     if out is not None:
         write_json(out, {"names": {"a": str(a), "b": str(b)}} | found)
     print(f"{a} minus {b}, on {found['n']} films, {found['n_positive']} with pneumonia")
@@ -113,12 +118,11 @@ def _warn_of_training_films(metrics: dict[str, Any]) -> None:
         )
 
 
-def _open(source: str, by: Sequence[str] = ()) -> Any:
+def _open(source: str, patients: str | None, by: Sequence[str] = ()) -> Any:
     from pneumo_core.evaluation.any_source import metadata_for
-    from pneumo_core.params import IngestParams
-    from tasks.stores.sources import open_source
+    from tasks.stores.sources import open_by_project
 
-    return open_source(IngestParams(source=source, metadata=metadata_for(by)))
+    return open_by_project(source, patients, metadata_for(by))
 
 
 def _print_figures(metrics: dict[str, Any]) -> None:

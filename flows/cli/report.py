@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.evaluation import Alias, Bundle, SplitOption
+from flows.cli.evaluation import Alias, Bundle, PatientsOption, SplitOption
 
 
 def report(
@@ -14,18 +14,19 @@ def report(
     split: SplitOption = "test",
     bundle: Bundle = None,
     alias: Alias = "champion",
+    patients: PatientsOption = None,
 ) -> None:
     """Write the report of a model on labelled films, in English and Korean."""
     from flows.serving.models import load_model
-    from pneumo_core.params import IngestParams, load_measurement
+    from pneumo_core.params import load_measurement
     from pneumo_core.report.any_source import report_source
     from pneumo_core.report.files import PAGE_OF
     from tasks import paths
-    from tasks.stores.sources import open_source
+    from tasks.stores.sources import open_by_project
 
     params = load_measurement(paths.PARAMS)
     model = load_model(bundle, alias)
-    films = open_source(IngestParams(source=source))
+    films = open_by_project(source, patients)
     metrics = report_source(
         model.scorer, model.reader.reference, films, source, split, out, model.identity, params
     )

@@ -15,6 +15,7 @@ from pneumo_core.params import Params
 from pneumo_core.preparation import recipes
 from pneumo_core.promotion import policy
 from pneumo_core.sources.collect import require_both_classes, require_classes
+from pneumo_core.sources.metadata import require_given
 from tasks import paths
 from tasks.stores.sources import open_source
 
@@ -43,7 +44,9 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     _yaml().dump(content, buffer)
     wanted = params.parse(YAML(typ="safe").load(buffer.getvalue()), "The parameters asked for")
     _require(wanted)
-    require_classes(open_source(wanted.ingest).files())
+    films = open_source(wanted.ingest).files()
+    require_classes(films)
+    require_given(films, wanted.ingest.metadata)
     for name, source in wanted.evaluate.external.items():
         require_both_classes(name, open_source(wanted.ingest.reading(source)).files())
     write_text(paths.PARAMS, buffer.getvalue())

@@ -36,7 +36,7 @@ from tasks.stores.preflight import require_remote
 RETRY_AFTER_S = [5.0, 30.0, 120.0]
 UNAVAILABLE = "Unavailable"
 
-Profile = Literal["phantom", "archive-cpu", "study", "best"]
+Profile = Literal["phantom", "archive-cpu", "small-cpu", "study", "best"]
 
 
 def _is_unavailable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

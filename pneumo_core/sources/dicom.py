@@ -163,7 +163,9 @@ class DicomSource:
         read = partial(_read, claim.path, number)
         file = SourceFile(claim.split, claim.label, name, size, read, origin="dicom")
         patient = self._patient(file.image_id, claim, ids, nobody)
-        return replace(file, patient=patient, metadata={**ids.metadata, **claim.metadata})
+        data_set = None if self.labels is None else self.labels.facts
+        metadata = {**ids.metadata, **claim.metadata}
+        return replace(file, patient=patient, metadata=metadata, data_set=data_set)
 
     def _patient(self, image_id: str, claim: Claim, ids: Ids, nobody: set[str]) -> Patient:
         if claim.patient or ids.patient not in nobody:

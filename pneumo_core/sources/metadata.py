@@ -100,6 +100,17 @@ def sex(text: str) -> str | None:
 SPELLINGS: Mapping[str, Callable[[str], str | None]] = {"age": years, "sex": sex, "view": str.upper}
 
 
+def require_given(files: Sequence[SourceFile], asked: Iterable[str]) -> None:
+    """Raise SourceError if no film has a name of metadata that is not standard."""
+    given = {name for file in files for name in file.metadata}
+    if unknown := [name for name in asked if name not in given | set(STANDARD)]:
+        raise SourceError(
+            f"ingest.metadata: no film has {', '.join(unknown)}, only "
+            f"{', '.join(sorted(given)) or 'nothing'}: no column or DICOM tag is called so; "
+            "correct or remove it."
+        )
+
+
 @dataclass(frozen=True)
 class MetadataKept:
     """A source whose files have the metadata that was asked for, spelled in one way."""
@@ -109,20 +120,8 @@ class MetadataKept:
     notes: Notes
 
     def files(self) -> list[SourceFile]:
-        """
-        Raises:
-            SourceError: as the source does, or nothing gives a name that is not standard.
-        """
-        files = [self._with_known(file) for file in self.source.files()]
-        given = {name for file in files for name in file.metadata}
-        unknown = [name for name in self.asked if name not in given | set(STANDARD)]
-        if files and unknown:
-            raise SourceError(
-                f"ingest.metadata: no film has {', '.join(unknown)}, only "
-                f"{', '.join(sorted(given)) or 'nothing'}: no column or DICOM tag is called so; "
-                "correct or remove it."
-            )
-        return files
+        """Return the files; raise SourceError as the source does."""
+        return [self._with_known(file) for file in self.source.files()]
 
     def _with_known(self, file: SourceFile) -> SourceFile:
         known = {}

@@ -48,7 +48,10 @@ def name_patients(files: Sequence[SourceFile], rule: str) -> list[SourceFile]:
     found = [replace(file, patient=patient_of(file) or _unknown(file)) for file in files]
     if rule not in (AUTO, NONE) and not any(_is_known(file) for file in found):
         example = f", such as {files[0].name}" if files else ""
-        raise SourceError(f"ingest.patients: {rule} fits none of {len(files)} films{example}.")
+        raise SourceError(
+            f"ingest.patients: {rule} fits none of {len(files)} films{example}: state another "
+            "rule, auto or none."
+        )
     return found
 
 

@@ -45,12 +45,15 @@ class TableSource:
         if not any(path.exists() for _, _, path in found):
             raise SourceError(
                 f"None of the {len(found)} images that {opening.path(self.wanted.path)} names is "
-                f"there, such as {found[0][1]}: set `root:` in the description to their folder."
+                f"there, such as {found[0][1]}: {images.advice(found[0][1])}."
             )
         if images.stated:
             unnamed = images.count_unnamed(table.keys)
             opening.notes.count("left out: {} images that the table does not list", unnamed)
-        files = [_file(row, str(name), path) for row, name, path in found]
+        files = [
+            replace(_file(row, str(name), path), data_set=self.wanted.facts)
+            for row, name, path in found
+        ]
         return sorted(files, key=lambda file: file.image_id)
 
     def _images(self) -> Images:

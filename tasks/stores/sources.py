@@ -1,7 +1,9 @@
 """Every kind of source: those of the core, and those that need boto3."""
 
+from collections.abc import Sequence
+
 from pneumo_core import sources
-from pneumo_core.params import IngestParams
+from pneumo_core.params import IngestParams, load
 from pneumo_core.sources import OpenedSource
 from tasks import paths
 from tasks.stores.s3_source import S3Description
@@ -12,3 +14,21 @@ MORE_KINDS = {"s3": S3Description}
 def open_source(params: IngestParams) -> OpenedSource:
     """Return the source; see `pneumo_core.sources.open_source`."""
     return sources.open_source(params, MORE_KINDS, paths.SOURCES)
+
+
+def open_by_project(
+    source: str, patients: str | None = None, metadata: Sequence[str] = ()
+) -> OpenedSource:
+    """Return any source, read by the section `ingest` of the project here, or by the defaults.
+
+    Args:
+        patients: the rule that says who is on a film, in place of the project's.
+        metadata: what is kept of each film, beside the project's.
+    """
+    own = load(paths.PARAMS).ingest if paths.PARAMS.is_file() else IngestParams(source=source)
+    given = {
+        "source": source,
+        "patients": own.patients if patients is None else patients,
+        "metadata": tuple(dict.fromkeys((*own.metadata, *metadata))),
+    }
+    return open_source(own.model_copy(update=given))

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pneumo_core.errors import SourceError
+from pneumo_core.labels import canonical
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import IMAGE_SUFFIXES, is_litter
 
@@ -38,6 +39,19 @@ class Images:
                 f"{where}: {len(found)} files fit the name of the image: write it with its folder."
             )
         return name, found[0] if found else self.roots[0] / name
+
+    def advice(self, name: PurePosixPath) -> str:
+        """Return how to mend a description whose images are not there, by the name of one."""
+        same = (path for paths in self._by_name.values() for path in paths)
+        near = next((path for path in same if canonical(path.stem) == canonical(name.stem)), None)
+        if near is None:
+            return "set `root:` in the description to their folder"
+        if near.name == name.name:
+            return f"it is {near}, so set `root:` to the folder in which the table's paths begin"
+        return (
+            f"{near} differs from it in case or ending: correct the table, or add the ending, such "
+            'as columns: {path: "{image_id}.png"}'
+        )
 
     def _relative(self, path: PurePosixPath, where: str) -> PurePosixPath:
         if not path.name or ".." in path.parts:

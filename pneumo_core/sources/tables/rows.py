@@ -7,6 +7,7 @@ from pathlib import Path
 from pneumo_core.errors import SourceError
 from pneumo_core.labels import LABELS, UNSPLIT, canonical
 from pneumo_core.params import IngestParams
+from pneumo_core.sources.facts import other_number
 from pneumo_core.sources.layout import parse_split
 from pneumo_core.sources.metadata import is_missing, require_harmless, require_unidentifying
 from pneumo_core.sources.notes import Notes
@@ -87,6 +88,10 @@ def _read(
         require_unidentifying(settings.columns.get(name, name), f"columns: {name}")
     table = read_table(path_of(settings.path), settings.separator, settings.header)
     table = Table(table.path, table.columns, table.lines, settings.columns)
+    if settings.data_set is not None:
+        num_listed = len({table.cell(line, key) for line in table.lines})
+        if note := other_number(settings.data_set, settings.split or UNSPLIT, num_listed):
+            notes.count(note, num_listed)
     rules = settings.labels
     every_rule = () if rules is None else (*rules.NORMAL, *rules.PNEUMONIA, *rules.left_out)
     needed = {key, *settings.columns, *settings.where, *(rule.column for rule in every_rule)}

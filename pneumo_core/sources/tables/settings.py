@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pneumo_core.params import Name, Section
+from pneumo_core.sources.facts import LISTED, DataSet
 
 
 def listed(given: Any) -> Any:
@@ -60,6 +61,7 @@ class Join(Section):
 
 class TableSettings(Section):
     path: str  # of the CSV
+    data_set: str | None = None  # one of facts.LISTED, whose published count is compared
     separator: str | None = Field(default=None, min_length=1, max_length=1)  # None: found out
     header: tuple[str, ...] | None = None  # names of the columns, if the file has no such line
     # By our name: the table's, or a pattern such as "{image_id}.png"
@@ -70,3 +72,14 @@ class TableSettings(Section):
     join: Annotated[tuple[Join, ...], BeforeValidator(listed)] = ()
     split: str | None = None  # of all rows, where no column says it
     readers: Literal["majority", "any", "all"] | None = None  # how several rows of a film count
+
+    @field_validator("data_set")
+    @classmethod
+    def _known_data_set(cls, name: str | None) -> str | None:
+        if name is not None and name not in LISTED:
+            raise ValueError(f"{name!r} is none of {', '.join(LISTED)}")
+        return name
+
+    @property
+    def facts(self) -> DataSet | None:
+        return None if self.data_set is None else LISTED[self.data_set]

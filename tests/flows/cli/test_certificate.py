@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
+from PIL import Image
 
 from pneumo_core.sources.patients import kermany
 from pneumo_core.sources.phantom import PhantomSource
@@ -90,6 +93,30 @@ def test_certificate_is_valid_only_where_patients_are_known(
     result = typed(*command, "--out", tmp_path / "c.json", cwd=tmp_path)
     assert result.returncode == code, result.stdout + result.stderr
     assert result.stdout.splitlines()[:2] == [f"Patient known for {first}.", second]
+
+
+def test_a_project_reads_other_films_by_its_own_settings(
+    typed: Run, tmp_path: Path, project_params: Path
+) -> None:
+    content = yaml.safe_load(project_params.read_text())
+    content["ingest"] |= {
+        "labels": {"PNEUMONIA": ["BACTERIA"]},
+        "ignore": ["COVID19"],
+        "patients": r"^(?P<patient>\d+)-",
+        "metadata": ["age", "smoker"],
+    }
+    project_params.write_text(yaml.safe_dump(content))
+    draw = np.random.default_rng(0)
+    for number, place in enumerate(("NORMAL", "BACTERIA", "COVID19")):
+        (tmp_path / "films" / place).mkdir(parents=True)
+        pixels = draw.integers(0, 255, (64, 64), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "films" / place / f"{number}-1.png")
+    command = ("pneumo", "certificate", "--source", "films", "--out", "c.json")
+    for more, known in (((), "2 of 2 films by pattern"), (("--patients", "none"), "0 of 2 films")):
+        result = typed(*command, *more, cwd=tmp_path)
+        assert result.returncode == 3, result.stderr  # the films are in no splits
+        assert result.stdout.startswith(f"Patient known for {known}")
+        assert "  left out: 1 files in folders of ingest.ignore" in result.stdout.splitlines()
 
 
 def test_certificate_of_films_that_nobody_can_read_is_not_valid(

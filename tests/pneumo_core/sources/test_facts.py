@@ -8,6 +8,7 @@ from pneumo_core.sources import facts
 from pneumo_core.sources.source import SourceFile
 
 ALL = [facts.KERMANY_KAGGLE, facts.KERMANY_HUGGING_FACE, facts.PNEUMONIAMNIST]
+ALL += facts.LISTED.values()
 PACKAGE = Path(facts.__file__).parent
 
 

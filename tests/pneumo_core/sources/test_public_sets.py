@@ -10,7 +10,7 @@ from pydicom import config
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import OpenedSource, open_source
+from pneumo_core.sources import OpenedSource, facts, open_source
 
 ROOT = Path(__file__).parents[3]
 
@@ -62,6 +62,14 @@ def _known(source: OpenedSource) -> dict[str, tuple[str, str | None, dict[str, s
     }
 
 
+def _but_the_number(source: OpenedSource) -> list[str]:
+    """Return what was left out, without the sentence on the number of films that came."""
+    sentences = source.notes.sentences()
+    others = [sentence for sentence in sentences if " were published: " not in sentence]
+    assert len(others) < len(sentences)
+    return others
+
+
 def test_nih(put: Put) -> None:
     head = (
         "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,"
@@ -80,7 +88,7 @@ def test_nih(put: Put) -> None:
         "all/NORMAL/00000005_000.png": ("nih", None, {"sex": "F", "view": "PA"}),
         "all/PNEUMONIA/00000061_012.png": ("nih", None, {"age": "77", "sex": "M", "view": "AP"}),
     }
-    assert source.notes.sentences() == [
+    assert _but_the_number(source) == [
         "left out: 2 films that are in neither class",
         "left out: 1 images that the table does not list",
         "not known: age of 1 films (not a possible age)",
@@ -127,7 +135,7 @@ def test_chexpert(put: Put) -> None:
         f"all/NORMAL/{paths[0]}": ("chexpert", None, {"age": "68", "sex": "F", "view": "AP"}),
         f"all/PNEUMONIA/{paths[1]}": ("chexpert", None, {"age": "87", "sex": "M", "view": "PA"}),
     }
-    assert source.notes.sentences() == [
+    assert _but_the_number(source) == [
         "left out: 1 films with Frontal/Lateral Lateral",
         "left out: 1 films with Pneumonia -1.0",
         "left out: 1 films that are in neither class",
@@ -167,7 +175,7 @@ def test_mimic(put: Put) -> None:
         "test/PNEUMONIA/c3.jpg": ("column", None, {"view": "PA"}),
         "train/NORMAL/a1.jpg": ("column", None, {"view": "PA"}),
     }
-    assert source.notes.sentences() == [
+    assert _but_the_number(source) == [
         "left out: 1 films with Pneumonia -1.0",
         "left out: 1 films with view LATERAL",
     ]
@@ -193,7 +201,7 @@ def test_rsna(put: Put, put_dicom: Callable[..., None]) -> None:
     ]
     known = {"age": "51", "sex": "F", "view": "PA"}
     assert list(found.values()) == [("unknown", None, known)] * 2
-    assert source.notes.sentences() == [
+    assert _but_the_number(source) == [
         "taken as one: the rows of 1 films that have several",
         "left out: 1 films with class No Lung Opacity / Not Normal",
         "left out: 1 DICOM files without a row in the table of labels",
@@ -236,7 +244,7 @@ def test_vindr_pcxr(put: Put, put_dicom: Callable[..., None]) -> None:
     ]
     assert {rule for rule, _, _ in found.values()} == {"unknown"}
     assert {known["age"] for _, _, known in found.values()} == {"2", "0.83"}
-    assert source.notes.sentences() == [
+    assert _but_the_number(source) == [
         "taken as one: the rows of 1 films that have several",
         "left out: 1 films whose readers disagree",
         "left out: 1 films that are in neither class",
@@ -272,7 +280,7 @@ def test_padchest(put: Put) -> None:
         "all/PNEUMONIA/1.png": ("column", None, known),
         "all/PNEUMONIA/7.png": ("column", None, known),
     }
-    assert source.notes.sentences() == [
+    assert _but_the_number(source) == [
         "left out: 1 films with view L",
         "left out: 1 films with Modality_DICOM CT",
         "left out: 1 films with label that contains exclude or suboptimal study",
@@ -298,7 +306,7 @@ def test_covidx(put: Put) -> None:
     }
     groups = {file.patient.group for file in source.files() if file.patient}
     assert groups == {"4", "5", "6"}  # 4 is possibly one patient in train and test
-    assert source.notes.sentences()[0] == "left out: 2 films with label COVID-19"
+    assert _but_the_number(source)[0] == "left out: 2 films with label COVID-19"
 
 
 def test_coronahack(put: Put) -> None:
@@ -317,6 +325,23 @@ def test_coronahack(put: Put) -> None:
         "train/NORMAL/IM-0128-0001.jpeg": ("kermany", None, {}),
         "train/PNEUMONIA/person1_bacteria_2.jpeg": ("kermany", "bacteria", {}),
     }
-    assert source.notes.sentences() == [
+    assert _but_the_number(source) == [
         "left out: 1 films with Label_1_Virus_category Stress-Smoking"
     ]
+
+
+@pytest.mark.parametrize("name", facts.LISTED)
+def test_each_description_names_its_facts(name: str) -> None:
+    data_set, text = facts.LISTED[name], (ROOT / "sources" / f"{name}.yaml").read_text()
+    assert f"data_set: {name}\n" in text
+    for split, number in data_set.num_listed.items():
+        assert facts.other_number(name, split, number) is None
+        sentence = facts.other_number(name, split, number - 1)
+        assert sentence is not None
+        assert f"{number:,} were published" in sentence
+
+
+def test_a_set_without_facts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").write_text("kind: table\npath: t.csv\ndata_set: moon\n")
+    with pytest.raises(SourceError, match="'moon' is none of nih, chexpert"):
+        open_source(IngestParams(source=str(tmp_path / "d.yaml")))

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -77,3 +77,16 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path, roots: list[Path]) -> N
     (tmp_path / "linked").symlink_to(roots[0])
     name, path = Images([tmp_path / "linked"]).find("x/a.png", "line 2")
     assert (str(name), path) == ("x/a.png", tmp_path / "linked/x/a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("q/A.PNG", "one/x/a.png differs from it in case or ending: correct"),
+        ("c", "two/y/c.png differs from it in case or ending: correct"),
+        ("q/a.png", "one/x/a.png, so set `root:` to the folder in which"),
+        ("gone.png", "set `root:` in the description to their folder"),
+    ],
+)
+def test_advice_says_where_an_image_is(roots: list[Path], name: str, advice: str) -> None:
+    assert advice in Images(roots).advice(PurePosixPath(name))

@@ -21,6 +21,12 @@ def run(params: ValidateParams) -> None:
     num_pale = int((quarantined["reason"] == NO_CONTRAST).sum())
     pale = f", {num_pale} of them for almost no contrast" if num_pale else ""
     print(f"validate: {len(looked)} files, {len(quarantined)} quarantined{pale}")
+    if len(quarantined) > params.max_quarantined_fraction * len(looked):
+        raise DataError(
+            f"{len(quarantined)} of {len(looked)} files cannot be used, most of them because: "
+            f"{quarantined['reason'].mode()[0]}. validate.max_quarantined_fraction allows "
+            f"{params.max_quarantined_fraction:.0%}; {paths.QUARANTINE} names them all."
+        )
     if not result["success"]:
         raise DataError(
             f"The data breaks {len(result['broken'])} expectations: "

@@ -24,7 +24,12 @@ from pydantic import field_validator, model_validator
 
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.description import Description, Opening
-from pneumo_core.sources.dicom_content import CONTENT_TAGS, holds_no_image, not_stated
+from pneumo_core.sources.dicom_content import (
+    CONTENT_TAGS,
+    holds_no_image,
+    not_stated,
+    why_not_a_frontal_chest_film,
+)
 from pneumo_core.sources.dicom_labels import Claim, DicomLabels, by_path, by_tag
 from pneumo_core.sources.dicom_pixels import looks_like_dicom, read_header, render
 from pneumo_core.sources.dicom_tags import Tags, read_tags, tags
@@ -97,6 +102,7 @@ class Ids:
     study: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     is_no_image: bool = False
+    why_not: str | None = None  # no frontal chest film, by its header
     not_stated: str = ""  # of modality, body part and view
 
 
@@ -113,11 +119,14 @@ class DicomSource:
         """Return the films; raise SourceError if there are none or the labels are not usable."""
         files: dict[str, SourceFile] = {}
         claims = sorted(self._claims(), key=lambda claim: claim[0].below)
-        found = [ids for _, ids in claims if not ids.is_no_image]
+        found = [ids for _, ids in claims if not ids.is_no_image and not ids.why_not]
         nobody = _placeholders(found) if self.patients_known else {ids.patient for ids in found}
         for number, (claim, ids) in enumerate(claims, 1):
             if ids.is_no_image:
                 self.opening.notes.count(NO_FILMS)
+                continue
+            if ids.why_not:
+                self.opening.notes.count(f"left out: {{}} files, {ids.why_not}")
                 continue
             if ids.not_stated:
                 self.opening.notes.count(NOT_STATED.format(ids.not_stated))
@@ -126,9 +135,10 @@ class DicomSource:
                 file = replace(file, name=f"{Path(file.name).stem}-{number}.png")
             files[file.image_id] = file
         if not files:
+            others = "; ".join(self.opening.notes.sentences())
             raise SourceError(
-                f"No images in {self.root}: expected DICOM files below "
-                "NORMAL/ and PNEUMONIA/, or `labels:` in the description."
+                f"No images in {self.root}: expected DICOM files below NORMAL/ and PNEUMONIA/, or "
+                f"`labels:` in the description{f' ({others})' if others else ''}."
             )
         return [files[image_id] for image_id in sorted(files)]
 
@@ -199,7 +209,15 @@ def _read_ids(path: Path, tags: Tags) -> Ids:
             image, patient, study = (str(header.get(each) or "").strip() for each in keywords)
             metadata = read_tags(header, tags)
             patient = canonical_id(patient)
-            return Ids(image, patient, study, metadata, holds_no_image(header), not_stated(header))
+            return Ids(
+                image,
+                patient,
+                study,
+                metadata,
+                holds_no_image(header),
+                why_not_a_frontal_chest_film(header),
+                not_stated(header),
+            )
     except Exception:  # a value is converted as it is asked for, and may be damaged
         return Ids()
 

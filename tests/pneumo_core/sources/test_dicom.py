@@ -284,11 +284,19 @@ def test_what_is_no_film_is_counted_and_not_listed(
     assert reasons == [
         "None",
         "None",
-        "cannot be read: DICOM in another view than frontal, PA or AP",
-        "cannot be read: DICOM of another modality than CR and DX",
         "cannot be read: DICOM without pixels",
     ]
     assert source.notes.sentences() == [
         "6 files of the DICOM source are not films (DICOMDIR, reports, presentation states)",
         "1 DICOM films do not state their body part, view: they count as frontal chest films",
+        "left out: 1 files, DICOM in another view than frontal, PA or AP (ViewPosition)",
+        "left out: 1 files, DICOM of another modality than CR and DX (Modality)",
     ]
+
+
+def test_an_export_without_a_film_says_what_it_holds(
+    tmp_path: Path, write_dicom: WriteDicom, source: Callable[..., Source]
+) -> None:
+    write_dicom(tmp_path / "dicom/NORMAL/a", np.zeros((4, 4), np.uint8), ViewPosition="LL")
+    with pytest.raises(SourceError, match=r"^No images .*left out: 1 files, DICOM in another view"):
+        source().files()

@@ -7,6 +7,8 @@ from pneumo_core.params import ValidateParams
 from pneumo_core.preparation.inventory import NO_CONTRAST, take_inventory
 from tasks import expectations, paths
 
+MAX_NAMED = 5  # files in a message
+
 
 def run(params: ValidateParams) -> None:
     table = manifest.read(paths.INGESTED)
@@ -25,7 +27,8 @@ def run(params: ValidateParams) -> None:
         raise DataError(
             f"{len(quarantined)} of {len(looked)} files cannot be used, most of them because: "
             f"{quarantined['reason'].mode()[0]}. validate.max_quarantined_fraction allows "
-            f"{params.max_quarantined_fraction:.0%}; {paths.QUARANTINE} names them all."
+            f"{params.max_quarantined_fraction:.0%}; {paths.QUARANTINE} names them: "
+            f"{', '.join(quarantined['image_id'][:MAX_NAMED])}."
         )
     if not result["success"]:
         raise DataError(

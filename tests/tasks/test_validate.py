@@ -22,7 +22,9 @@ def test_too_many_files_that_cannot_be_used_stop_the_run_in_one_sentence(
             Image.fromarray(pixels).save(folder / f"{number}.png")
     (tmp_path / "films/NORMAL/2.png").write_text("text")
     ingest.run(IngestParams(source="films"))
-    with pytest.raises(DataError, match=r"^1 of 5 files cannot be used, .*: not an image\. .* 5%;"):
+    with pytest.raises(
+        DataError, match=r"^1 of 5 files cannot be used, .*: not an image\. .* 5%; .*2.png"
+    ):
         validate.run(ValidateParams(image_size_px=64))
     assert "2.png" in paths.QUARANTINE.read_text()
     validate.run(ValidateParams(image_size_px=64, max_quarantined_fraction=0.2))

@@ -1,5 +1,6 @@
 """Whether to trust the winner: questions that rules answer from the findings."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +84,15 @@ def _shift(found: Findings) -> Answer:
     if val is None:
         return Answer("shift", "open", {})
     pairs = {name: (val[name]["value"], test[name]) for name in ("sensitivity", "specificity")}
-    fallen = {name: pair for name, pair in pairs.items() if pair[0] > pair[1]["ci_high"]}
+    fallen = {name: pair for name, pair in pairs.items() if _falls(val[name], test[name])}
     return Answer("shift", "caution" if fallen else "good", {"pairs": fallen or pairs})
+
+
+def _falls(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    """Return whether a figure falls beyond chance, by MOVER for different patients."""
+    down = before["value"] - before["ci_low"]
+    up = after["ci_high"] - after["value"]
+    return before["value"] - after["value"] > math.hypot(down, up)
 
 
 def _calibration(found: Findings) -> Answer:

@@ -5,7 +5,7 @@ place might have taken them; test figures stand beside it and choose nothing.
 
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from pneumo_core.evaluation.onnx_export import export
 from pneumo_core.evaluation.operating_point import (
     choose_operating_points,
 )
+from pneumo_core.evaluation.plots import plot_tables
 from pneumo_core.evaluation.reference import (
     Numbers,
     Reference,
@@ -49,6 +50,10 @@ from tasks import ledger, paths
 from tasks.tracking import connection, runs
 
 VAL, SHIFTED = paths.VALIDATIONS
+HEADLINES = (  # of the best cell, for `dvc metrics show`
+    *("cell", "choice_auroc", "val_auroc", "val_shifted_auroc", "test_auroc", "test_accuracy"),
+    *("test_balanced_accuracy", "test_sensitivity", "test_specificity", "test_ece"),
+)
 
 
 def run(params: EvaluateParams) -> None:
@@ -73,7 +78,8 @@ def run(params: EvaluateParams) -> None:
     with replacing_file(paths.LEADERBOARD) as draft_file:
         leaderboard.to_csv(draft_file, index=False)
     best = leaderboard.iloc[0].to_dict()
-    write_json(paths.METRICS, best)
+    write_json(paths.METRICS, {name: best[name] for name in HEADLINES})
+    _write_plots(readings["test"], best["cell"])
     with connection.copying("the evaluation"):
         runs.record_evaluation(asked)
     print(
@@ -95,6 +101,7 @@ def _of_grid(params: TrainParams) -> list[Path]:
         name = folder.relative_to(paths.TRAINED)
         print(f"evaluate: {name} is not asked for any more and left out")
         shutil.rmtree(folder)
+        folder.with_name(f"{folder.name}.csv").unlink(missing_ok=True)  # its learning curve
     return sorted(found & asked)
 
 
@@ -191,6 +198,13 @@ def _evaluate(
     return {"cell": scorer.description.name, "choice_auroc": choice} | {
         f"{split}_{name}": metrics[name]["value"] for split, metrics in on.items() for name in shown
     }
+
+
+def _write_plots(readings: Mapping[str, Reading], best: str) -> None:
+    metrics = read_json(paths.EVALUATED / best / "test" / "metrics.json")
+    with replacing_folder(paths.PLOTS) as draft:
+        for name, table in plot_tables(readings, best, metrics).items():
+            table.to_csv(draft / f"{name}.csv", index=False)
 
 
 def _readings(split: str, cells: Iterable[str]) -> dict[str, Reading]:

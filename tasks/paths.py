@@ -25,7 +25,7 @@ TRAIN_IMAGES = Path("results/augment/images")
 TRAIN_FILMS = Path("results/augment/films.parquet")
 
 TRAINED = Path("results/train")  # a folder a cell
-WEIGHTS, BLUEPRINT, HISTORY = "weights.safetensors", "blueprint.json", "history.csv"
+WEIGHTS, BLUEPRINT = "weights.safetensors", "blueprint.json"
 
 EVALUATED = Path("results/evaluate/cells")  # a folder a cell
 BUNDLE = "bundle"
@@ -36,6 +36,7 @@ COMPARISONS = Path("results/evaluate/comparisons.json")
 METRICS = Path("results/evaluate/metrics.json")
 EXTERNAL = Path("results/evaluate/external")  # a folder a set
 EXTERNAL_SET = "set.json"
+PLOTS = Path("results/evaluate/plots")  # what `dvc plots show` draws
 
 AUDIT = Path("results/audit/audit.json")
 WINNER_AUDIT = Path("results/audit/winner.json")
@@ -62,3 +63,8 @@ RELEASE_LEDGER = Path("ledger/releases.jsonl")
 def trained(model: str, strategy: str) -> Path:
     """Return the folder of a cell, as `dvc.yaml` names it; hf-hub:owner/name is two levels."""
     return TRAINED / f"{model}-{strategy}"
+
+
+def learning_curve(model: str, strategy: str) -> Path:
+    """Return the file of a cell's learning curve, which grows while the cell trains."""
+    return TRAINED / f"{model}-{strategy}.csv"

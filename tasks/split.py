@@ -32,9 +32,9 @@ def run(params: SplitParams) -> None:
         paths.SPLIT_SUMMARY,
         {
             "films": manifest.count(films, "split", "label"),
-            "states": manifest.count(table, "state"),
-            "certificate_valid": certificate["valid"],
-            "patients": certificate["patients"],
+            "not_used": manifest.count(table[table["state"] != "kept"], "state"),
+            "certificate": certificate["state"],
+            "patients_known": certificate["patients"]["known"],
         },
     )
     manifest.write(table, paths.SPLIT)

@@ -15,7 +15,13 @@ from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Blueprint, TrainingRecord
 from pneumo_core.params import TrainParams
 from pneumo_core.training.context import Cell
-from pneumo_core.training.events import Event, JsonLines, ProgressBar
+from pneumo_core.training.events import (
+    Event,
+    JsonLines,
+    LearningCurve,
+    ProgressBar,
+    write_learning_curve,
+)
 from pneumo_core.training.processes import joined
 from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 from tasks import paths
@@ -39,6 +45,7 @@ def run(params: TrainParams, cell: Cell) -> None:
     require_valid(certificate, table, films["image_id"])
     size_px = train_films.images.shape[1]
     used = {"model": cell.architecture, "strategy": cell.strategy.value, "image_size_px": size_px}
+    curve = paths.learning_curve(cell.architecture, cell.strategy)
     used |= params.of_cell(cell.strategy) | all_params.load(paths.PARAMS).augment.shown
     with own_device(), joined() as processes:
         if processes.rank > 0:
@@ -46,7 +53,12 @@ def run(params: TrainParams, cell: Cell) -> None:
             return
         subject = Subject(cell.name, used, **origin_of_data)
         with training_run(subject, params) as mlflow_sink:
-            sinks = (ProgressBar(), JsonLines(paths.EVENTS / f"{cell.name}.jsonl"), mlflow_sink)
+            sinks = (
+                ProgressBar(),
+                JsonLines(paths.EVENTS / f"{cell.name}.jsonl"),
+                LearningCurve(curve),
+                mlflow_sink,
+            )
 
             def publish(event: Event) -> None:
                 for sink in sinks:
@@ -61,6 +73,7 @@ def run(params: TrainParams, cell: Cell) -> None:
             )
             folder = paths.trained(cell.architecture, cell.strategy)
             _write(folder, trained, _blueprint(cell, trained, size_px, origin))
+            write_learning_curve(trained.history, curve)  # with the epochs of a killed process
             trained.checkpoint.forget()
     print(f"train: {cell.name} ends with validation AUROC {trained.kept['val_auroc']:.4f}")
 
@@ -83,4 +96,3 @@ def _write(folder: Path, trained: TrainedModel, blueprint: Blueprint) -> None:
     with replacing_folder(folder) as draft:
         bundled_model.write_weights(trained.model, draft / paths.WEIGHTS)
         write_json(draft / paths.BLUEPRINT, blueprint.model_dump(mode="json"))
-        pd.DataFrame(trained.history).to_csv(draft / paths.HISTORY, index=False)

@@ -10,10 +10,10 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
 from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, PALE, svg
 from pneumo_core.labels import LABELS
+from pneumo_core.metrics.curves import roc
 from pneumo_core.metrics.metrics import Confusion, Scores
 from pneumo_core.report.words import Estimate, Words
 
@@ -59,7 +59,7 @@ def roc_curves(
         axes.plot([0, 1], [0, 1], color=PALE, linewidth=1)
         pens = cycle([(dash, colour) for dash in DASHES for colour in OTHERS])
         for number, (name, scores) in enumerate(scores_of.items()):
-            rates = roc_curve(scores.labels, scores.probabilities)[:2]
+            rates = roc(scores).to_numpy().T
             if not number:
                 axes.plot(*rates, color=BLUE, linewidth=2.6, zorder=3, label=label_of[name])
             else:

@@ -1,15 +1,20 @@
 """The events of a training while it runs, and their receivers.
 
-A sink is any callable that takes an event; the core knows the two here, the edge adds MLflow.
+A sink is any callable that takes an event; the core knows the three here, the edge adds MLflow.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
+
+from pneumo_core.atomic import replacing_file
+
+CURVE_COLUMNS = ["epoch", "learning_rate", "train_loss", "val_loss", "val_auroc"]
 
 
 @dataclass(frozen=True)
@@ -152,3 +157,22 @@ class JsonLines:
         line = {"event": type(event).__name__, "unix_time_s": time.time()} | asdict(event)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+class LearningCurve:
+    """A sink that rewrites a CSV file at each epoch with the epochs of this process so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._epochs: list[EpochEnded] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            self._epochs.append(event)
+            write_learning_curve([asdict(epoch) for epoch in self._epochs], self._path)
+
+
+def write_learning_curve(epochs: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Write a row an epoch: epoch, learning_rate, train_loss, val_loss, val_auroc."""
+    with replacing_file(path) as draft:
+        pd.DataFrame(epochs)[CURVE_COLUMNS].to_csv(draft, index=False)

@@ -1,6 +1,12 @@
 """Where each stage leaves its results; each folder has its stage's name, as in `dvc.yaml`."""
 
+import os
 from pathlib import Path
+
+# `dvc exp run --temp` and `--queue` work in a copy of the project, which is thrown away: what is
+# below `var/`, and the ledgers, are the project's own.
+DVC_EXPERIMENT = os.environ.get("DVC_EXP_NAME")  # None: this is no experiment of DVC
+PROJECT = Path(os.environ["DVC_ROOT"]) if DVC_EXPERIMENT else Path()
 
 PARAMS = Path("params.yaml")
 
@@ -46,7 +52,7 @@ PAGE, FIGURES = "index.html", "figures"
 DECISION = Path("results/promote/decision.json")
 
 # Not versioned: what helps the next run, and logs.
-SCRATCH = Path("var")
+SCRATCH = PROJECT / "var"
 SOURCES = SCRATCH / "sources"
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
@@ -54,10 +60,10 @@ MONITOR = SCRATCH / "monitor"
 VERSIONS = SCRATCH / "versions"  # of libraries; files that DVC compares
 
 # Append-only, to be committed: who scored the test split, who became champion.
-TEST_LEDGER = Path("ledger/test_scoring.jsonl")
-PROMOTION_LEDGER = Path("ledger/promotions.jsonl")
+TEST_LEDGER = PROJECT / "ledger/test_scoring.jsonl"
+PROMOTION_LEDGER = PROJECT / "ledger/promotions.jsonl"
 PINNED_PATIENTS = Path("ledger/pinned_patients.json")  # not append-only: a patient may join test
-RELEASE_LEDGER = Path("ledger/releases.jsonl")
+RELEASE_LEDGER = PROJECT / "ledger/releases.jsonl"
 
 
 def trained(model: str, strategy: str) -> Path:

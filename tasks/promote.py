@@ -39,15 +39,25 @@ def run(params: PromoteParams) -> None:
     with model_versions.locked():
         for role in params.roles:
             proposal = propose(params, role)
-            version = carry_out(params, proposal)
-            promoted = proposal.decision.outcome == alias_history.PROMOTED
+            decision = proposal.decision.as_dict()
+            version = ""
+            if paths.DVC_EXPERIMENT:
+                decision["outcome"] = f"would be {proposal.decision.outcome}"
+            else:
+                version = carry_out(params, proposal)
+            promoted = decision["outcome"] == alias_history.PROMOTED
             in_use = version if promoted else proposal.champion
-            decided[role] = {"cell": proposal.cell, "in_use": in_use} | proposal.decision.as_dict()
+            decided[role] = {"cell": proposal.cell, "in_use": in_use} | decision
             print(
                 f"promote: {role}: {proposal.cell or 'no cell'}"
                 f"{version and f', version {version} of {params.registered_model}'}: "
-                f"{proposal.decision.outcome}; {'; '.join(proposal.decision.reasons)}"
+                f"{decision['outcome']}; {'; '.join(proposal.decision.reasons)}"
             )
+    if paths.DVC_EXPERIMENT:
+        print(
+            "promote: An experiment of DVC changes neither registry nor ledger. To promote its "
+            f"model: dvc exp apply {paths.DVC_EXPERIMENT}, then pneumo promote"
+        )
     write_json(paths.DECISION, decided)
     print("promote: " + "; ".join(f"{role}: {d['outcome']}" for role, d in decided.items()))
 

@@ -24,8 +24,6 @@ install: .venv/.installed ## Install what pneumo needs into .venv
 	$(BIN)/python -m pip install --quiet $(UV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	test -d var/versions || $(BIN)/python -c 'from pneumo_core import versions; from tasks import paths; \
-		versions.record(paths.VERSIONS)'
 	@touch $@
 
 ray: install ## Install what `pneumo run --ray` needs as well, into .venv

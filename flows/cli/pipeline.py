@@ -7,6 +7,7 @@ import typer
 
 
 class Stage(StrEnum):
+    VERSIONS = "versions"
     INGEST = "ingest"
     VALIDATE = "validate"
     DEDUP = "dedup"

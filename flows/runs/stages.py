@@ -38,6 +38,9 @@ def run_body(name: str, *part: str) -> None:
 
 
 def _run(name: str, *part: str) -> None:
+    if name == "versions":
+        versions.record(paths.VERSIONS)
+        return
     params = all_params.load(paths.PARAMS)
     match name, *part:
         case "train", model, strategy if strategy in set(Strategy):

@@ -57,7 +57,7 @@ SOURCES = SCRATCH / "sources"
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
 MONITOR = SCRATCH / "monitor"
-VERSIONS = SCRATCH / "versions"  # of libraries; files that DVC compares
+VERSIONS = Path("var/versions")  # of libraries; what the stage of that name writes
 
 # Append-only, to be committed: who scored the test split, who became champion.
 TEST_LEDGER = PROJECT / "ledger/test_scoring.jsonl"

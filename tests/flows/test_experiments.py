@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tasks.registry import model_versions
 
 pytestmark = pytest.mark.slow
 MOST_COLUMNS = 25  # of `dvc metrics show`
+PATIENCE_S = 400
 
 Dvc = Callable[..., str]
 
@@ -46,7 +48,7 @@ def dvc(environment: dict[str, str]) -> Dvc:
     return dvc
 
 
-def test_plots_have_points_and_metrics_few_columns(project: Path, dvc: Dvc) -> None:
+def test_dvcs_own_commands_show_something(project: Path, dvc: Dvc, tmp_path: Path) -> None:
     plots = json.loads(dvc("plots", "show", "--json"))
     assert not plots.get("errors")
     assert {Path(name).stem for name in plots["data"]} >= {
@@ -59,6 +61,19 @@ def test_plots_have_points_and_metrics_few_columns(project: Path, dvc: Dvc) -> N
     assert (project / dvc("plots", "show").strip().removeprefix(f"file://{project}/")).is_file()
     header = dvc("metrics", "show", "--md").splitlines()[0]
     assert header.count("|") - 1 <= MOST_COLUMNS
+    assert "train.seed" in dvc("params", "diff", "HEAD~1", "--all", "--md")
+
+    bundle = str(paths.EVALUATED / cell.name / paths.BUNDLE)
+    dvc("get", str(project), bundle, "--out", str(tmp_path / "got"))
+    consumer = tmp_path / "consumer"
+    subprocess.run(["git", "init", "-q", consumer], check=True)
+    dvc("--cd", str(consumer), "init", "-q")
+    dvc("--cd", str(consumer), "import", str(project), bundle, "--out", "bundle")
+    sums = [folder / "checksums.json" for folder in (tmp_path / "got", consumer / "bundle")]
+    assert {file.read_bytes() for file in sums} == {(project / bundle / sums[0].name).read_bytes()}
+
+    dvc("gc", "--workspace", "--all-commits", "--force")
+    assert json.loads(dvc("data", "status", "--granular", "--json")) == {"git": {}}
 
 
 def _registered() -> tuple[list[str], dict[str, str]]:
@@ -89,3 +104,19 @@ def test_experiment_counts_its_look_and_promotes_nothing(dvc: Dvc) -> None:
     assert len(ledger.read(paths.TEST_LEDGER)) == len(looks) + 1
     assert paths.PROMOTION_LEDGER.read_bytes() == decisions
     assert _registered() == versions
+
+
+@pytest.mark.usefixtures("project")
+def test_two_workers_take_experiments_from_the_queue(dvc: Dvc) -> None:
+    decisions = paths.PROMOTION_LEDGER.read_bytes()
+    for seed in ("1", "2"):
+        dvc("exp", "run", "--queue", "--name", f"seed{seed}", "-S", f"report.seed={seed}")
+    dvc("queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + PATIENCE_S
+    while (states := dvc("queue", "status")).count("Success") < 2:
+        assert "Failed" not in states, dvc("queue", "logs", "seed1") + dvc("queue", "logs", "seed2")
+        assert time.monotonic() < deadline, states
+        time.sleep(2)
+    found = {row["Experiment"] for row in csv.DictReader(io.StringIO(dvc("exp", "show", "--csv")))}
+    assert found >= {"seed1", "seed2"}
+    assert paths.PROMOTION_LEDGER.read_bytes() == decisions

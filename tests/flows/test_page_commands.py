@@ -19,6 +19,12 @@ RUN_BY = {
     "make run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "dvc repro": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "dvc pu": "flows/test_remote.py::test_s3_needs_nothing_but_a_url_and_the_environment",
+    **dict.fromkeys(
+        ("dvc metrics", "dvc plots", "dvc params", "dvc data", "dvc gc", "dvc get", "dvc import"),
+        "flows/test_experiments.py::test_dvcs_own_commands_show_something",
+    ),
+    "dvc exp": "flows/test_experiments.py::test_experiment_counts_its_look_and_promotes_nothing",
+    "dvc queue": "flows/test_experiments.py::test_two_workers_take_experiments_from_the_queue",
     "pneumo run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "pneumo run --profile": "test_documents.py::test_every_profile_gives_valid_parameters",
     "pneumo run --set train.weights": "pneumo_core/models/test_offline_weights.py::"

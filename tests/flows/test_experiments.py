@@ -73,7 +73,7 @@ def test_dvcs_own_commands_show_something(project: Path, dvc: Dvc, tmp_path: Pat
     assert {file.read_bytes() for file in sums} == {(project / bundle / sums[0].name).read_bytes()}
 
     dvc("gc", "--workspace", "--all-commits", "--force")
-    assert json.loads(dvc("data", "status", "--granular", "--json")) == {"git": {}}
+    assert json.loads(dvc("data", "status", "--granular", "--json")) == {}
 
 
 def _registered() -> tuple[list[str], dict[str, str]]:

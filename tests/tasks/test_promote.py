@@ -14,6 +14,7 @@ from pneumo_core.errors import BundleError, EvaluationError, PromotionError
 from pneumo_core.params import PromoteParams
 from pneumo_core.promotion import policy as policies
 from pneumo_core.promotion.promotion import comparison_gates
+from pneumo_core.sources.patients import canonical_id
 from tasks import dedup, evaluate, ingest, ledger, paths, promote, split, validate
 from tasks.registry import evidence, model_versions
 
@@ -217,7 +218,7 @@ def test_second_promotion_compares_patients_whose_names_look_like_numbers(
         assert promote_cell(cell.name) == in_use
         champion = promote.scored(model_versions.find_champion("pneumo", "champion"), policy)
         challenger = evidence.of_challenger(CHOSEN.name, policy.operating_point, {})
-        assert set(challenger.reading.scores.patient_keys) == set(IDS)
+        assert set(challenger.reading.scores.patient_keys) == {canonical_id(each) for each in IDS}
         gates = comparison_gates(challenger.reading, champion, policy)
         assert all(isinstance(gate.found, float) for gate in gates), gates
 

@@ -134,3 +134,8 @@ def test_the_light_modules_stay_light() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for heavy in ("torch", "pandas", "numpy", "prefect", "mlflow", "dvc", "great_expectations"):
         assert f"'{heavy}'" not in out.stdout
+
+
+def test_the_stage_versions_writes_what_the_other_stages_depend_on() -> None:
+    outs = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["versions"]["outs"]
+    assert {path for out in outs for path in out} == LIBRARIES.keys()

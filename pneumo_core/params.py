@@ -291,12 +291,24 @@ def load(path: Path) -> Params:
     except FileNotFoundError as error:
         raise ParamsError(f"No {path} here: run this in the project's folder.") from error
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path} is not YAML: {error}") from error
+        raise ParamsError(not_yaml(path, error)) from error
 
 
 def load_measurement(path: Path) -> MeasurementParams:
     """Return the project's values, or the defaults where `path` is not a file."""
     return load(path) if path.is_file() else MeasurementParams()
+
+
+def not_yaml(path: Path, error: Exception) -> str:
+    """A sentence on a file that is not YAML, which names the line or the marks of a merge."""
+    if b"\n<<<<<<< " in b"\n" + path.read_bytes():
+        return (
+            f"{path} has conflict marks of a merge (<<<<<<<): keep one side and delete the marks."
+        )
+    mark = getattr(error, "problem_mark", None)
+    where = f", line {mark.line + 1}" if mark else ""
+    why = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return f"{path}{where} is not YAML: {why}."
 
 
 def faults(error: ValidationError) -> str:

@@ -20,7 +20,7 @@ from pneumo_core.report.film_figures import TrainingFilms, measure
 from pneumo_core.report.findings import CellFindings, DataFindings, ExternalSet, Findings
 from pneumo_core.report.sections.cases import show_cases
 from tasks import paths
-from tasks.graph import dvc_graph, provenance
+from tasks.graph import provenance
 from tasks.tracking import connection, runs
 
 
@@ -108,7 +108,7 @@ def _recipe(settings: Params) -> str:
 
 
 def _provenance(settings: Params) -> dict[str, str]:
-    hashes = dvc_graph.locked_hashes("ingest", "split", "augment")
+    hashes = provenance.locked_hashes("ingest", "split", "augment")
     return {
         "source": settings.ingest.source,
         "recipe": _recipe(settings),

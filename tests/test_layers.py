@@ -21,6 +21,7 @@ NO_SAY_IN_TASKS = {
         "ledger",
         "paths",
         "graph.dvc_graph",
+        "explanations",
         "graph.integrity",
         "graph.provenance",
         "registry.registration",

@@ -22,8 +22,7 @@ from flows.cli import (
     verify,
     weights,
 )
-from pneumo_core.errors import PneumoError, sentence
-from tasks import telemetry_off
+from tasks import explanations, telemetry_off
 
 HEADINGS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Daily use": {
@@ -81,14 +80,15 @@ for heading, commands in HEADINGS.items():
 
 
 def main() -> None:
-    """Run the command line. An error of pneumo is one sentence; `--debug` shows its traceback."""
+    """Run the command line. A known failure is one sentence; `--debug` shows its traceback."""
     telemetry_off.apply()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments)
-    except (PneumoError, OSError) as error:
-        if debug:
+    except Exception as error:
+        explanation = explanations.explain(error)
+        if debug or explanation is None:
             raise
-        print(f"pneumo: {sentence(error)}", file=sys.stderr)
+        print(f"pneumo: {explanation}", file=sys.stderr)
         sys.exit(1)

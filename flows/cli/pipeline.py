@@ -36,15 +36,17 @@ def run(
     ] = None,
 ) -> None:
     """Run the whole pipeline as a Prefect flow. Stages that are up to date do not run."""
-    from flows.runs import outcome, params_file
+    from flows.runs import alarm, outcome, params_file
     from tasks import project_lock
     from tasks.graph import dvc_graph
 
     with project_lock.hold_project():
-        if profile or values:
-            params_file.rewrite(profile, values or [])
-        params_file.check()
-        if dvc_graph.stale_stages(promote):
+        with alarm.of_errors("pneumo"):
+            if profile or values:
+                params_file.rewrite(profile, values or [])
+            params_file.check()
+            stale = dvc_graph.stale_stages(promote)
+        if stale:
             from flows.runs import pipeline
 
             pipeline.run(promote, ray)

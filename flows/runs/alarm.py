@@ -1,45 +1,79 @@
-"""Notifications of failed runs: by the operator's command, and a line in a file."""
+"""Notifications of failed runs: by the operator's command, and a line in a file.
+
+Prefect is imported only when there is something to notify of.
+"""
 
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prefect import Flow
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.logging import get_logger
+from tasks import explanations, ledger, paths
 
-from tasks import ledger, paths
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import FlowRun, State
 
 FAILED_RUNS = paths.SCRATCH / "failed_runs.jsonl"
 COMMAND = "PNEUMO_ON_FAILURE"  # for a shell, which gets it as JSON on its standard input
 PATIENCE_S = 60
 
 
-def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def notify_failure(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> None:
     """Notify of a failed run; a hook of flows for `on_failure` and `on_crashed`."""
     notify(flow.name, flow_run, state)
 
 
-def notify(flow_name: str, flow_run: FlowRun, state: State[Any]) -> None:
+def notify(flow_name: str, flow_run: "FlowRun", state: "State[Any]") -> None:
+    """Notify of a run by its final state."""
+    from prefect.logging import get_logger
+
+    get_logger(__name__).error("Run %s of %s: %s", flow_run.name, flow_name, state.message)
+    _notify(flow_name, flow_run.name, str(flow_run.id), str(state.name), state.message)
+
+
+@contextmanager
+def of_errors(flow_name: str) -> Iterator[None]:
+    """Notify of an error before or outside the flow, which no hook of Prefect's sees."""
+    try:
+        yield
+    except Exception as error:
+        _notify(flow_name, None, None, "Failed", explanations.in_one_line(error))
+        raise
+
+
+def failed(error: Exception) -> "State[None]":
+    """Return the final state of a flow that met a known failure; raise any other again."""
+    from prefect.states import Failed
+
+    if (explanation := explanations.explain(error)) is None:
+        raise error
+    return Failed(message=explanation)
+
+
+def _notify(
+    flow_name: str, run: str | None, run_id: str | None, state: str, message: str | None
+) -> None:
     """Notify by both ways; one that fails is logged and does not stop the other."""
     what = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "flow": flow_name,
-        "run": flow_run.name,
-        "run_id": str(flow_run.id),
-        "state": state.name,
-        "message": state.message,
+        "run": run,
+        "run_id": run_id,
+        "state": state,
+        "message": message,
         "project": str(paths.PARAMS.resolve().parent),
     }
-    logger = get_logger(__name__)
-    logger.error("Run %s of %s: %s", flow_run.name, flow_name, state.message)
     for target, send in ((COMMAND, _to_command), (FAILED_RUNS, _to_file)):
         try:
             send(what)
         except (subprocess.SubprocessError, OSError) as error:
-            logger.error("%s did not take the notification: %s", target, error)
+            from prefect.logging import get_logger
+
+            get_logger(__name__).error("%s did not take the notification: %s", target, error)
 
 
 def _to_command(what: dict[str, Any]) -> None:

@@ -35,12 +35,15 @@ def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
         source: any form of ingest.source; by default ingest.source itself.
         alias: alias of the model in the registry.
     """
-    findings = look(source, None, alias, paths.MONITOR)
-    page = (paths.MONITOR / body.PAGE).read_text("utf-8")
-    create_markdown_artifact(page, key="new-films", description="New films and training data")
-    message = "No training is due."
-    if findings.reasons:
-        message = f"{call_for_training(findings)} {'; '.join(findings.reasons)}"
+    try:
+        findings = look(source, None, alias, paths.MONITOR)
+        page = (paths.MONITOR / body.PAGE).read_text("utf-8")
+        create_markdown_artifact(page, key="new-films", description="New films and training data")
+        message = "No training is due."
+        if findings.reasons:
+            message = f"{call_for_training(findings)} {'; '.join(findings.reasons)}"
+    except Exception as error:
+        return alarm.failed(error)
     if findings.unusable:
         return Failed(message=f"{findings.unusable}. {message}")
     return Completed(message=message)

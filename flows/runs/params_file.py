@@ -89,7 +89,7 @@ def _read(path: Path) -> Any:
         known = ", ".join(sorted(each.stem for each in PROFILES.glob("*.yaml")))
         raise ParamsError(f"No {path} here; the profiles are: {known or 'none'}.") from error
     except YAMLError as error:
-        raise ParamsError(f"{path} is not YAML: {error}") from error
+        raise ParamsError(params.not_yaml(path, error)) from error
 
 
 def _merge(base: Any, changes: Any, above: tuple[str, ...]) -> None:

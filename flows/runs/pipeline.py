@@ -20,14 +20,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.runs import alarm, artifacts, dead_runs, params_file, ray_cells
 from flows.runs.own_server import OwnServer, configured
-from pneumo_core.errors import (
-    BusyError,
-    PipelineError,
-    PneumoError,
-    StoreError,
-    UnavailableError,
-    sentence,
-)
+from pneumo_core.errors import BusyError, PipelineError, StoreError, UnavailableError
 from tasks.device_lock import num_slots
 from tasks.graph import dvc_graph, dvc_stage
 from tasks.project_lock import hold_project
@@ -94,8 +87,8 @@ def pipeline(
             return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again, ray)
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
-    except (PneumoError, OSError) as error:
-        return Failed(message=sentence(error))
+    except Exception as error:
+        return alarm.failed(error)
 
 
 def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> State[None]:
@@ -184,7 +177,7 @@ def run(promote: bool = True, ray: str | None = None) -> None:
         where: AbstractContextManager[None] = configured(server)
     else:
         where = nullcontext()
-    with where:
+    with alarm.of_errors(pipeline.name), where:
         state = pipeline(promote=promote, ray=ray, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

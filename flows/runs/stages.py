@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pneumo_core import params as all_params
 from pneumo_core import versions
-from pneumo_core.errors import PipelineError, PneumoError
+from pneumo_core.errors import PipelineError
 from pneumo_core.params import Strategy
 from tasks import paths
 from tasks.graph import dvc_stage, failures
@@ -32,7 +32,7 @@ def run_body(name: str, *part: str) -> None:
         require_same_versions()
         _run(name, *part)
         require_same_versions()  # nobody recorded others meanwhile, which DVC would take for these
-    except (PneumoError, OSError) as error:
+    except Exception as error:  # whatever it is, the run says it
         failures.record("@".join(filter(None, [name, "-".join(part)])), error)
         raise
 

@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, PositiveFloat, ValidationError
 
 from pneumo_core.errors import PromotionError
-from pneumo_core.params import PromoteParams, Section, SetName, faults
+from pneumo_core.params import PromoteParams, Section, SetName, faults, not_yaml
 
 FigureName = Literal["auroc", "balanced_accuracy", "sensitivity", "specificity"]
 Proportion = Literal["sensitivity", "specificity"]
@@ -70,6 +70,6 @@ def load(path: Path) -> Policy:
             f"No policy at {path}: see promote.policies and promote.roles."
         ) from error
     except yaml.YAMLError as error:
-        raise PromotionError(f"{path} is not YAML: {error}") from error
+        raise PromotionError(not_yaml(path, error)) from error
     except ValidationError as error:
         raise PromotionError(f"{path} is no policy: {faults(error)}.") from error

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from pneumo_core.errors import SourceError
-from pneumo_core.params import IngestParams, Section
+from pneumo_core.params import IngestParams, Section, not_yaml
 from pneumo_core.sources.archive import ZipSource
 from pneumo_core.sources.folder import FolderSource
 from pneumo_core.sources.notes import Notes
@@ -77,7 +77,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} is not YAML: {error}") from error
+        raise SourceError(not_yaml(path, error)) from error
 
 
 def parse(kind: type[D], content: Any, where: str) -> D:

@@ -1,24 +1,10 @@
 """The graph of stages in `dvc.yaml`."""
 
-from pathlib import Path
-
-import yaml
-
 from pneumo_core import versions
 from tasks import paths
+from tasks.graph import provenance
 
-LOCK = Path("dvc.lock")
 INGEST, TRAIN, EXTERNAL, PROMOTE = "ingest", "train", "external", "promote"
-
-
-def locked_hashes(*stages: str) -> dict[str, str]:
-    """Return the hash in `dvc.lock` of each output of the stages, by path."""
-    if not LOCK.is_file():
-        return {}
-    locked = yaml.safe_load(LOCK.read_text("utf-8")).get("stages", {})
-    return {
-        out["path"]: out["md5"] for stage in stages for out in locked.get(stage, {}).get("outs", [])
-    }
 
 
 def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, set[str]]:
@@ -31,9 +17,13 @@ def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, 
         promote: False leaves out the stage of that name, the only one that changes the registry.
         ingest_again: counts stages that read a source as stale: DVC does not see what a description
             points to.
+
+    Raises:
+        PipelineError: git does not say of which commit the results would be.
     """
     from dvc.repo import Repo
 
+    provenance.tags()
     versions.record(paths.VERSIONS)
     with Repo() as repo:
         changed = repo.status()

@@ -40,9 +40,7 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
         PipelineError: it failed; the message has the reason.
     """
     failures.forget(stage)
-    # The flag waits for DVC's lock beside other stages; it must stand before `repro`.
-    dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    dvc += ["--force"] * force
+    dvc = [sys.executable, "-m", "tasks.graph.reproduce", stage, *["--force"] * force]
     lines: list[str] = []
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *dvc],

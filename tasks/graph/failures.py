@@ -1,4 +1,4 @@
-"""Why a stage failed, left in `var/` by its process for whoever had DVC run it.
+"""Why a stage failed, left in `var/` by its process or by its DVC for whoever had DVC run it.
 
 DVC reports that a stage failed, and no more.
 """
@@ -13,8 +13,7 @@ from pathlib import Path
 from urllib3.exceptions import ResponseError
 
 from pneumo_core.atomic import write_json
-from pneumo_core.errors import sentence
-from tasks import paths
+from tasks import explanations, paths
 
 TOO_MANY_REQUESTS, FIRST_SERVER_ERROR = 429, 500
 
@@ -26,7 +25,7 @@ class Failure:
 
 
 def record(stage: str, error: BaseException) -> None:
-    write_json(_file(stage), asdict(Failure(sentence(error), may_pass(error))))
+    write_json(_file(stage), asdict(Failure(explanations.in_one_line(error), may_pass(error))))
 
 
 def recall(stage: str) -> Failure | None:

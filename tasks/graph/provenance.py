@@ -4,21 +4,41 @@ import getpass
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from pneumo_core.data.packed import INDEX
+from pneumo_core.errors import PipelineError
 from tasks import paths
-from tasks.graph import dvc_graph
+
+LOCK = Path("dvc.lock")
+NO_REPOSITORY = "not a git repository"
+ANOTHER_OWNER = re.compile("dubious ownership in repository at '(.*)'")
 
 
 def tags() -> dict[str, str]:
-    """Git commit and whether files differ from it; empty outside a repository."""
-    commit = _git("rev-parse", "HEAD")
-    if not commit:
+    """Git commit and whether files differ from it; empty outside a repository.
+
+    Raises:
+        PipelineError: there is a repository, and git does not name its commit.
+    """
+    asked = _git("rev-parse", "--verify", "HEAD")
+    if NO_REPOSITORY in asked.stderr:
         return {}
-    changed = _git("status", "--porcelain", "--untracked-files=no")
-    return {"git_commit": commit, "git_dirty": str(bool(changed)).lower()}
+    if other := ANOTHER_OWNER.search(asked.stderr):
+        raise PipelineError(
+            "This repository belongs to another user, so git does not name the commit for the "
+            f"ledger: run `git config --global --add safe.directory {other[1]}`."
+        )
+    if asked.returncode:
+        raise PipelineError(
+            "git names no commit for the ledger: run `git add --all && git commit -m start`."
+        )
+    changed = _git("status", "--porcelain", "--untracked-files=no").stdout.strip()
+    return {"git_commit": asked.stdout.strip(), "git_dirty": str(bool(changed)).lower()}
 
 
 def data_hashes() -> dict[str, str]:
@@ -32,9 +52,19 @@ def data_hashes() -> dict[str, str]:
 
 def data_versions() -> dict[str, str]:
     """The same as DVC has it; empty where DVC did not make them."""
-    locked = dvc_graph.locked_hashes("split", "augment")
+    locked = locked_hashes("split", "augment")
     versions = {"data_version": paths.SPLIT, "train_version": paths.TRAIN_IMAGES}
     return {name: locked[str(path)] for name, path in versions.items() if str(path) in locked}
+
+
+def locked_hashes(*stages: str) -> dict[str, str]:
+    """Return the hash in `dvc.lock` of each output of the stages, by path."""
+    if not LOCK.is_file():
+        return {}
+    locked = yaml.safe_load(LOCK.read_text("utf-8")).get("stages", {})
+    return {
+        out["path"]: out["md5"] for stage in stages for out in locked.get(stage, {}).get("outs", [])
+    }
 
 
 def who() -> str:
@@ -46,9 +76,14 @@ def who() -> str:
     return f"{login}@{platform.node()}"
 
 
-def _git(*arguments: str) -> str:
-    result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return result.stdout.strip()
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *arguments],
+        env=os.environ | {"LC_ALL": "C"},  # its messages are compared
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ from pneumo_core.atomic import replacing_folder
 from pneumo_core.errors import BundleError, PromotionError
 from pneumo_core.models import bundle
 from pneumo_core.promotion import alias_history
-from tasks import ledger, paths
+from tasks import explanations, ledger, paths
 from tasks.tracking import connection
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def locked() -> Iterator[None]:
         try:
             yield
         except MlflowException as error:
-            raise PromotionError(f"The registry does not do what was asked: {error}") from error
+            why = explanations.in_one_line(error)
+            raise PromotionError(f"The registry does not do what was asked. {why}") from error
 
 
 def find_champion(name: str, alias: str) -> "ModelVersion | None":
@@ -46,14 +47,19 @@ def find_champion(name: str, alias: str) -> "ModelVersion | None":
         PromotionError: the registry cannot be read, which is not the same as being empty.
     """
     try:
-        return connection.connect().get_model_version_by_alias(name, alias)
+        client = connection.connect()
+        try:
+            return client.get_model_version_by_alias(name, alias)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            # With logins, MLflow hides from all but administrators that there is no such model.
+            if error.error_code == "PERMISSION_DENIED" and not versions(name):
+                return None
+            raise
     except MlflowException as error:
-        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-            return None
-        # With logins, MLflow hides from all but administrators that there is no such model.
-        if error.error_code == "PERMISSION_DENIED" and not versions(name):
-            return None
-        raise PromotionError(f"The registry cannot be read: {error}") from error
+        why = explanations.in_one_line(error)
+        raise PromotionError(f"The registry cannot be read. {why}") from error
 
 
 def versions(name: str) -> "dict[str, ModelVersion]":
@@ -139,7 +145,8 @@ def download(version: "ModelVersion", folder: Path) -> None:
         try:
             mlflow.artifacts.download_artifacts(source, dst_path=scratch)
         except (MlflowException, OSError) as error:
-            raise PromotionError(f"{source} cannot be fetched: {error}") from error
+            why = explanations.in_one_line(error)
+            raise PromotionError(f"{source} cannot be fetched. {why}") from error
         for part in (paths.BUNDLE, paths.SAMPLE):
             (Path(scratch) / "artifacts" / part).replace(folder / part)
     require_registered(version, folder)

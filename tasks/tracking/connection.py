@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tasks import paths
+from tasks import explanations, paths
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,7 +76,8 @@ def copying(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # every kind of database and network failure
-        logger.warning("MLflow did not take %s, which is only in files: %s", what, error)
+        why = explanations.in_one_line(error)
+        logger.warning("MLflow did not take %s, which is only in files: %s", what, why)
 
 
 def _follow_project() -> None:

@@ -21,6 +21,7 @@ from pneumo_core.training.events import (
     Stalled,
     Started,
 )
+from tasks import explanations
 from tasks.graph import provenance
 from tasks.tracking import connection, runs
 from tasks.tracking.runs import Subject
@@ -46,7 +47,8 @@ def training_run(subject: Subject, params: TrainParams) -> Iterator[Sink]:
         client = connection.connect()
         run_id = _open(client, subject, params)
     except Exception as error:  # every kind of database and network failure
-        logger.warning("MLflow is not to be reached, the run is only in files: %s", error)
+        why = explanations.in_one_line(error)
+        logger.warning("MLflow is not to be reached, the run is only in files: %s", why)
         yield lambda _: None
         return
     sender = MetricSender(client, run_id)
@@ -131,7 +133,8 @@ class MetricSender:
                     self._client.log_batch(self._run_id, metrics=batch)
                 except Exception as error:  # every kind of database and network failure
                     if not warned:
-                        logger.warning("MLflow is away, values wait for it: %s", error)
+                        why = explanations.in_one_line(error)
+                        logger.warning("MLflow is away, values wait for it: %s", why)
                     warned = True
                     time.sleep(RETRY_S)
                 else:

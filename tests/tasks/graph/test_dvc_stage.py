@@ -46,7 +46,7 @@ def test_its_lines_come_as_they_are_said_and_the_last_is_returned() -> None:
 
 
 def test_one_that_left_no_reason_is_known_by_what_it_said() -> None:
-    with pytest.raises(PipelineError, match=r"Stage stumble failed\. ERROR: .*exited with 1"):
+    with pytest.raises(PipelineError, match=r"Stage stumble failed\. DVC: .*exited with 1"):
         dvc_stage.run_stage("stumble", lambda _: None)
 
 

@@ -121,6 +121,12 @@ class AugmentParams(Section):
     ranges: dict[str, tuple[float, float]] = {}  # in place of the recipe's: fields of Ranges
     size_per_class: int = Field(gt=0)
 
+    @field_validator("ranges", mode="before")
+    @classmethod
+    def _null_is_none(cls, ranges: Any) -> Any:
+        """`dvc exp run -S` gives a null another value; to an empty dictionary it adds no key."""
+        return {} if ranges is None else ranges
+
     @property
     def shown(self) -> dict[str, Any]:
         """What of it says how films were altered, as JSON has it."""

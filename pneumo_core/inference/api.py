@@ -107,12 +107,16 @@ def _opened(films: Films, by: Collection[str] = ()) -> Source:
 
 
 def _files(path: File) -> list[Path]:
+    """Return the files of a folder; the path itself of a file, or of a folder without files."""
     path = Path(path)
-    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    found = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else []
+    return found or [path]
 
 
 def _predict(model: Reader, path: Path) -> dict[str, Any]:
     entry = {"path": str(path)}
+    if path.is_dir():  # `_files` found none in it
+        return entry | {"error": "there are no files in this folder; name the folders below it"}
     try:
         pixels = model.admit(path.read_bytes())
     except (ImageError, OSError) as error:

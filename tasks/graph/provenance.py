@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from pneumo_core import params as all_params
 from pneumo_core.data.packed import INDEX
 from pneumo_core.errors import PipelineError
 from tasks import paths
@@ -55,6 +56,15 @@ def data_versions() -> dict[str, str]:
     locked = locked_hashes("split", "augment")
     versions = {"data_version": paths.SPLIT, "train_version": paths.TRAIN_IMAGES}
     return {name: locked[str(path)] for name, path in versions.items() if str(path) in locked}
+
+
+def source() -> dict[str, str]:
+    """`ingest.source` and the name of its file or folder; empty outside a project."""
+    if not paths.PARAMS.is_file():
+        return {}
+    named = all_params.load(paths.PARAMS).ingest.source
+    place = Path(named).resolve()
+    return {"source": named, "dataset": place.stem if place.is_file() else place.name}
 
 
 def locked_hashes(*stages: str) -> dict[str, str]:

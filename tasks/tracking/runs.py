@@ -78,7 +78,7 @@ def find(client: "MlflowClient", tags: dict[str, str], condition: str = "") -> s
 def begin(client: "MlflowClient", subject: Subject, parent: str | None = None) -> str:
     from mlflow.entities import Param
 
-    tags = subject.tags() | provenance.data_versions() | provenance.tags()
+    tags = subject.tags() | provenance.source() | provenance.data_versions() | provenance.tags()
     if parent is not None:
         tags[PARENT] = parent
     run = client.create_run(connection.experiment_id(client), run_name=subject.name, tags=tags)
@@ -153,13 +153,14 @@ def _log_figures(client: "MlflowClient", run_id: str, folder: Path, place: str) 
 
 
 def _inputs(*contexts: str) -> list["DatasetInput"]:
-    """The films as data sets under their DVC hashes; none where DVC did not make them."""
+    """The films as data sets of the source's name under their DVC hashes; none without DVC."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     versions = provenance.data_versions()
+    dataset = provenance.source().get("dataset", "films")
     return [
         DatasetInput(
-            Dataset(f"films for {context}", versions[name], "dvc", json.dumps({"path": path})),
+            Dataset(dataset, versions[name], "dvc", json.dumps({"path": path})),
             [InputTag("mlflow.data.context", context)],
         )
         for context, (name, path) in SOURCES.items()

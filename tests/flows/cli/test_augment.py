@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from flows.runs import params_file
 from pneumo_core.preparation.recipes import RECIPES
@@ -35,6 +36,18 @@ def test_ranges_of_a_recipe_are_shown(tmp_path: Path, typed: Run) -> None:
     unknown = typed("pneumo", "augment", "show", "flip", cwd=tmp_path)
     assert unknown.returncode == 1
     assert "No recipe 'flip'; there are brightness, contrast" in unknown.stderr
+
+
+def test_dvc_takes_a_range_as_pneumo_does(
+    make_project: Callable[[], Path], run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    project = make_project()
+    change = "augment.ranges={rotation_deg: [-5, 5]}"
+    result = run("dvc", "exp", "run", "--queue", "--set-param", change, cwd=project)
+    assert result.returncode == 0, result.stderr
+    stashed = ("git", "show", "refs/exps/celery/stash:params.yaml")
+    queued = yaml.safe_load(run(*stashed, cwd=project).stdout)
+    assert queued["augment"]["ranges"] == {"rotation_deg": [-5, 5]}
 
 
 def test_all_recipes_are_compared_and_test_is_never_opened(project: Path, typed: Run) -> None:

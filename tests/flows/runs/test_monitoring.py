@@ -1,5 +1,6 @@
 """What follows from a look at new films: a training on a real Prefect server, or a word."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -113,6 +114,24 @@ def test_same_findings_start_one_training_which_looks_into_the_source() -> None:
     assert len(runs()) == 1
     monitoring.call_for_training(replace(DRIFTED, num_new=31))
     assert len(runs()) == 2
+
+
+@pytest.mark.usefixtures("server")
+def test_the_flow_fails_where_no_film_can_be_read(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for number in range(60):
+        (tmp_path / f"{number}.jpeg").write_bytes(b"no film %d" % number)
+    state = monitoring.monitor(source=str(tmp_path), return_state=True)
+    assert state.is_failed()
+    assert "60 of 60 new films cannot be used" in str(state.message)
+    alarms = (trained / "var" / "failed_runs.jsonl").read_text().splitlines()
+    assert json.loads(alarms[-1])["message"] == state.message
+
+    nowhere = monitoring.monitor(source=str(tmp_path / "nowhere"), return_state=True)
+    assert str(nowhere.message).startswith("Nothing at ")
 
 
 @pytest.mark.usefixtures("deployed")

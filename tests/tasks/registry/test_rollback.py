@@ -98,6 +98,20 @@ def test_what_was_rolled_back_returns_only_by_name() -> None:
 
 
 @pytest.mark.usefixtures("two_champions")
+def test_a_copied_project_rolls_back_in_its_own_registry_alone(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path_factory.mktemp("copies") / "a copy"
+    shutil.copytree(project, copy, symlinks=True)
+    before = {path: path.lstat().st_mtime_ns for path in project.rglob("*")}
+    monkeypatch.chdir(copy)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")  # MLflow exports what this process used first
+    assert rollback.roll_back("pneumo", "champion", None, "a test") == ("1", None)
+    assert rollback.verify("pneumo") == []
+    assert {path: path.lstat().st_mtime_ns for path in project.rglob("*")} == before
+
+
+@pytest.mark.usefixtures("two_champions")
 def test_nightly_run_does_not_promote_what_was_rolled_back(project: Path) -> None:
     from pneumo_core import params
     from tasks.promote import propose

@@ -38,6 +38,7 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
         path.parent.mkdir(parents=True)
         path.write_bytes(b"films")
     Path("dvc.lock").write_text(yaml.safe_dump({"stages": LOCK}))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     paths.SCRATCH.mkdir()
     shutil.copy(empty_store, paths.SCRATCH / "mlflow.db")
 
@@ -105,6 +106,19 @@ def test_films_are_inputs_under_their_dvc_hashes() -> None:
             ("training", TRAIN_VERSION, "results/augment/images"),
             ("validation", DATA_VERSION, "results/split/manifest.parquet"),
         }
+
+
+def test_runs_and_their_films_have_the_name_of_the_source() -> None:
+    sources = Path("sources")
+    sources.mkdir()
+    (sources / "phantom.yaml").touch()
+    train_for([1], {"lr": 0.1})
+    for run in runs():
+        assert (run.data.tags["source"], run.data.tags["dataset"]) == (
+            "sources/phantom.yaml",
+            "phantom",
+        )
+        assert {each.dataset.name for each in run.inputs.dataset_inputs} == {"phantom"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from pneumo_core.errors import PipelineError
 from tasks import ledger, paths
 from tasks.graph import integrity
-from tasks.graph.dvc_graph import LOCK
+from tasks.graph.provenance import LOCK
 from tasks.registry import rollback
 
 INTACT = "Results, DVC's stores, ledgers, registry and bundles are as they were written."

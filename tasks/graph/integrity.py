@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from pneumo_core.errors import PipelineError
-from tasks.graph.dvc_graph import LOCK
+from tasks.graph.provenance import LOCK
 
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
 HOW = "'pneumo verify' names every such file, and docs/operations.md says how to repair it"

@@ -134,7 +134,7 @@ def record_report(params: TrainParams) -> None:
 
 
 def _log_figures(client: "MlflowClient", run_id: str, folder: Path, place: str) -> None:
-    """Log an evaluation's figures as metrics, and its files as artifacts, below `place`."""
+    """Log an evaluation's figures as metrics, and `metrics.json` as an artifact, below `place`."""
     from mlflow.entities import Metric
 
     now_ms = int(time.time() * 1000)

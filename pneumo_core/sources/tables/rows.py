@@ -1,7 +1,8 @@
 """Films that a table lists: one row each, from however many lines."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pneumo_core.errors import SourceError
@@ -10,12 +11,19 @@ from pneumo_core.params import IngestParams
 from pneumo_core.sources.facts import other_number
 from pneumo_core.sources.layout import parse_split
 from pneumo_core.sources.metadata import is_missing, require_harmless, require_unidentifying
+from pneumo_core.sources.names import safe
 from pneumo_core.sources.notes import Notes
+from pneumo_core.sources.patient_rules import AUTO, COLUMN
 from pneumo_core.sources.patients import canonical_id, names_nobody
 from pneumo_core.sources.tables.classes import Classes
 from pneumo_core.sources.tables.images import posix
 from pneumo_core.sources.tables.lines import Line, Table, join_tables, read_table
 from pneumo_core.sources.tables.settings import TableSettings
+
+PATIENT_COLUMNS = {  # in lower case, letters and digits alone
+    *("patientid", "patientno", "patientnr", "patientnumber", "patientcode", "patientkey"),
+    *("patients", "subject", "subjectid", "subjectno", "mrn", "pid", "환자", "환자번호", "환자id"),
+}
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,35 @@ def _read(
         used = {column for name in names for column in table.behind(name)}
         table = join_tables(table, other, each, used, notes)
     _require(table, needed, key)
+    if settings.data_set is None and limits.patients in (AUTO, COLUMN):
+        return _with_patient_column(table, key, notes)
     return table
+
+
+def _with_patient_column(table: Table, key: str, notes: Notes) -> Table:
+    """Return the table whose column of patients, if it is called otherwise, is known as such.
+
+    Without it a rule about the names of files could take films of one patient for several.
+    """
+    if table.has("patient") or "patient" in table.mapped:
+        return table
+    found = [
+        column
+        for column in table.columns
+        if re.sub(r"[\W_]", "", column.casefold()) in PATIENT_COLUMNS
+        and column not in table.behind(key)
+    ]
+    if len(found) > 1:
+        raise SourceError(
+            f"{table.path}: {' and '.join(found)} may both name the patient: set columns: "
+            f"{{patient: {found[0]}}} in the description."
+        )
+    if not found:
+        return table
+    notes.count(
+        f"the patients of {{}} rows are those of the column {safe(found[0])}", len(table.lines)
+    )
+    return replace(table, mapped={**table.mapped, "patient": found[0]})
 
 
 def _require(table: Table, needed: Iterable[str], key: str) -> None:

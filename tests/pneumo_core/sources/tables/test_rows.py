@@ -60,6 +60,28 @@ def test_a_patients_number_may_be_as_a_spreadsheet_changed_it(
     assert len({row.patient for row in rows}) == 1
 
 
+@pytest.mark.parametrize("column", ["PatientID", "Patient ID", "subject_id", "MRN", "환자번호"])
+def test_a_column_of_patients_is_known_under_its_usual_names(tables: Tables, column: str) -> None:
+    csv = f"path,label,{column}\nIM-0001-0001.png,NORMAL,7\nIM-0002-0001.png,NORMAL,7\n"
+    assert [row.patient for row in tables(csv).rows] == ["7", "7"]
+    assert tables.notes.sentences() == [f"the patients of 2 rows are those of the column {column}"]
+    stated = tables(csv, params={"patients": "kermany"})
+    assert [row.patient for row in stated.rows] == [None, None]
+
+
+def test_two_columns_that_may_name_the_patient_are_a_question(tables: Tables) -> None:
+    csv = "path,label,PatientID,MRN\na.png,NORMAL,7,8\n"
+    with pytest.raises(SourceError, match=r"PatientID and MRN may both.*\{patient: PatientID\}"):
+        tables(csv)
+    rows = tables(csv, columns={"patient": "MRN"}).rows
+    assert [row.patient for row in rows] == ["8"]
+
+
+def test_a_column_that_names_the_film_names_no_patient(tables: Tables) -> None:
+    csv = "patientId,label\na,NORMAL\n"
+    assert [row.patient for row in tables(csv, columns={"path": "{patientId}.dcm"}).rows] == [None]
+
+
 def test_an_anonymisers_word_names_no_patient_but_1_does(tables: Tables) -> None:
     csv = "path,label,patient\na,NORMAL,Anonymous\nb,NORMAL,1\nc,NORMAL,REMOVED\n"
     assert [row.patient for row in tables(csv).rows] == [None, "1", None]

@@ -183,13 +183,16 @@ def _evaluate(
     on_test = write_evaluation(
         folder / "test", predictions, scorer.description, "test", params, suspects
     )
-    ledger.append(
-        paths.TEST_LEDGER,
-        cell=scorer.description.name,
-        bundle=bundle.identity(folder / paths.BUNDLE),
-        n=on_test["n"],
-        test_split_hash=certificate["test_split_hash"],
-    )
+    look = {
+        "cell": scorer.description.name,
+        "bundle": bundle.identity(folder / paths.BUNDLE),
+        "n": on_test["n"],
+        "test_split_hash": certificate["test_split_hash"],
+    }
+    ledger.append(paths.TEST_LEDGER, **look)
+    here = paths.TEST_LEDGER_HERE
+    if here.is_file() and not here.samefile(paths.TEST_LEDGER):  # an experiment in a copy
+        ledger.append(here, **look)
     on = {split: read_json(folder / split / "metrics.json") for split in paths.VALIDATIONS} | {
         "test": on_test
     }

@@ -60,7 +60,8 @@ MONITOR = SCRATCH / "monitor"
 VERSIONS = Path("var/versions")  # of libraries; what the stage of that name writes
 
 # Append-only, to be committed: who scored the test split, who became champion.
-TEST_LEDGER = PROJECT / "ledger/test_scoring.jsonl"
+TEST_LEDGER_HERE = Path("ledger/test_scoring.jsonl")  # which `dvc exp apply` brings
+TEST_LEDGER = PROJECT / TEST_LEDGER_HERE
 PROMOTION_LEDGER = PROJECT / "ledger/promotions.jsonl"
 PINNED_PATIENTS = Path("ledger/pinned_patients.json")  # not append-only: a patient may join test
 RELEASE_LEDGER = PROJECT / "ledger/releases.jsonl"

@@ -11,7 +11,7 @@ from pneumo_core import versions
 from pneumo_core.errors import PipelineError
 from pneumo_core.params import Strategy
 from tasks import paths
-from tasks.graph import dvc_stage, failures
+from tasks.graph import dvc_graph, dvc_stage, failures
 
 PR_SET_PDEATHSIG = 1
 
@@ -38,7 +38,7 @@ def run_body(name: str, *part: str) -> None:
 
 
 def _run(name: str, *part: str) -> None:
-    if name == "versions":
+    if name == dvc_graph.VERSIONS:
         versions.record(paths.VERSIONS)
         return
     params = all_params.load(paths.PARAMS)

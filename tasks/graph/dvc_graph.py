@@ -4,7 +4,8 @@ from pneumo_core import versions
 from tasks import paths
 from tasks.graph import provenance
 
-INGEST, TRAIN, EXTERNAL, PROMOTE = "ingest", "train", "external", "promote"
+VERSIONS, INGEST, TRAIN = "versions", "ingest", "train"
+EXTERNAL, PROMOTE = "external", "promote"
 
 
 def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, set[str]]:
@@ -32,7 +33,8 @@ def stale_stages(promote: bool = True, ingest_again: bool = False) -> dict[str, 
         for stage in repo.index.stages:
             needs = {need.addressing for need in graph[stage]} & stale.keys()
             again = ingest_again and reads_source(stage.addressing)
-            if needs or again or stage.addressing in changed:
+            # Which stages other versions concern, they say by their own dependencies.
+            if needs - {VERSIONS} or again or stage.addressing in changed:
                 stale[stage.addressing] = needs
         if not promote:
             stale.pop(PROMOTE, None)  # no stage stands behind it

@@ -160,7 +160,7 @@ def _inputs(*contexts: str) -> list["DatasetInput"]:
     dataset = provenance.source().get("dataset", "films")
     return [
         DatasetInput(
-            Dataset(dataset, versions[name], "dvc", json.dumps({"path": path})),
+            Dataset(f"{dataset} for {context}", versions[name], "dvc", json.dumps({"path": path})),
             [InputTag("mlflow.data.context", context)],
         )
         for context, (name, path) in SOURCES.items()

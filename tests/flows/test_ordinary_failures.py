@@ -272,12 +272,14 @@ def read_only(database: Path) -> None:
 def test_an_embedded_database_that_cannot_be_used(
     break_it: Callable[[Path], None], sentence: str, project: Path, empty_store: Path, typed: Run
 ) -> None:
+    (project / "var").mkdir(exist_ok=True)
     shutil.copy(empty_store, project / "var")
     break_it(project / "var" / "mlflow.db")
     require_one_sentence(typed(*PREDICT, cwd=project), sentence)
 
 
 def test_an_embedded_database_that_is_locked(project: Path, empty_store: Path, typed: Run) -> None:
+    (project / "var").mkdir(exist_ok=True)
     shutil.copy(empty_store, project / "var")
     with closing(sqlite3.connect(project / "var" / "mlflow.db")) as connection:
         connection.execute("BEGIN EXCLUSIVE")

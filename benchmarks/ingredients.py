@@ -264,7 +264,8 @@ def reader(trained: Any, cell: Cell, settings: TrainParams, example: Any, scratc
     device = choose_device(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        fresh, _ = create_model(cell.architecture, settings.weights, len(LABELS))
+        weights = settings.weights_of(cell.architecture)
+        fresh, _ = create_model(cell.architecture, weights, len(LABELS))
     fresh = fresh.to(device.torch_device).to(memory_format=torch.channels_last)
     freeze(fresh, cell.strategy)
     parts = cut(fresh, to_batch(example, trained.normalisation, device))

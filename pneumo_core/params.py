@@ -18,6 +18,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -147,7 +148,7 @@ class StrategyParams(Section):
 class TrainParams(Section):
     models: tuple[ModelName, ...] = Field(min_length=1)
     strategies: tuple[Strategy, ...] = Field(min_length=1)
-    weights: str
+    weights: str | dict[ModelName, str]  # one source, or by model; auto for those without an entry
     seed: int = Field(ge=0)
     precision: Precision
     deterministic: bool = False  # on a GPU; the CPU always is
@@ -163,13 +164,31 @@ class TrainParams(Section):
     partial: StrategyParams
     full: StrategyParams
 
+    @field_validator("weights")
+    @classmethod
+    def _of_models_of_the_grid(
+        cls, weights: str | dict[str, str], info: ValidationInfo
+    ) -> str | dict[str, str]:
+        models = info.data.get("models", ())
+        if (
+            models
+            and not isinstance(weights, str)
+            and (extra := sorted(set(weights) - set(models)))
+        ):
+            raise ValueError(f"{', '.join(extra)}: train.models has only {', '.join(models)}")
+        return weights
+
+    def weights_of(self, model: str) -> str:
+        return self.weights if isinstance(self.weights, str) else self.weights.get(model, "auto")
+
     def of(self, strategy: Strategy) -> StrategyParams:
         return cast(StrategyParams, getattr(self, strategy.value))
 
-    def of_cell(self, strategy: Strategy) -> dict[str, Any]:
-        """All that a cell of this strategy depends on, beside its model, as JSON has it."""
+    def of_cell(self, model: str, strategy: Strategy) -> dict[str, Any]:
+        """Return what a cell depends on, beside its model, as JSON has it."""
         others = {"models", "strategies", "feature_cache_gb", *map(str, Strategy)}
         shared = self.model_dump(mode="json", exclude=others)
+        shared["weights"] = self.weights_of(model)
         return shared | self.of(strategy).model_dump(mode="json")
 
 

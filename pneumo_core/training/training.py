@@ -111,7 +111,7 @@ def _key(context: Context, provenance: PretrainedWeights, films: tuple[LabelledF
     """Return the key of everything that the end of this training depends on."""
     return key_of(
         context.cell,
-        context.params.of_cell(context.cell.strategy),
+        context.params.of_cell(context.cell.architecture, context.cell.strategy),
         provenance,
         context.device.precision,
         context.processes.size,

@@ -34,6 +34,22 @@ def test_params_of_the_project_load_as_they_are_written(
         assert section.model_dump(mode="json") == content[stage]
 
 
+def test_weights_are_of_all_models_or_by_model(content: dict[str, Any]) -> None:
+    content["train"] |= {"models": ["resnet50", "densenet121"]}
+    assert parse(content, "x").train.weights_of("resnet50") == "auto"
+    content["train"]["weights"] = {"resnet50": "a.safetensors"}
+    train = parse(content, "x").train
+    assert [train.weights_of(model) for model in train.models] == ["a.safetensors", "auto"]
+    assert train.of_cell("resnet50", Strategy.FROZEN)["weights"] == "a.safetensors"
+
+
+def test_weights_of_a_model_that_is_not_in_the_grid_are_an_error(content: dict[str, Any]) -> None:
+    content["train"]["weights"] = {"resnet50": "none"}
+    message = "train.weights = .*, resnet50: train.models has only tf_efficientnet_lite0"
+    with pytest.raises(ParamsError, match=message):
+        parse(content, "x")
+
+
 def test_train_knows_the_settings_of_each_strategy(default_params: Params) -> None:
     train = default_params.train
     assert [train.of(s) for s in Strategy] == [train.frozen, train.partial, train.full]

@@ -11,23 +11,35 @@ from safetensors.torch import save_file
 from pneumo_core.errors import WeightsError
 from pneumo_core.models import weights
 from pneumo_core.models.weights import create_model, state_sha256
+from pneumo_core.versions import LEARNING
 
 SMALL = "test_efficientnet"  # timm's own for tests: 0.1 million parameters
 
-# The first 8 ImageNet logits of `torch.manual_seed(0); torch.randn(2, 3, 224, 224)`.
-LITE0_LOGITS = [
-    [-2.425938, 0.486051, 1.693045, 0.168755, 1.470064, -1.273137, 0.181617, 0.527646],
-    [-2.550623, 0.496407, 1.414016, -0.106151, 1.100128, -1.214987, -0.117125, 0.780437],
-]
+# The first 8 ImageNet logits that the package efficientnet-lite-pytorch, by the author of the
+# weights, gives for `torch.manual_seed(0); torch.randn(1, 3, SIDE, SIDE)`, by the model's own side.
+LOGITS = {
+    224: [-2.425938, 0.486051, 1.693045, 0.168755, 1.470064, -1.273138, 0.181617, 0.527646],
+    240: [-2.531009, 0.925631, 0.867452, 1.407069, 1.974746, 0.265628, 0.371885, 0.653146],
+    260: [-3.002098, 0.38973, -0.15968, -0.729408, 0.149636, -0.256777, -0.077956, 0.442214],
+}
 LITE0_SHA256 = "bc1aa0b8c0c6722e84e2cb9ec4efe35a5e6a887eccb99f653f219dfe85ecd8ec"
 
 
-def test_packaged_weights_give_their_imagenet_logits() -> None:
-    model, _ = weights._from_package("tf_efficientnet_lite0")
+@pytest.mark.parametrize("architecture", weights.PACKAGED)
+def test_packaged_weights_give_their_imagenet_logits(architecture: str) -> None:
+    model, _ = weights._from_package(architecture)
+    side_px = model.pretrained_cfg["input_size"][-1]
     torch.manual_seed(0)
+    x_BCHW = torch.randn(2, 3, side_px, side_px)[:1]
     with torch.no_grad():
-        logits = model.eval()(torch.randn(2, 3, 224, 224))
-    torch.testing.assert_close(logits[:, :8], torch.tensor(LITE0_LOGITS), atol=1e-4, rtol=0)
+        logits_BK = model.eval()(x_BCHW)
+    expected = torch.tensor([LOGITS[side_px]])
+    torch.testing.assert_close(logits_BK[:, :8], expected, atol=1e-4, rtol=0)
+
+
+def test_another_version_of_a_package_of_weights_makes_cells_stale() -> None:
+    packages = {module.replace("_", "-") for module in weights.PACKAGED.values()}
+    assert packages < set(LEARNING)
 
 
 @pytest.mark.parametrize("asked", ["packaged", "auto"])
@@ -177,7 +189,7 @@ def test_hub_out_of_reach_is_an_error_and_no_random_start(
 
 
 def test_package_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(weights.PACKAGED, SMALL, ("no_such_package", "*.pth"))
+    monkeypatch.setitem(weights.PACKAGED, SMALL, "no_such_package")
     with pytest.raises(WeightsError, match="no_such_package is not installed"):
         create_model(SMALL, "auto", 2)
 

@@ -341,6 +341,11 @@ def test_deterministic_training_is_the_same_on_the_cpu(run: Any, settings: Any) 
     _assert_same(exact, usual)
 
 
+def test_a_model_gets_the_weights_that_are_named_for_it(run: Any, settings: Any) -> None:
+    trained, _ = run(settings(models=[SMALL], weights={SMALL: "none"}, epochs=1))
+    assert trained.provenance.origin == "random start"
+
+
 def test_class_weights_and_label_smoothing_reach_the_loss(run: Any, settings: Any) -> None:
     losses = [
         run(settings(epochs=1, **change), scratch=str(i))[0].history[0]["train_loss"]

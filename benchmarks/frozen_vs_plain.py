@@ -22,6 +22,7 @@ from scipy.special import expit
 from pneumo_core.data.images import decode
 from pneumo_core.data.packed import PackedImages, packing
 from pneumo_core.evaluation.scoring import predict
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.experiments.plain_loop import Job, plain_steps
 from pneumo_core.labels import LABELS
 from pneumo_core.models.compute import choose_device
@@ -99,7 +100,7 @@ def trained(
         found = train(cell, films, val, params, Path(scratch), events.append)
         seconds = time.perf_counter() - begun
     assert cached == any(isinstance(event, Cached) for event in events)
-    return seconds, expit(predict(found.model, val.images, found.normalisation)[0])
+    return seconds, expit(predict(TorchEngine(found.model, found.normalisation), val.images)[0])
 
 
 def main() -> None:

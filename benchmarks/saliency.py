@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumo_core.evaluation.saliency import map_films, saliency
+from pneumo_core.evaluation.saliency import map_films
 from pneumo_core.evaluation.scoring import Scorer
 
 NUM_FILMS, MAX_S = 16, 20
@@ -23,7 +23,7 @@ def main() -> None:
     shape = (NUM_FILMS, there.image_size_px, there.image_size_px)
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     begun = time.perf_counter()
-    map_films(saliency, scorer, noise)
+    map_films(scorer.engine, noise)
     seconds = time.perf_counter() - begun
     verdict = "ok" if seconds <= MAX_S else "NOT MET"
     print(f"{NUM_FILMS} films of {there.image_size_px} px: {seconds:.1f} s: {verdict}")

@@ -18,6 +18,7 @@ from pneumo_core.atomic import read_json, replacing_file, replacing_folder, writ
 from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.data.views import VIEWS
+from pneumo_core.evaluation.engine import choose_engine
 from pneumo_core.evaluation.evaluation import (
     as_predictions,
     as_scores,
@@ -40,11 +41,12 @@ from pneumo_core.evaluation.reference import (
 )
 from pneumo_core.evaluation.scoring import Features, Scorer
 from pneumo_core.evaluation.shifted import shifted
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.metrics.paired import Reading, compare, compare_mean_auroc, tied_with
 from pneumo_core.metrics.platt import calibrated, fit_platt, slope_at_bound
 from pneumo_core.models import bundle
-from pneumo_core.models.bundle import Blueprint, Description
+from pneumo_core.models.bundle import Blueprint
 from pneumo_core.params import EvaluateParams, TrainParams
 from tasks import ledger, paths
 from tasks.tracking import connection, runs
@@ -110,38 +112,35 @@ def _make_bundle(
 ) -> None:
     """Write a bundle: the trained weights with calibration and thresholds from validation."""
     blueprint = Blueprint.model_validate(read_json(trained / paths.BLUEPRINT))
+    in_torch = TorchEngine.load(blueprint, trained / paths.WEIGHTS)
     val, val_images = _films(table, images, "val")
-    views = VIEWS[: params.num_views]
-    scorer = Scorer.uncalibrated(blueprint, trained / paths.WEIGHTS, views)
-    logits, features = scorer.predict(val_images)
-    predictions = as_predictions(scorer, val, logits)
-    on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
-    slope, intercept = fit_platt(as_scores(predictions).labels, logits)
-    if slope_at_bound(slope, logits):
-        print(f"evaluate: {blueprint.name}: validation finds no order in its logits")
-    for rows in (predictions, on_shifted):
-        rows["probability"] = calibrated(rows["logit"].to_numpy(np.float64), slope, intercept)
-    description = Description(
-        **dict(blueprint),
-        slope=slope,
-        intercept=intercept,
-        views=views,
-        calibration_prevalence=float(as_scores(predictions).labels.mean()),
-        operating_points=choose_operating_points(as_scores(predictions), params),
-    )
-    reference = _make_reference(scorer, table, images, features, as_scores(predictions))
     with tempfile.TemporaryDirectory() as scratch:
         onnx = Path(scratch) / bundle.ONNX
-        made = export(scorer.model, blueprint.normalisation, val_images, onnx)
+        made = export(in_torch.model, blueprint.normalisation, val_images, onnx)
         if isinstance(made, str):
             print(f"evaluate: {blueprint.name} has no {bundle.ONNX}: {made}")
-        bundle.save(
-            folder,
-            description.model_copy(update={"onnx": made}),
-            trained / paths.WEIGHTS,
-            reference.write,
-            None if isinstance(made, str) else onnx,
+        file = None if isinstance(made, str) else onnx
+        engine = choose_engine(file, lambda: in_torch)
+        scorer = Scorer.uncalibrated(blueprint, engine, VIEWS[: params.num_views])
+        logits, features = scorer.predict(val_images)
+        predictions = as_predictions(scorer, val, logits)
+        on_shifted = predict(scorer, val, shifted(val_images, val["pixel_sha256"]))
+        slope, intercept = fit_platt(as_scores(predictions).labels, logits)
+        if slope_at_bound(slope, logits):
+            print(f"evaluate: {blueprint.name}: validation finds no order in its logits")
+        for rows in (predictions, on_shifted):
+            rows["probability"] = calibrated(rows["logit"].to_numpy(np.float64), slope, intercept)
+        description = scorer.description.model_copy(
+            update={
+                "slope": slope,
+                "intercept": intercept,
+                "calibration_prevalence": float(as_scores(predictions).labels.mean()),
+                "operating_points": choose_operating_points(as_scores(predictions), params),
+                "onnx": made,
+            }
         )
+        reference = _make_reference(scorer, table, images, features, as_scores(predictions))
+        bundle.save(folder, description, trained / paths.WEIGHTS, reference.write, file)
     write_evaluation(folder.parent / VAL, predictions, description, VAL, params)
     write_evaluation(folder.parent / SHIFTED, on_shifted, description, SHIFTED, params)
 
@@ -156,7 +155,7 @@ def _make_reference(
     chosen = drift_reference(manifest.kept(table)[lambda film: film["split"] != "test"])
     return Reference.of(
         statistics,
-        scorer.predict(pixels)[1],
+        scorer.features(pixels),
         val_statistics,
         val_features,
         val.probabilities,

@@ -17,8 +17,10 @@ from scipy.stats import rankdata
 
 from pneumo_core.arrays import Bools, Floats, Images
 from pneumo_core.audit.shortcuts import Cohort, estimate_mean
-from pneumo_core.evaluation.saliency import contributions, map_films, saliency
+from pneumo_core.evaluation.engine import Engine
+from pneumo_core.evaluation.saliency import enlarge, evidence_on
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models import bundled_model
 from pneumo_core.models.compute import choose_device
 from pneumo_core.models.randomness import seeded
@@ -38,14 +40,15 @@ def check_saliency(
     whose maps are not all zeros.
 
     Raises:
-        EvaluationError: the model has no map; see `saliency.last_spatial_layer`.
+        EvaluationError: the model has no map; see `hirescam.last_spatial_layer`.
     """
     draws = cohort.draws(params)
+    trained = evidence_on(scorer.engine, images)
     similarity = {
         what: estimate_mean(like, draws)
-        for what, like in _similarity(scorer, images, params.seed).items()
+        for what, like in _similarity(scorer, trained, images, params.seed).items()
     }
-    maps = map_films(saliency, scorer, images)
+    maps = enlarge(trained, images.shape[-1])
     lit = maps.any(axis=(1, 2))
     masks = {"border": border(maps.shape[1]), "corners": corners(maps.shape[1])}
     usable = draws[draws @ lit > 0][:, lit]
@@ -100,19 +103,19 @@ def rank_correlation(first: Floats, second: Floats) -> Floats:
     return correlation
 
 
-def _similarity(scorer: Scorer, images: Images, seed: int) -> dict[str, Floats]:
-    trained = map_films(contributions, scorer, images)
+def _similarity(scorer: Scorer, trained: Floats, images: Images, seed: int) -> dict[str, Floats]:
     return {
-        what: rank_correlation(trained, map_films(contributions, random, images))
+        what: rank_correlation(trained, evidence_on(random, images))
         for what, random in _randomised(scorer, seed).items()
     }
 
 
-def _randomised(scorer: Scorer, seed: int) -> dict[str, Scorer]:
+def _randomised(scorer: Scorer, seed: int) -> dict[str, Engine]:
     """Return the model with a random classifier, and with random weights everywhere."""
     description = scorer.description
     with seeded(seed, choose_device("float32")):
         fresh = bundled_model.untrained(description)
-        headless: Any = copy.deepcopy(scorer.model)
+        headless: Any = copy.deepcopy(scorer.engine.in_torch().model)
         headless.reset_classifier(len(description.labels))
-    return {"classifier": Scorer(headless, description), "all": Scorer(fresh, description)}
+    engines = {"classifier": headless, "all": fresh}
+    return {what: TorchEngine(model, description.normalisation) for what, model in engines.items()}

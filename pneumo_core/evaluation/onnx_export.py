@@ -2,7 +2,7 @@
 
 The file takes films as gray bytes [N, size, size], has their normalisation inside, and gives
 `OUTPUTS`. Where average pooling and one linear layer follow the last map, the evidence of
-HiResCAM (`saliency.py`) is the map under the weights of the class, without a gradient. Whether a
+HiResCAM (`hirescam.py`) is the map under the weights of the class, without a gradient. Whether a
 model is of this form is found by comparing.
 
 Shape letters: B batch, C channels, H height, W width.
@@ -23,18 +23,20 @@ from torch import nn
 
 from pneumo_core.arrays import Images
 from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation.saliency import contributions, last_spatial_layer
+from pneumo_core.evaluation.hirescam import contributions, last_spatial_layer
+from pneumo_core.evaluation.onnx_engine import (
+    EVIDENCE,
+    FEATURE_MAP,
+    FEATURES,
+    FILMS,
+    LOGITS,
+    OUTPUTS,
+)
 from pneumo_core.labels import POSITIVE
 from pneumo_core.models.architectures import first_fault
 from pneumo_core.models.bundle import Normalisation, OnnxRecord
 from pneumo_core.models.compute import full_float32, to_input
 from pneumo_core.models.strategies import classifiers
-
-FILMS = "films"  # the input: gray bytes [N, H, W]
-LOGITS, FEATURES = "logits", "features"  # [N, K]; [N, F], the input of the classifier
-FEATURE_MAP = "feature_map"  # [N, C, h, w], the last map of the film
-EVIDENCE = "evidence"  # [N, h, w], for pneumonia, as `saliency.contributions`
-OUTPUTS = (LOGITS, FEATURES, FEATURE_MAP, EVIDENCE)  # the last two where the model has them
 
 OPSET = 17
 MADE_WITH = ("torch", "onnx", "onnxruntime")

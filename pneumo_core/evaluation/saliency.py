@@ -1,112 +1,37 @@
-"""Saliency maps of a network by HiResCAM: where on a film is the evidence for a class?
+"""Saliency maps of films: where is the evidence for pneumonia?
 
-A map is the gradient times the activation of the last feature map, element by element, summed over
-the channels, without negative parts (Draelos & Carin 2020, arXiv:2011.08891). Where average pooling
-and one linear layer follow the feature map, the sum before negative parts are removed is the score
-without its bias, so the map shows what the model used. The score is the log odds of the class.
-
-Shape letters: B batch, C channels, H height, W width.
+A map is the evidence of HiResCAM (`hirescam.py`) without its negative parts, enlarged to the film.
 """
 
-from collections.abc import Callable
-
+import cv2
 import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional
 
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation.scoring import Scorer
-from pneumo_core.labels import POSITIVE
-from pneumo_core.models.compute import choose_device, full_float32, to_batch
-
-BATCH_SIZE = 4  # all activations of the network are kept for the gradient
-
-MapOf = Callable[[nn.Module, torch.Tensor, int], torch.Tensor]
+from pneumo_core.evaluation.engine import Engine
 
 
-def map_films(map_of: MapOf, scorer: Scorer, images: Images) -> Floats:
-    """Return the maps of films [N, H, W] for pneumonia, by `saliency` or `contributions`.
+def evidence_on(engine: Engine, images: Images) -> Floats:
+    """Return the evidence for pneumonia or, below 0, against it, in films [N, H, W]: [N, h, w].
 
-    Raises as `saliency` does.
-    """
-    device = choose_device("float32")
-    parts = [
-        map_of(scorer.model, to_batch(part, scorer.description.normalisation, device), POSITIVE)
-        for part in np.array_split(images, -(-len(images) // BATCH_SIZE))
-    ]
-    return torch.cat(parts).double().cpu().numpy()
-
-
-def saliency(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
-    """Return the evidence for class `positive` at each place of a film, [B, H, W], 0 or more.
-
-    The unit is log odds per cell of the feature map, so films can be compared; a map is all zeros
-    where there is no evidence. Sets the model to eval mode and moves it to the films' device.
+    The unit is log odds per cell of the feature map, so films can be compared.
 
     Raises:
-        EvaluationError: the model has no spatial feature map; see `last_spatial_layer`.
+        EvaluationError: the model has no spatial feature map.
     """
-    map_B1HW = contributions(model, x_BCHW, positive).unsqueeze(1).relu()
-    map_BHW: torch.Tensor = functional.interpolate(
-        map_B1HW, x_BCHW.shape[2:], mode="bilinear"
-    ).squeeze(1)
-    return map_BHW
+    size = engine.batch_size(images.shape[-1])
+    parts = [engine.evidence(images[start : start + size]) for start in range(0, len(images), size)]
+    return np.concatenate(parts).astype(np.float64)
 
 
-@full_float32()
-def contributions(model: nn.Module, x_BCHW: torch.Tensor, positive: int) -> torch.Tensor:
-    """Return the evidence for class `positive` or, below 0, against it: [B, H, W], feature map.
+def map_films(engine: Engine, images: Images) -> Floats:
+    """Return the maps of films [N, H, W], of the same shape, 0 or more; all zeros: no evidence.
 
-    Raises as `saliency` does.
+    Raises as `evidence_on` does.
     """
-    model.to(x_BCHW.device).eval()
-    layer = last_spatial_layer(model, x_BCHW[:1])
-
-    cut_BCHW: list[torch.Tensor] = []
-
-    def cut(_: object, __: object, output_BCHW: torch.Tensor) -> torch.Tensor:
-        cut_BCHW.append(output_BCHW.detach().requires_grad_())
-        return cut_BCHW[-1].clone()  # a ReLU in place may follow
-
-    with torch.enable_grad(), layer.register_forward_hook(cut):
-        logits_BK: torch.Tensor = model(x_BCHW)
-    others = [k for k in range(logits_BK.shape[1]) if k != positive]
-    log_odds_B = logits_BK[:, positive] - logits_BK[:, others].logsumexp(1)
-    map_BCHW = cut_BCHW[-1]
-    (gradient_BCHW,) = torch.autograd.grad(log_odds_B.sum(), map_BCHW)
-    return (gradient_BCHW * map_BCHW.detach()).sum(1)
+    return enlarge(evidence_on(engine, images), images.shape[-1])
 
 
-def last_spatial_layer(model: nn.Module, x_BCHW: torch.Tensor) -> nn.Module:
-    """Return the last module whose output is a square map [B, C, H, W], for square films.
-
-    A map that is later split into tokens [B, N, C], as in a transformer, does not count.
-
-    Raises:
-        EvaluationError: there is no such module.
-    """
-    finished: list[nn.Module] = []
-
-    def collect(module: nn.Module, _: object, output: object) -> None:
-        if not isinstance(output, torch.Tensor):
-            return
-        if output.ndim == 4 and output.shape[2] == output.shape[3] > 1:
-            finished.append(module)
-        elif output.ndim == 3:
-            finished.clear()
-
-    handles = [module.register_forward_hook(collect) for module in model.modules()]
-    try:
-        with torch.no_grad():
-            model(x_BCHW)
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not finished:
-        raise EvaluationError(
-            f"{type(model).__name__} does not end in a map of the film. Saliency needs a "
-            "convolutional network."
-        )
-    return finished[-1]
+def enlarge(evidence_NHW: Floats, side_px: int) -> Floats:
+    """Return what is above 0 at the size of square films, bilinear."""
+    positive = evidence_NHW.clip(0)
+    return np.stack([cv2.resize(map_HW, (side_px, side_px)) for map_HW in positive])

@@ -22,6 +22,7 @@ from pneumo_core.audit.shortcut_probes import augmented_gain
 from pneumo_core.audit.shortcuts import Cohort
 from pneumo_core.data import manifest
 from pneumo_core.evaluation.scoring import predict
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.labels import LABELS
 from pneumo_core.models.compute import full_float32, to_batch
 from pneumo_core.models.strategies import cut
@@ -130,13 +131,14 @@ def _scorer(
 
     The trunk is that of the model as it was before training, whose features are already cached.
     """
-    exact = params.model_copy(update={"precision": "float32"})  # as `scoring.predict`
+    exact = params.model_copy(update={"precision": "float32"})  # as `TorchEngine`
     context, normalisation = Context.of(cell, exact), trained.normalisation
     device = context.device
     fresh, _ = context.start_model(example.shape[-1])
     parts = cut(fresh, to_batch(example, normalisation, device))
     if parts is None:
-        return lambda images: np.asarray(expit(predict(trained.model, images, normalisation)[0]))
+        engine = TorchEngine(trained.model, normalisation)
+        return lambda images: np.asarray(expit(predict(engine, images)[0]))
     trunk, tail = parts
     tail.load_state_dict(trained.model.state_dict(), strict=False)
     tail.eval()

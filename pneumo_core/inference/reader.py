@@ -10,7 +10,7 @@ from pneumo_core import charts
 from pneumo_core.arrays import Bools, Gray, Images
 from pneumo_core.errors import BundleError
 from pneumo_core.evaluation.reference import Reference
-from pneumo_core.evaluation.saliency import map_films, saliency
+from pneumo_core.evaluation.saliency import map_films
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.intake import Intake
 from pneumo_core.labels import LABELS, POSITIVE
@@ -84,9 +84,9 @@ class Reader:
         """Return a PNG of each admitted film with its saliency map for pneumonia over it.
 
         Raises:
-            EvaluationError: the model has no map; see `saliency.last_spatial_layer`.
+            EvaluationError: the model has no map; see `hirescam.last_spatial_layer`.
         """
-        maps_BHW = map_films(saliency, self.scorer, images)
+        maps_BHW = map_films(self.scorer.engine, images)
         return [
             encode_png(charts.overlay(pixels, map_HW / max(map_HW.max(), 1e-12)))
             for pixels, map_HW in zip(images, maps_BHW, strict=True)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pneumo_core import charts
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.evaluation.saliency import map_films, saliency
+from pneumo_core.evaluation.saliency import map_films
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS, POSITIVE
 from pneumo_core.params import ReportParams
@@ -87,11 +87,11 @@ def explain(chosen: pd.DataFrame, pixels: Images, threshold: float, scorer: Scor
     """Return the films [N, H, W] of the rows `chosen` with their maps, on one scale.
 
     Raises:
-        EvaluationError: the model has no map; see `saliency.last_spatial_layer`.
+        EvaluationError: the model has no map; see `hirescam.last_spatial_layer`.
     """
     if chosen.empty:
         return Shown((), threshold, 0.0)
-    maps = map_films(saliency, scorer, pixels)
+    maps = map_films(scorer.engine, pixels)
     brightest = float(maps.max())
     scaled = maps / (brightest or 1.0)
     rows = zip(chosen.itertuples(), pixels, scaled, strict=True)

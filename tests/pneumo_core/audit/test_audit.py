@@ -26,7 +26,7 @@ NUM_FILMS = 40
 def scorer(small_bundle: Path) -> Scorer:
     """A bundle that is served with three views."""
     loaded = Scorer.load(small_bundle)
-    return Scorer(loaded.model, loaded.description.model_copy(update={"views": VIEWS[:3]}))
+    return Scorer(loaded.engine, loaded.description.model_copy(update={"views": VIEWS[:3]}))
 
 
 @pytest.fixture(scope="module")

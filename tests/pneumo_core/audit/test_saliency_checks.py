@@ -1,13 +1,12 @@
 """Maps that do not depend on what was learnt are found out, and so are maps that lie on marks."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import timm
 import torch
 from scipy.stats import spearmanr
 
+from pneumo_core.arrays import Floats, Images
 from pneumo_core.audit import saliency_checks
 from pneumo_core.audit.saliency_checks import (
     border,
@@ -19,6 +18,7 @@ from pneumo_core.audit.saliency_checks import (
 from pneumo_core.audit.shortcuts import Cohort
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models.bundle import Description, Normalisation, PretrainedWeights, TrainingRecord
 from pneumo_core.params import AuditParams
 
@@ -49,7 +49,8 @@ def scorer() -> Scorer:
         operating_points={},
     )
     torch.manual_seed(7)
-    return Scorer(timm.create_model("resnet10t", num_classes=2), description)
+    model = timm.create_model("resnet10t", num_classes=2)
+    return Scorer(TorchEngine(model, description.normalisation), description)
 
 
 def test_maps_of_a_network_are_unlike_those_of_a_random_one(scorer: Scorer) -> None:
@@ -70,17 +71,17 @@ def test_a_map_that_shows_only_the_film_is_found_out(
 ) -> None:
     """The positive control: an "explanation" that never asks the model."""
 
-    def edges(_: object, x_BCHW: torch.Tensor, __: int) -> torch.Tensor:
-        return x_BCHW[:, 0].diff(dim=1).abs()
+    def edges(_: object, images: Images) -> Floats:
+        return np.abs(np.diff(images.astype(float), axis=1))
 
-    monkeypatch.setattr(saliency_checks, "contributions", edges)
+    monkeypatch.setattr(saliency_checks, "evidence_on", edges)
     found = check_saliency(scorer, IMAGES, COHORT, PARAMS)
     assert not found["passed"]
     assert found["similarity"]["all"]["value"] == pytest.approx(1)
 
 
 def test_dark_maps_have_no_place(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saliency_checks, "saliency", lambda _, x, __: torch.zeros_like(x[:, 0]))
+    monkeypatch.setattr(saliency_checks, "enlarge", lambda *_: np.zeros(IMAGES.shape))
     found = check_saliency(scorer, IMAGES, COHORT, PARAMS)
     assert found["num_lit"] == 0
     assert found["places"] == {}
@@ -112,4 +113,6 @@ def test_a_transformer_has_no_map_to_check(scorer: Scorer) -> None:
     model = timm.create_model("vit_tiny_patch16_224", num_classes=2, img_size=SIDE_PX)
     described = scorer.description.model_copy(update={"architecture": "vit_tiny_patch16_224"})
     with pytest.raises(EvaluationError, match="VisionTransformer"):
-        check_saliency(replace(scorer, model=model, description=described), IMAGES, COHORT, PARAMS)
+        check_saliency(
+            Scorer(TorchEngine(model, described.normalisation), described), IMAGES, COHORT, PARAMS
+        )

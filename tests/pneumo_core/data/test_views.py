@@ -7,6 +7,7 @@ import torch
 from pneumo_core.arrays import Gray, Images
 from pneumo_core.data.views import VIEWS, View
 from pneumo_core.evaluation.scoring import Scorer, predict
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models.bundle import Description
 from pneumo_core.models.weights import create_model
 
@@ -45,14 +46,16 @@ def test_a_closer_view_shows_less_and_a_further_one_a_black_margin(few: Images) 
 def test_a_scorer_gives_the_mean_logit_of_its_views(few: Images, description: Description) -> None:
     torch.manual_seed(0)
     model, _ = create_model("test_efficientnet", "none", 2)
+    engine = TorchEngine(model, description.normalisation)
     one, all_five = (
-        Scorer(model, description.model_copy(update={"views": views}))
+        Scorer(engine, description.model_copy(update={"views": views}))
         for views in (VIEWS[:1], VIEWS)
     )
-    seen, normalisation = [view.of(few) for view in VIEWS], description.normalisation
-    together = predict(model, np.concatenate(seen), normalisation)[0].reshape(len(VIEWS), len(few))
-    by_view = [predict(model, films, normalisation)[0] for films in seen]
+    seen = [view.of(few) for view in VIEWS]
+    together = predict(engine, np.concatenate(seen))[0].reshape(len(VIEWS), len(few))
+    by_view = [predict(engine, films)[0] for films in seen]
     np.testing.assert_array_equal(one.logits(few), by_view[0])
     np.testing.assert_allclose(all_five.logits(few), together.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(together, by_view, atol=1e-6)  # a batch of another size rounds so
     np.testing.assert_array_equal(all_five.predict(few)[1], one.predict(few)[1])
+    np.testing.assert_array_equal(all_five.features(few), one.features(few))

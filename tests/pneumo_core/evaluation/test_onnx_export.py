@@ -14,9 +14,10 @@ from PIL import Image
 
 import pneumo_core as pneumo
 from pneumo_core.arrays import Images
+from pneumo_core.evaluation.hirescam import contributions
 from pneumo_core.evaluation.onnx_export import TOLERANCE, export
-from pneumo_core.evaluation.saliency import contributions
 from pneumo_core.evaluation.scoring import predict
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models.bundle import Normalisation, OnnxRecord
 from pneumo_core.models.compute import to_input
 from pneumo_core.models.weights import create_model
@@ -58,7 +59,7 @@ def test_another_program_finds_what_torch_finds(
     assert [output.name for output in session.get_outputs()] == outputs
     first, others = (session.run(outputs, {"films": part}) for part in (noise[:1], noise[1:]))
     found = dict(zip(outputs, map(np.concatenate, zip(first, others, strict=True)), strict=True))
-    margins, features = predict(model, noise, NORMALISATION)
+    margins, features = predict(TorchEngine(model, NORMALISATION), noise)
     assert np.abs(np.diff(found["logits"])[:, 0] - margins).max() < TOLERANCE
     assert np.allclose(found["features"], features, atol=TOLERANCE * features.max())
     if "evidence" in outputs:

@@ -1,117 +1,55 @@
+"""The same maps from the outputs of the file as from the gradient."""
+
+from pathlib import Path
+
+import numpy as np
 import pytest
-import timm
 import torch
-from torch import nn
+from torch.nn import functional
 
+from pneumo_core.arrays import Images
 from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation.saliency import contributions, last_spatial_layer, saliency
+from pneumo_core.evaluation.engine import Engine, choose_engine
+from pneumo_core.evaluation.hirescam import contributions
+from pneumo_core.evaluation.onnx_engine import OnnxEngine
+from pneumo_core.evaluation.onnx_export import export
+from pneumo_core.evaluation.saliency import map_films
+from pneumo_core.evaluation.torch_engine import TorchEngine
+from pneumo_core.labels import POSITIVE
+from pneumo_core.models.bundle import Normalisation
+from pneumo_core.models.compute import to_input
+from pneumo_core.models.weights import create_model
 
-SIDE_PX, CELL_PX = 64, 8
-
-
-def _mean_of_cells() -> nn.Conv2d:
-    """A film of 64 x 64 to the brightness of its 8 x 8 cells."""
-    layer = nn.Conv2d(3, 1, CELL_PX, CELL_PX, bias=False)
-    nn.init.constant_(layer.weight, 1 / (3 * CELL_PX**2))
-    return layer
-
-
-def _linear(*weights: float) -> nn.Linear:
-    """NORMAL gets nothing, PNEUMONIA the weighted sum."""
-    layer = nn.Linear(len(weights), 2, bias=False)
-    layer.weight.data = torch.tensor([[0.0] * len(weights), list(weights)])
-    return layer
+SIDE_PX, TOLERANCE = 96, 1e-4  # of the largest value of all maps
 
 
-def _films_with_light_at(*cells: tuple[int, int]) -> torch.Tensor:
-    x_BCHW = torch.zeros(len(cells), 3, SIDE_PX, SIDE_PX)
-    for film, (row, column) in zip(x_BCHW, cells, strict=True):
-        film[:, row * CELL_PX :, column * CELL_PX :][:, :CELL_PX, :CELL_PX] = 1
-    return x_BCHW
+@pytest.fixture(scope="module")
+def noise() -> Images:
+    return np.random.default_rng(0).integers(0, 256, (9, SIDE_PX, SIDE_PX), dtype=np.uint8)
 
 
-def _brightest_cell(map_HW: torch.Tensor) -> tuple[int, int]:
-    row, column = divmod(int(map_HW.argmax()), SIDE_PX)
-    return row // CELL_PX, column // CELL_PX
-
-
-def test_lights_the_place_that_makes_the_score() -> None:
-    model = nn.Sequential(
-        _mean_of_cells(),
-        nn.ReLU(inplace=True),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        _linear(1.0),
-    )
-    cells = ((1, 5), (6, 2))
-    maps_BHW = saliency(model, _films_with_light_at(*cells), 1)
-    assert maps_BHW.shape == (2, SIDE_PX, SIDE_PX)
-    assert tuple(map(_brightest_cell, maps_BHW)) == cells
-    assert maps_BHW.amin() == 0
-    # One lit cell of 64 is all of the log odds; between the cells a map is smooth.
-    assert maps_BHW.amax((1, 2)).tolist() == pytest.approx([1 / CELL_PX**2] * 2, rel=0.15)
-
-
-def test_lights_only_what_the_head_reads() -> None:
-    """Where Grad-CAM would average the gradient over the map and light both places."""
-    read, unread = (1, 1), (6, 6)
-    weights = [0.0] * CELL_PX**2
-    weights[read[0] * CELL_PX + read[1]] = 1.0
-    model = nn.Sequential(_mean_of_cells(), nn.ReLU(), nn.Flatten(), _linear(*weights))
-    film_CHW = _films_with_light_at(read, unread).amax(0)
-    map_HW = saliency(model, film_CHW[None], 1)[0]
-    assert _brightest_cell(map_HW) == read
-    assert map_HW[unread[0] * CELL_PX :, unread[1] * CELL_PX :].max() == 0
-
-
-def test_what_speaks_against_the_class_is_dark_without_nan() -> None:
-    model = nn.Sequential(_mean_of_cells(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), _linear(-1.0))
-    x_BCHW = _films_with_light_at((3, 3))
-    assert not saliency(model, x_BCHW, 1).any()
-    assert saliency(model, x_BCHW, 0).max() > 0
-
-
-@pytest.mark.parametrize(
-    ("architecture", "layer"),
-    [
-        ("tf_efficientnet_lite0", "bn2"),
-        ("efficientnet_b0", "bn2"),
-        ("densenet121", "features"),
-        ("convnext_tiny", "norm_pre"),
-        ("resnet50", "layer4"),
-        ("mobilenetv3_small_100", "blocks"),
-    ],
-)
-def test_finds_the_last_map_of_the_studys_models_and_others(architecture: str, layer: str) -> None:
+def _engines(architecture: str, noise: Images, folder: Path) -> tuple[Engine, TorchEngine]:
     torch.manual_seed(0)
-    model = timm.create_model(architecture, num_classes=2).eval()
-    x_BCHW = torch.randn(2, 3, SIDE_PX, SIDE_PX)
-    assert last_spatial_layer(model, x_BCHW) is model.get_submodule(layer)
-    maps_2BHW = torch.stack([saliency(model, x_BCHW, positive) for positive in (0, 1)])
-    assert maps_2BHW.shape == (2, 2, SIDE_PX, SIDE_PX)
-    assert maps_2BHW.isfinite().all()
-    assert maps_2BHW.amin() == 0 < maps_2BHW.amax()
+    model, _ = create_model(architecture, "none", 2, SIDE_PX)
+    in_torch = TorchEngine(model, Normalisation(0.5, 0.25))
+    export(model, in_torch.normalisation, noise, folder / "model.onnx")
+    return choose_engine(folder / "model.onnx", lambda: in_torch), in_torch
 
 
-def test_contributions_add_up_to_the_log_odds() -> None:
-    """Where one linear layer follows the mean of the map, but for its bias."""
-    torch.manual_seed(0)
-    model = timm.create_model("tf_efficientnet_lite0", num_classes=2).eval()
-    model.classifier.bias.data.zero_()
-    x_BCHW = torch.randn(2, 3, SIDE_PX, SIDE_PX)
-    logits = model(x_BCHW).detach()
-    added = contributions(model, x_BCHW, 1).sum((1, 2))
-    assert torch.allclose(added, logits[:, 1] - logits[:, 0], rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("architecture", ["test_efficientnet", "test_resnet", "test_convnext"])
+def test_maps_are_those_of_the_gradient(architecture: str, noise: Images, tmp_path: Path) -> None:
+    """Of a ConvNeXt, whose head does more than pool, torch makes them."""
+    engine, in_torch = _engines(architecture, noise, tmp_path)
+    assert isinstance(engine, OnnxEngine)
+    x_BCHW = to_input(torch.from_numpy(noise), in_torch.normalisation)
+    map_B1HW = contributions(in_torch.model, x_BCHW, POSITIVE).relu().unsqueeze(1)
+    expected = functional.interpolate(map_B1HW, noise.shape[1:], mode="bilinear")[:, 0].numpy()
+    assert expected.max() > 0
+    for found in (map_films(engine, noise), map_films(in_torch, noise)):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * expected.max())
 
 
-def test_leaves_no_trace_on_the_model() -> None:
-    model = timm.create_model("resnet10t", num_classes=2)
-    saliency(model, torch.randn(1, 3, SIDE_PX, SIDE_PX), 1)
-    assert all(parameter.grad is None for parameter in model.parameters())
-    assert not any(module._forward_hooks for module in model.modules())
-
-
-def test_a_transformer_has_no_map() -> None:
-    model = timm.create_model("vit_tiny_patch16_224", num_classes=2, img_size=SIDE_PX)
-    with pytest.raises(EvaluationError, match="VisionTransformer"):
-        saliency(model, torch.randn(1, 3, SIDE_PX, SIDE_PX), 1)
+def test_a_transformer_has_no_map(noise: Images, tmp_path: Path) -> None:
+    for engine in _engines("test_vit", noise, tmp_path):
+        with pytest.raises(EvaluationError, match="needs a convolutional network"):
+            map_films(engine, noise)

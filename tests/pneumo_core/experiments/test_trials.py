@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from pneumo_core.arrays import Gray, Images
 from pneumo_core.evaluation.scoring import predict
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.experiments import trials
 from pneumo_core.experiments.trials import BASELINE, Setting, Trial, choose_films, run_trials
 from pneumo_core.params import Params, Strategy
@@ -119,5 +120,6 @@ def test_scores_are_those_of_the_trained_model(
     one = Setting(cell, setting.train, 40, 20, (0,), ("gamma",))
     for trial in run_trials(images, table, one, tmp_path):
         answers = trial.score(images[60:80])
-        expected = expit(predict(kept[-1].model, images[60:80], kept[-1].normalisation)[0])
+        engine = TorchEngine(kept[-1].model, kept[-1].normalisation)
+        expected = expit(predict(engine, images[60:80])[0])
         np.testing.assert_allclose(answers, expected, atol=1e-4)

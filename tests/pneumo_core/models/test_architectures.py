@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from pneumo_core.errors import TrainingError, WeightsError
 from pneumo_core.evaluation.scoring import predict
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models import architectures, bundled_model
 from pneumo_core.models.architectures import Architecture, require_trainable, resolve
 from pneumo_core.models.bundle import Normalisation
@@ -152,6 +153,6 @@ def test_kinds_of_models_learn(
     bundled_model.write_weights(trained.model, tmp_path / "weights.safetensors")
     rebuilt = trained.architecture.build(2)
     rebuilt.load_state_dict(load_file(tmp_path / "weights.safetensors"))
-    logits, features = predict(rebuilt, pixels, trained.normalisation)
+    logits, features = predict(TorchEngine(rebuilt, trained.normalisation), pixels)
     assert np.isfinite(logits).all()
     assert features.ndim == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pneumo_core.evaluation.scoring import predict
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import Device, full_float32
 from pneumo_core.models.weights import create_model
@@ -52,6 +52,6 @@ def test_a_model_is_run_in_full_float32(around: Flags) -> None:
     seen: list[Flags] = []
     model = create_model("test_efficientnet", "none", 2)[0]
     model.register_forward_pre_hook(lambda *_: seen.append(_tf32()))
-    predict(model, np.zeros((2, 64, 64), np.uint8), Normalisation(0.5, 0.5))
+    TorchEngine(model, Normalisation(0.5, 0.5)).read(np.zeros((2, 64, 64), np.uint8))
     assert seen == [(False, False)]
     assert _tf32() == around

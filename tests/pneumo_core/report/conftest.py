@@ -18,6 +18,7 @@ from pneumo_core.evaluation.corruptions import CORRUPTIONS
 from pneumo_core.evaluation.evaluation import as_scores, write_evaluation
 from pneumo_core.evaluation.operating_point import choose_operating_points
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.models.bundle import Description, Normalisation, PretrainedWeights, TrainingRecord
@@ -232,7 +233,8 @@ def _make_pictures(found: Findings, images: Images, scorer: Scorer) -> Pictures:
 def _make(folder: Path, num_test: int, cells: list[tuple[str, str, str]], hostile: str) -> Made:
     found, images = _make_findings(folder, num_test, cells, hostile)
     torch.manual_seed(0)
-    scorer = Scorer(timm.create_model("resnet10t", num_classes=2), found.winner.description)
+    model, described = timm.create_model("resnet10t", num_classes=2), found.winner.description
+    scorer = Scorer(TorchEngine(model, described.normalisation), described)
     return Made(found, _make_pictures(found, images, scorer), scorer)
 
 

@@ -17,6 +17,7 @@ from pneumo_core.errors import SourceError
 from pneumo_core.evaluation.any_source import inventory_of
 from pneumo_core.evaluation.reference import Reference, drift_reference, measure_films
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.inference.drift import Findings
 from pneumo_core.models import bundle, bundled_model
 from pneumo_core.models.bundle import Description, Normalisation, OperatingPoint, TrainingRecord
@@ -113,7 +114,9 @@ def settle(
         pixels = images[:]
     is_val = films["patient_group"].rank(method="dense") % 2 == 0
     films = films.assign(split=np.where(is_val, "val", "train"))
-    logits, features = Scorer(model, description).predict(pixels)
+    logits, features = Scorer(TorchEngine(model, description.normalisation), description).predict(
+        pixels
+    )
     statistics = measure_films(pixels, films["width_px"], films["height_px"])
     reference = Reference.of(
         statistics[~is_val],

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from pneumo_core.errors import EvaluationError
-from pneumo_core.evaluation.saliency import map_films, saliency
+from pneumo_core.evaluation.saliency import map_films
+from pneumo_core.evaluation.torch_engine import TorchEngine
+from pneumo_core.models.bundle import Normalisation
 from pneumo_core.params import ReportParams
 from pneumo_core.report.blocks import Films, Paragraph, Table
 from pneumo_core.report.sections import cases
@@ -19,6 +21,7 @@ from pneumo_core.report.sections.cases import OUTCOMES, choose_films, explain
 from pneumo_core.report.words import Words
 
 THRESHOLD = 0.5
+NORMALISATION = Normalisation(0.5, 0.5)
 
 
 def _predictions(**counts: int) -> pd.DataFrame:
@@ -93,9 +96,10 @@ def test_maps_of_all_films_are_on_one_scale(made: Any) -> None:
     pixels = np.full((2, 64, 64), 128, np.uint8)
     pixels[0, 16:48, 16:48], pixels[1, 16:48, 16:48] = 255, 160
     chosen = choose_films(_predictions(tp=2), THRESHOLD, ReportParams(num_saliency_films=2))
-    scorer = replace(made.scorer, model=_Light())
+    engine = TorchEngine(_Light(), NORMALISATION)
+    scorer = replace(made.scorer, engine=engine)
     shown = explain(chosen, pixels, THRESHOLD, scorer)
-    maps = map_films(saliency, scorer, pixels)
+    maps = map_films(engine, pixels)
     assert shown.brightest == pytest.approx(maps.max())
     assert maps[0].max() > 3 * maps[1].max() > 0
     assert shown.films[0].overlay != shown.films[1].overlay
@@ -103,7 +107,7 @@ def test_maps_of_all_films_are_on_one_scale(made: Any) -> None:
 
 def test_a_model_without_maps_says_so(made: Any) -> None:
     model = timm.create_model("vit_tiny_patch16_224", num_classes=2, img_size=64)
-    scorer = replace(made.scorer, model=model)
+    scorer = replace(made.scorer, engine=TorchEngine(model, NORMALISATION))
     chosen = choose_films(_predictions(tp=2), THRESHOLD, ReportParams())
     with pytest.raises(EvaluationError, match="VisionTransformer"):
         explain(chosen, np.zeros((2, 64, 64), np.uint8), THRESHOLD, scorer)

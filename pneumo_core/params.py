@@ -211,9 +211,17 @@ class EvaluateParams(Section):
     # et al. (JAMA 2017, 318:462) found among children in North America (.19) and elsewhere (.37).
     prevalences: tuple[Prevalence, ...] = (0.05, 0.2, 0.4)
     num_views: int = Field(default=1, ge=1, le=5)  # of each film that a model reads
+    committee_size: int = Field(default=0, ge=0)  # cells in the committee; 0: there is none
     subgroups: tuple[str, ...] = ()  # whose groups are compared; empty: all that is known of films
     num_draws: int = Field(default=2000, ge=100)
     seed: int = Field(default=0, ge=0)
+
+    @field_validator("committee_size")
+    @classmethod
+    def _not_one(cls, committee_size: int) -> int:
+        if committee_size == 1:
+            raise ValueError("a committee has at least two cells")
+        return committee_size
 
 
 class AuditParams(Section):

@@ -45,7 +45,7 @@ from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.metrics.metrics import Scores
 from pneumo_core.metrics.paired import Reading, compare, compare_mean_auroc, tied_with
 from pneumo_core.metrics.platt import calibrated, fit_platt, slope_at_bound
-from pneumo_core.models import bundle
+from pneumo_core.models import bundle, bundled_model, committee
 from pneumo_core.models.bundle import Blueprint
 from pneumo_core.params import EvaluateParams, TrainParams
 from tasks import ledger, paths
@@ -68,9 +68,15 @@ def run(params: EvaluateParams) -> None:
             folder = draft / read_json(trained / paths.BLUEPRINT)["name"]
             _make_bundle(trained, folder / paths.BUNDLE, table, images, params)
             rows.append(_evaluate(folder, table, images, params))
-    leaderboard = pd.DataFrame(rows).sort_values(
-        ["choice_auroc", "val_balanced_accuracy", "cell"], ascending=[False, False, True]
-    )
+        if params.committee_size:
+            best = _ranked(rows)["cell"].head(params.committee_size)
+            folder = draft / committee.NAME
+            with tempfile.TemporaryDirectory() as scratch:
+                joined = Path(scratch)
+                _join([draft / cell / paths.BUNDLE for cell in best], joined, table, images)
+                _make_bundle(joined, folder / paths.BUNDLE, table, images, params)
+            rows.append(_evaluate(folder, table, images, params))
+    leaderboard = _ranked(rows)
     readings = {split: _readings(split, leaderboard["cell"]) for split in (VAL, SHIFTED, "test")}
     comparisons = {split: compare(readings[split]) for split in (VAL, "test")}
     comparisons["choice"] = compare_mean_auroc([readings[VAL], readings[SHIFTED]])
@@ -105,6 +111,21 @@ def _of_grid(params: TrainParams) -> list[Path]:
         shutil.rmtree(folder)
         folder.with_name(f"{folder.name}.csv").unlink(missing_ok=True)  # its learning curve
     return sorted(found & asked)
+
+
+def _ranked(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the rows of the leaderboard, the best one on validation first."""
+    by = ["choice_auroc", "val_balanced_accuracy", "cell"]
+    return pd.DataFrame(rows).sort_values(by, ascending=[False, False, True])
+
+
+def _join(bundles: list[Path], folder: Path, table: pd.DataFrame, images: Stack) -> None:
+    """Write the committee of these models as if it had been trained."""
+    _, films = _films(table, images, "val")
+    joined, blueprint = committee.join([bundled_model.load(each) for each in bundles], films)
+    bundled_model.write_weights(joined, folder / paths.WEIGHTS)
+    write_json(folder / paths.BLUEPRINT, blueprint.model_dump(mode="json"))
+    print(f"evaluate: the committee is {', '.join(blueprint.origin.params['members'])}")
 
 
 def _make_bundle(

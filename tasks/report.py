@@ -82,7 +82,7 @@ def _training_films(data: DataFindings) -> TrainingFilms:
 def _cell(name: str) -> CellFindings:
     folder = paths.EVALUATED / name
     description = bundle.read_description(folder / paths.BUNDLE)
-    curve = paths.learning_curve(description.origin.params["model"], description.strategy)
+    trained = description.origin.params["model"], description.strategy
     return CellFindings(
         description=description,
         test=read_json(folder / "test" / "metrics.json"),
@@ -91,7 +91,7 @@ def _cell(name: str) -> CellFindings:
             name: read_json(folder / split / "metrics.json")
             for name, split in zip(("val", "shifted"), paths.VALIDATIONS, strict=True)
         },
-        history=pd.read_csv(curve),
+        history=None if description.members else pd.read_csv(paths.learning_curve(*trained)),
     )
 
 

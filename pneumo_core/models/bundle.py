@@ -84,6 +84,7 @@ class Blueprint(Section):
     image_size_px: int
     resize_rule: str = RESIZE_RULE
     normalisation: Normalisation
+    members: tuple["Blueprint", ...] = ()  # of a committee, in the order of its network
     origin: TrainingRecord
 
 

@@ -11,6 +11,7 @@ from pneumo_core.errors import BundleError
 from pneumo_core.models import bundle
 from pneumo_core.models.architectures import Architecture
 from pneumo_core.models.bundle import Blueprint, Description
+from pneumo_core.models.committee import Committee
 
 
 def load(folder: Path) -> tuple[nn.Module, Description]:
@@ -34,6 +35,9 @@ def build(blueprint: Blueprint, weights: Path) -> nn.Module:
 
 def untrained(blueprint: Blueprint) -> nn.Module:
     """Return the model with random weights."""
+    if blueprint.members:
+        members = [untrained(member) for member in blueprint.members]
+        return Committee(members, [member.normalisation for member in blueprint.members])
     architecture = Architecture(blueprint.architecture, blueprint.model_args)
     model: nn.Module = architecture.build(len(blueprint.labels))
     return model

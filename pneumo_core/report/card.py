@@ -9,13 +9,15 @@ from pneumo_core.report.words import Words
 
 def write(found: Findings, words: Words) -> Document:
     model = found.winner.description
-    details = words(
-        "card.described",
-        architecture=model.architecture,
-        strategy=words(f"strategy.{model.strategy}"),
-        size=model.image_size_px,
-        weights=model.origin.pretrained.origin,
-    )
+    shared = {"size": model.image_size_px, "weights": model.origin.pretrained.origin}
+    if model.members:
+        members = words.listed(member.name for member in model.members)
+        details = words("card.described_committee", members=members, **shared)
+    else:
+        strategy = words(f"strategy.{model.strategy}")
+        details = words(
+            "card.described", architecture=model.architecture, strategy=strategy, **shared
+        )
     groups = found.winner.test["subgroups"]
     sections: dict[str, list[Block]] = {
         "details": [Paragraph(details)],

@@ -3,13 +3,16 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from pneumo_core import params
+from pneumo_core.errors import EvaluationError
+from pneumo_core.models import committee
 from pneumo_core.models.bundle import ONNX, OnnxRecord, read_description
-from tasks import evaluate, paths
+from tasks import evaluate, ledger, paths
 
 FULL, PARTIAL = "test_efficientnet-full", "test_efficientnet-partial"
 
@@ -48,3 +51,45 @@ def test_a_model_that_cannot_be_exported_says_so_and_is_evaluated(
     bundle = paths.EVALUATED / FULL / paths.BUNDLE
     assert read_description(bundle).onnx == "it cannot be exported (a reason)"
     assert not (bundle / ONNX).exists()
+
+
+def test_the_committee_of_the_best_cells_is_a_cell_like_any_other(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
+    settings = yaml.safe_load((project / "params.yaml").read_text())
+    settings["evaluate"]["committee_size"] = 2
+    (project / "params.yaml").write_text(yaml.safe_dump(settings))
+    evaluate.run(params.load(paths.PARAMS).evaluate)
+    leaderboard = pd.read_csv(paths.LEADERBOARD).set_index("cell")
+    assert set(leaderboard.index) == {FULL, PARTIAL, committee.NAME}
+    best = leaderboard.drop(committee.NAME)["choice_auroc"].idxmax()
+    description = read_description(paths.EVALUATED / committee.NAME / paths.BUNDLE)
+    assert isinstance(description.onnx, OnnxRecord)
+    assert {"feature_map", "evidence"} < set(description.onnx.max_difference)
+    assert {member.name for member in description.members} == {FULL, PARTIAL}
+    assert description.members[0].name == best
+    assert f"the committee is {best}" in capsys.readouterr().out
+    for split in (*paths.VALIDATIONS, "test"):
+        _assert_mean_of_calibrated_log_odds(split)
+    tested = [line["cell"] for line in ledger.read(paths.TEST_LEDGER)]
+    assert tested[-1] == committee.NAME
+
+
+def _assert_mean_of_calibrated_log_odds(split: str) -> None:
+    def read(cell: str) -> pd.DataFrame:
+        return pd.read_csv(paths.EVALUATED / cell / split / "predictions.csv")
+
+    members = [read(cell)["probability"] for cell in (FULL, PARTIAL)]
+    expected = np.mean([np.log(p / (1 - p)) for p in members], axis=0)
+    np.testing.assert_allclose(read(committee.NAME)["logit"], expected, atol=1e-4)
+
+
+def test_one_cell_is_no_committee(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
+    settings = yaml.safe_load((project / "params.yaml").read_text())
+    settings["train"]["strategies"] = ["full"]
+    settings["evaluate"]["committee_size"] = 2
+    (project / "params.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(EvaluationError, match="one model"):
+        evaluate.run(params.load(paths.PARAMS).evaluate)

@@ -32,19 +32,27 @@ def build(found: Findings, words: Words) -> list[Block]:
         Paragraph(words("models.order", n=len(trained))),
         _leaderboard(found, trained, words),
         Paragraph(words("models.tied_meaning"), "quiet"),
+        *(_explain_committee(cell, words) for cell in trained if cell.description.members),
         Charts(tuple(_forest(found, trained, name, words) for name in ("auroc", "accuracy"))),
     ]
+    single = [cell for cell in trained if not cell.description.members]
     for kind in ("strategy", "architecture"):
-        groups = {str(getattr(cell.description, kind)) for cell in trained}
+        groups = {str(getattr(cell.description, kind)) for cell in single}
         if len(groups) > 1:
             blocks += [
                 Subheading(words(f"models.by_{kind}")),
-                _compared(trained, kind, words),
-                Paragraph(_conclusion(trained, kind, words)),
+                _compared(single, kind, words),
+                Paragraph(_conclusion(single, kind, words)),
             ]
     if len(trained) > 1:
         blocks.append(Paragraph(words("models.gap_meaning"), "quiet"))
     return [*blocks, Subheading(words("models.learning")), _learning(trained, words)]
+
+
+def _explain_committee(cell: CellFindings, words: Words) -> Paragraph:
+    members = cell.description.members
+    names = words.listed(member.name for member in members)
+    return Paragraph(words("models.committee", n=len(members), members=names))
 
 
 def _leaderboard(found: Findings, cells: Sequence[CellFindings], words: Words) -> Table:

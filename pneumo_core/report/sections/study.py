@@ -67,12 +67,15 @@ def _settings(found: Findings) -> dict[str, tuple[Any, Any]]:
         "lr": trained.get("lr"),
         "epochs": trained.get("epochs"),
         "recipe": found.recipe,
-        "models": sorted({cell.description.architecture for cell in found.cells}),
+        "models": sorted(
+            {cell.description.architecture for cell in found.cells if not cell.description.members}
+        ),
         "test_films": found.winner.test["n"],
     }
     stated = {
         name: value[winner.strategy] if isinstance(value, dict) else value
         for name, value in SETTINGS.items()
+        if not isinstance(value, dict) or winner.strategy in value  # it is not that of a committee
     }
     stated["models"] = sorted(MODELS)
     return {name: (stated[name], here[name]) for name in stated if stated[name] != here[name]}

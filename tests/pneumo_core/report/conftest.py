@@ -1,6 +1,6 @@
 """Findings as a pipeline gives them, of drawn predictions: nothing is trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Estimate
+from pneumo_core.models import committee
 from pneumo_core.models.bundle import Description, Normalisation, PretrainedWeights, TrainingRecord
 from pneumo_core.params import EvaluateParams, ReportParams
 from pneumo_core.preparation.certificate import certify
@@ -255,6 +256,18 @@ def twelve(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The study's twelve cells on 618 films."""
     cells = [(f"{model}-{s}", model, s) for model in MODELS for s in STRATEGIES]
     return _make(tmp_path_factory.mktemp("twelve"), 309, cells, "")
+
+
+@pytest.fixture(scope="session")
+def led_by_committee(twelve: Made) -> Findings:
+    """The same led by the committee of the first two."""
+    first = twelve.found.winner
+    members = tuple(cell.description for cell in twelve.found.cells[:2])
+    named = dict.fromkeys(("name", "architecture", "strategy"), committee.NAME)
+    description = first.description.model_copy(update=named | {"members": members})
+    leader = replace(first, description=description, history=None)
+    audit = {**(twelve.found.audit or {}), committee.NAME: []}
+    return replace(twelve.found, cells=(leader, *twelve.found.cells), audit=audit)
 
 
 @pytest.fixture(scope="session")

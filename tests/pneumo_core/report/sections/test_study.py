@@ -40,3 +40,19 @@ def test_what_differs_is_what_was_set_otherwise(archive_like: Findings) -> None:
     assert "class_weights" not in compared.settings  # (1, 1.5) in both
     assert "models" not in compared.settings
     assert "test_films" not in compared.settings
+
+
+def test_a_committee_that_wins_has_no_rate_to_compare_and_is_no_architecture(
+    archive_like: Findings, led_by_committee: Findings
+) -> None:
+    found = replace(led_by_committee, data=archive_like.data)
+    compared = compare(found)
+    assert compared
+    assert compared.rows[0].ours == "committee"
+    assert set(compared.settings) == {*_settings(archive_like)} - {"lr", "epochs"}
+
+
+def _settings(found: Findings) -> set[str]:
+    compared = compare(found)
+    assert compared
+    return set(compared.settings)

@@ -29,6 +29,8 @@ RUN_BY = {
     "pneumo run --profile": "test_documents.py::test_every_profile_gives_valid_parameters",
     "pneumo run --set train.weights": "pneumo_core/models/test_offline_weights.py::"
     "test_mirror_of_the_package_gives_the_same_logits_and_normalisation",
+    "pneumo run --set evaluate.committee_size": "tasks/test_evaluate.py::"
+    "test_the_committee_of_the_best_cells_is_a_cell_like_any_other",
     "pneumo weights": "flows/cli/test_weights.py::test_fetched_folder_is_verified",
     "pneumo benchmark": "flows/cli/test_benchmark.py::test_benchmark_needs_no_data_and_no_stage",
     "pneumo augment compare": "flows/cli/test_augment.py::"

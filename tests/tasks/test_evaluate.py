@@ -1,8 +1,11 @@
 """The stage evaluate: which cells take part."""
 
+import base64
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +14,10 @@ import yaml
 from pneumo_core import params
 from pneumo_core.errors import EvaluationError
 from pneumo_core.models import committee
-from pneumo_core.models.bundle import ONNX, OnnxRecord, read_description
+from pneumo_core.models.bundle import ONNX, Blueprint, OnnxRecord, read_description
 from tasks import evaluate, ledger, paths
+from tasks.registry import model_versions
+from tasks.tracking import connection
 
 FULL, PARTIAL = "test_efficientnet-full", "test_efficientnet-partial"
 
@@ -74,6 +79,30 @@ def test_the_committee_of_the_best_cells_is_a_cell_like_any_other(
         _assert_mean_of_calibrated_log_odds(split)
     tested = [line["cell"] for line in ledger.read(paths.TEST_LEDGER)]
     assert tested[-1] == committee.NAME
+
+
+def test_a_committee_is_registered_with_its_members_and_read_like_any_model(
+    project: Path, promote_cell: Callable[..., str]
+) -> None:
+    settings = yaml.safe_load((project / "params.yaml").read_text())
+    settings["evaluate"]["committee_size"] = 2
+    (project / "params.yaml").write_text(yaml.safe_dump(settings))
+    evaluate.run(params.load(paths.PARAMS).evaluate)
+    assert promote_cell(committee.NAME) == "1"
+    registered = model_versions.versions("pneumo")["1"]
+    client = connection.connect()
+    assert client.get_run(registered.run_id).data.params["members"] == str(
+        [member.name for member in _members()]
+    )
+    predictions = pd.read_csv(paths.EVALUATED / committee.NAME / "test" / "predictions.csv")
+    film = (paths.RAW / predictions["path"][0]).read_bytes()
+    model = mlflow.pyfunc.load_model("models:/pneumo@champion")
+    read = model.predict([{"image": base64.b64encode(film).decode()}])
+    assert read["probability"][0] == pytest.approx(predictions["probability"][0], abs=1e-6)
+
+
+def _members() -> tuple[Blueprint, ...]:
+    return read_description(paths.EVALUATED / committee.NAME / paths.BUNDLE).members
 
 
 def _assert_mean_of_calibrated_log_odds(split: str) -> None:

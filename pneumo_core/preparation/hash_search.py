@@ -49,11 +49,15 @@ def close_pairs(
         """Return the pairs that agree in the chunk, each as one number for both rows."""
         close = [np.empty(0, np.int64)]
         for query_rows, base_rows in _agreeing(query_bytes, base_bytes, positions):
+            differing = np.zeros(len(query_rows), np.uint8)
+            for query_half, base_half in zip(query_words, base_words, strict=True):
+                for query_word, base_word in zip(query_half, base_half, strict=True):
+                    differing += np.bitwise_count(query_word[query_rows] ^ base_word[base_rows])
+                near = np.flatnonzero(differing <= max_distance)  # few after the first half
+                query_rows, base_rows = query_rows[near], base_rows[near]
+                differing = differing[near]
             apart = query_owners[query_rows] != base_owners[base_rows]
-            query_rows, base_rows = query_rows[apart], base_rows[apart]
-            differing = query_words[query_rows] ^ base_words[base_rows]
-            near = np.bitwise_count(differing).sum(1, dtype=np.int64) <= max_distance
-            close.append(query_rows[near] * len(base) + base_rows[near])
+            close.append(query_rows[apart] * len(base) + base_rows[apart])
         return np.unique(np.concatenate(close))
 
     found = np.empty(0, np.int64)
@@ -64,7 +68,9 @@ def close_pairs(
 
 
 def _words(hashes: Hashes) -> npt.NDArray[np.uint64]:
-    return np.ascontiguousarray(hashes).view(np.uint64)
+    """Return the halves [2, 2, N]; finer waves, in which films differ more, in the first."""
+    words = np.ascontiguousarray(hashes).view(np.uint64)
+    return np.ascontiguousarray(words.T[::-1]).reshape(2, 2, -1)
 
 
 def _bytes(hashes: Hashes) -> Bytes:
@@ -104,18 +110,15 @@ def _agreeing(queries: Bytes, base: Bytes, positions: Rows) -> Iterator[tuple[Ro
             done = ends[first - 1] if first else 0
             last = max(first + 1, int(np.searchsorted(ends, done + BLOCK_CANDIDATES, "right")))
             part = slice(first, last)
-            within = np.arange(ends[last - 1] - done) - np.repeat(
-                ends[part] - sizes[part] - done, sizes[part]
-            )
-            found = order[np.repeat(starts[part], sizes[part]) + within]
-            yield block + np.repeat(rows[part], sizes[part]), found
+            places = np.repeat(starts[part] - ends[part] + sizes[part], sizes[part])
+            places += np.arange(done, ends[last - 1])
+            yield block + np.repeat(rows[part], sizes[part]), order[places]
             first = last
 
 
 def _keys(hashes: Bytes, positions: Rows) -> npt.NDArray[np.uint32]:
-    shifts = (7 - (positions & 7)).astype(np.uint8)[:, None]
-    packed = np.packbits((hashes[positions >> 3] >> shifts) & np.uint8(1), axis=0)
     keys = np.zeros(hashes.shape[1], np.uint32)
-    for byte in packed:
-        keys = (keys << np.uint32(8)) | byte
-    return keys >> np.uint32(-len(positions) % 8)
+    for position in positions:
+        keys <<= 1
+        keys |= hashes[position >> 3] >> np.uint8(7 - (position & 7)) & 1
+    return keys

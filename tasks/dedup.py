@@ -17,6 +17,7 @@ def run(params: DedupParams) -> None:
         PackedImages.open(paths.IMAGES),
         lambda path: (paths.RAW / path).read_bytes(),
         params,
+        paths.SEARCHED,
     )
     cleaned = remove_duplicates(table, found)
     removed = cleaned[cleaned["state"] == manifest.DUPLICATE]

@@ -54,6 +54,7 @@ DECISION = Path("results/promote/decision.json")
 # Not versioned: what helps the next run, and logs.
 SCRATCH = PROJECT / "var"
 SOURCES = SCRATCH / "sources"
+SEARCHED = SCRATCH / "dedup" / "searched.npz"  # by dedup: hashes and pairs of its films
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
 MONITOR = SCRATCH / "monitor"

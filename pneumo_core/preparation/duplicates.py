@@ -10,8 +10,9 @@ same pixels are all quarantined, those in test too. Of near-duplicates, those ou
 quarantined, and those in test stay: two films that only look alike may differ in the finding.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,8 @@ from pneumo_core.arrays import Stack
 from pneumo_core.data import manifest
 from pneumo_core.data.images import decode
 from pneumo_core.params import DedupParams
-from pneumo_core.preparation import variants
-from pneumo_core.preparation.fingerprint import THUMBNAIL_SIDE_PX, pixel_sha256, thumbnail
-from pneumo_core.preparation.hash_search import close_pairs
-from pneumo_core.preparation.variants import BASE, PARTIAL, WHOLE
+from pneumo_core.preparation.fingerprint import pixel_sha256
+from pneumo_core.preparation.near_pairs import near_pairs
 
 Read = Callable[[str], bytes]  # the bytes of a file by its `path`
 
@@ -42,14 +41,23 @@ class Duplicates:
 
 
 def find_duplicates(
-    table: pd.DataFrame, images: Stack, read: Read, params: DedupParams
+    table: pd.DataFrame,
+    images: Stack,
+    read: Read,
+    params: DedupParams,
+    memory: Path | None = None,
 ) -> Duplicates:
-    """Exact duplicates have the same decoded pixels, whatever the file; near ones look the same."""
+    """Exact duplicates have the same decoded pixels, whatever the file; near ones look the same.
+
+    Args:
+        memory: what an earlier search left, and what this one leaves; see `near_pairs`.
+    """
     films = _in_keeper_order(manifest.kept(table)).reset_index(drop=True)
-    first, second = _near_pairs(films, images, params)
+    distinct = films.drop_duplicates("pixel_sha256")
+    keepers = distinct.index.to_numpy()
+    first, second = keepers[near_pairs(distinct, images, params, memory)].T
     same = [_same_in_full(films, i, j, read) for i, j in zip(first, second, strict=True)]
     of_pixels = films.groupby("pixel_sha256", sort=False).ngroup().to_numpy()
-    keepers = films.drop_duplicates("pixel_sha256").index.to_numpy()
     is_same = np.array(same, bool)
     exact = _clusters(
         len(films),
@@ -111,54 +119,6 @@ def _mark(cleaned: pd.DataFrame, group: list[str], duplicates: list[str], reason
 def _in_keeper_order(films: pd.DataFrame) -> pd.DataFrame:
     rank = films["split"].map({"test": 0, "val": 1, "train": 2})
     return films.assign(rank=rank).sort_values(["rank", "image_id"]).drop(columns="rank")
-
-
-def _near_pairs(
-    films: pd.DataFrame, images: Stack, params: DedupParams
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return pairs of rows, [P] and [P], whose pixels differ and whose pictures look the same."""
-    distinct = films.drop_duplicates("pixel_sha256")
-    owners = distinct.index.to_numpy()
-    thumbnails = np.stack(
-        [np.empty((THUMBNAIL_SIDE_PX,) * 2, np.uint8)]
-        + [thumbnail(images[row]) for row in distinct["packed_row"]]
-    )[1:]
-    aspects = (distinct["width_px"] / distinct["height_px"]).to_numpy(np.float64)
-    base = variants.hashes(thumbnails, aspects, BASE)
-    pairs = [
-        owners[[i, j]]
-        for within, max_distance in (
-            (WHOLE, params.max_hash_distance_bits),
-            (PARTIAL, params.max_partial_distance_bits),
-        )
-        for variant, i, base_variant, j in _candidates(
-            variants.hashes(thumbnails, aspects, within), base, max_distance
-        )
-        if variants.similarity(
-            within[variant](thumbnails[i], aspects[i]),
-            BASE[base_variant](thumbnails[j], aspects[j]),
-        )
-        >= params.min_similarity
-    ]
-    found = np.sort(np.array(pairs, np.int64).reshape(-1, 2), axis=1)
-    first, second = np.unique(found, axis=0).T
-    return first, second
-
-
-def _candidates(
-    queries: npt.NDArray[np.uint8], base: npt.NDArray[np.uint8], max_distance: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (variant, film, base variant, film) of hashes [variants, films, 32] that are close."""
-    num_films = base.shape[1]
-    found = close_pairs(
-        queries.reshape(-1, queries.shape[-1]),
-        base.reshape(-1, base.shape[-1]),
-        max_distance,
-        np.tile(np.arange(num_films), len(queries)),
-        np.tile(np.arange(num_films), len(base)),
-    )
-    for query_row, base_row in zip(*(rows.tolist() for rows in found), strict=True):
-        yield *divmod(query_row, num_films), *divmod(base_row, num_films)
 
 
 def _same_in_full(films: pd.DataFrame, i: int, j: int, read: Read) -> bool:

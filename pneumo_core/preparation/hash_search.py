@@ -35,11 +35,19 @@ def close_pairs(
     max_distance: int,
     query_owners: Rows | None = None,
     base_owners: Rows | None = None,
+    compared: list[Rows] | None = None,
 ) -> tuple[Rows, Rows]:
     """Return rows of queries and of base, [P] and [P], that differ in at most `max_distance` bits.
 
     Two hashes of one owner are not a pair; without owners, each row is its own owner.
+
+    Args:
+        compared: the chunks of bits; those for the size of the base are the default. Whether a pair
+            is found depends on its two hashes and on these, and on no other hash.
     """
+    if not len(queries) or not len(base):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    compared = chunks(len(base), max_distance) if compared is None else compared
     query_owners = np.arange(len(queries)) if query_owners is None else query_owners
     base_owners = np.arange(len(base)) if base_owners is None else base_owners
     query_words, base_words = _words(queries), _words(base)
@@ -62,9 +70,9 @@ def close_pairs(
 
     found = np.empty(0, np.int64)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy works without the GIL
-        for close in pool.map(in_chunk, _chunks(len(base), max_distance)):
+        for close in pool.map(in_chunk, compared):
             found = np.union1d(found, close)  # most chunks find the same pairs
-    return np.divmod(found, max(len(base), 1))
+    return np.divmod(found, len(base))
 
 
 def _words(hashes: Hashes) -> npt.NDArray[np.uint64]:
@@ -77,8 +85,11 @@ def _bytes(hashes: Hashes) -> Bytes:
     return np.ascontiguousarray(hashes.T)
 
 
-def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
-    """Yield the bit positions of each chunk, over as many shuffles as the distance needs."""
+def chunks(num_hashes: int, max_distance: int) -> list[Rows]:
+    """Return the bit positions of each chunk, over as many shuffles as the distance needs.
+
+    The number of hashes decides their width, from one power of two to the next.
+    """
     width = math.ceil(math.log2(max(num_hashes, 2))) + SPARE_BITS
     width = min(max(width, MIN_CHUNK_BITS), MAX_CHUNK_BITS)
     certain_width = NUM_BITS // (max_distance + 1)
@@ -90,20 +101,27 @@ def _chunks(num_hashes: int, max_distance: int) -> Iterator[Rows]:
         agrees = math.comb(NUM_BITS - max_distance, width) / math.comb(NUM_BITS, width)
         num_shuffles = math.ceil(math.log(MAX_MISS) / math.log1p(-agrees) / num_chunks)
     rng = np.random.default_rng(SEED)
-    for _ in range(num_shuffles):
-        yield from rng.permutation(NUM_BITS)[: num_chunks * width].reshape(num_chunks, width)
+    return [
+        positions
+        for _ in range(num_shuffles)
+        for positions in rng.permutation(NUM_BITS)[: num_chunks * width].reshape(-1, width)
+    ]
 
 
 def _agreeing(queries: Bytes, base: Bytes, positions: Rows) -> Iterator[tuple[Rows, Rows]]:
     """Yield rows of queries and base with equal bits at the positions, in blocks."""
     base_keys = _keys(base, positions)
     order = np.argsort(base_keys)
-    sizes_of_keys = np.bincount(base_keys, minlength=1 << len(positions))
-    starts_of_keys = np.cumsum(sizes_of_keys) - sizes_of_keys
+    sorted_keys = base_keys[order]
+    bucket_starts = np.flatnonzero(np.diff(sorted_keys, prepend=~sorted_keys[:1]))
+    bucket_sizes = np.diff(bucket_starts, append=len(order))
+    bucket_of = np.zeros(1 << len(positions), np.int32)  # counted from 1; 0: no base hash has it
+    bucket_of[sorted_keys[bucket_starts]] = np.arange(1, len(bucket_starts) + 1)
     for block in range(0, queries.shape[1], BLOCK_QUERIES):
-        keys = _keys(queries[:, block : block + BLOCK_QUERIES], positions)
-        rows = np.flatnonzero(sizes_of_keys[keys])
-        starts, sizes = starts_of_keys[keys[rows]], sizes_of_keys[keys[rows]]
+        buckets = bucket_of[_keys(queries[:, block : block + BLOCK_QUERIES], positions)]
+        rows = np.flatnonzero(buckets)
+        buckets = buckets[rows] - 1
+        starts, sizes = bucket_starts[buckets], bucket_sizes[buckets]
         ends = np.cumsum(sizes)
         first = 0
         while first < len(rows):

@@ -70,5 +70,6 @@ promote: retrain ## The same, then ask the registry: the best cell becomes champ
 COMPILE = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: install ## Choose the newest versions that pyproject.toml allows
-	$(COMPILE) --extra ops --extra dev -o requirements.lock
+	$(COMPILE) --extra serve --extra train --extra ops --extra dev -o requirements.lock
+	$(COMPILE) --extra serve --constraint requirements.lock -o serve.lock
 	$(COMPILE) --extra ray --constraint requirements.lock -o ray.lock

@@ -23,7 +23,7 @@ from pneumo_core.evaluation.reference import Reference, one_per_patient
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.drift import KINDS, compare, measure
 from pneumo_core.params import IngestParams, MonitorParams
-from pneumo_core.sources import SourceFile
+from pneumo_core.sources.source import SourceFile
 from tasks.stores.sources import open_source
 
 NUM_REFERENCE = 400

@@ -27,7 +27,7 @@ from pneumo_core.experiments.plain_loop import Job, plain_steps
 from pneumo_core.labels import LABELS
 from pneumo_core.models.compute import choose_device
 from pneumo_core.params import IngestParams, Strategy, StrategyParams, TrainParams
-from pneumo_core.sources import SourceFile
+from pneumo_core.sources.source import SourceFile
 from pneumo_core.training import batches
 from pneumo_core.training.context import Cell
 from pneumo_core.training.events import Cached, Event

@@ -1,4 +1,4 @@
-"""Charts as inline SVG, and saliency maps over films. The same values give the same bytes.
+"""Charts as inline SVG. The same values give the same bytes.
 
 Text stays text. The colours are those of Okabe & Ito, which colour-blind readers can tell apart.
 """
@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
-import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from pneumo_core.arrays import Floats, Gray
 from pneumo_core.labels import LABELS
 
 BLUE, ORANGE, INK, GRAY, PALE = "#0072b2", "#d55e00", "#222222", "#888888", "#c8c8c8"
 CLASS_COLOURS = dict(zip(LABELS, (BLUE, ORANGE), strict=True))
-OVERLAY_COLOURS, OVERLAY_OPACITY = "inferno", 0.65
 POINTS_PER_INCH, SCREEN_SCALE = 72, 1.4
 
 STYLE: dict[Any, Any] = {
@@ -39,8 +35,6 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 9,
 }
 
-RGB = npt.NDArray[np.uint8]  # [H, W, 3]
-
 
 @dataclass(frozen=True)
 class Captioned:
@@ -49,14 +43,6 @@ class Captioned:
     name: str  # of the file, without a suffix
     svg: Markup
     caption: str
-
-
-def overlay(pixels: Gray, saliency: Floats) -> RGB:
-    """Return a film [H, W] under its saliency [H, W], 0..1; where that is 0 the film is bare."""
-    colours = matplotlib.colormaps[OVERLAY_COLOURS](saliency)[..., :3] * 255
-    opacity = OVERLAY_OPACITY * saliency[..., None]
-    mixed: RGB = np.rint(pixels[..., None] * (1 - opacity) + colours * opacity).astype(np.uint8)
-    return mixed
 
 
 def standalone(svg: Markup) -> str:

@@ -11,6 +11,11 @@ PREFECT = (
     "Start the server or correct PREFECT_API_URL; without it (`prefect config unset "
     "PREFECT_API_URL`) a run has a server of its own."
 )
+EXTRAS = {  # of pyproject.toml, with the modules that a command may miss
+    "serve": "fastapi|starlette|uvicorn|h11|anyio|prometheus_client|boto3|botocore",
+    "train": "torch|torchvision|timm|onnx|pandas|pyarrow|sklearn|matplotlib|jinja2|markupsafe",
+    "ops": "prefect|mlflow|dvc|great_expectations|sqlalchemy|ruamel|httpx|flask|psycopg",
+}
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,14 @@ TABLE = (
         "'psycopg2'",
         "The driver of PostgreSQL is psycopg: let the address in MLFLOW_TRACKING_URI begin with "
         "postgresql+psycopg://.",
+    ),
+    *(
+        Row(
+            "builtins.ModuleNotFoundError",
+            rf"'(?P<module>{modules})\b",
+            f"{{module}} is not installed, which this needs: pip install 'pneumo[{extra}]'.",
+        )
+        for extra, modules in EXTRAS.items()
     ),
     Row(
         "botocore.exceptions.NoCredentialsError",

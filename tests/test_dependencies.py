@@ -39,10 +39,10 @@ def _normal(name: str) -> str:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("pneumo_core", ()),
-        ("tasks", ("ops",)),
-        ("flows", ("ops", "ray")),
-        ("tests", ("ops", "ray", "dev")),
+        ("pneumo_core", ("train",)),
+        ("tasks", ("serve", "train", "ops")),
+        ("flows", ("serve", "train", "ops", "ray")),
+        ("tests", ("serve", "train", "ops", "ray", "dev")),
     ],
 )
 def test_what_is_imported_is_declared(folder: str, extras: tuple[str, ...]) -> None:

@@ -117,7 +117,7 @@ def test_the_licence_is_the_stated_one() -> None:
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "ray.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "serve.lock", "ray.lock"])
 def test_a_lock_has_hashes_and_no_address(name: str) -> None:
     lock = (ROOT / name).read_text()
     assert "://" not in lock

@@ -14,7 +14,7 @@ import yaml
 from pneumo_core.data.leakage import patients_sentence, verdict
 from pneumo_core.evaluation.any_source import certify_source
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import OpenedSource, open_source
+from pneumo_core.sources.opening import OpenedSource, open_source
 
 ROOT = Path(__file__).parents[1]
 ARCHIVE = ROOT.parent / "shared/data/nih_cxr8_224.zip"

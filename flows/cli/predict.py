@@ -20,10 +20,10 @@ def predict(
 ) -> None:
     """Predict the probability of pneumonia for single films. For research, not for diagnosis."""
     from flows.serving.models import load_model
-    from pneumo_core.inference import api
+    from pneumo_core.inference import files
 
     model = load_model(bundle, alias)
-    predictions = api.predict(model.reader, images)
+    predictions = files.predict(model.reader, images)
     for each in predictions:
         if as_json:
             print(json.dumps(each))

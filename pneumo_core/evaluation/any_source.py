@@ -27,9 +27,10 @@ from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
-from pneumo_core.sources import Source, SourceFile, collect
+from pneumo_core.sources import collect
 from pneumo_core.sources.metadata import STANDARD
 from pneumo_core.sources.patient_rules import named
+from pneumo_core.sources.source import Source, SourceFile
 
 CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pneumo_core.arrays import Images
+from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.onnx_engine import OnnxEngine
 from pneumo_core.models import bundle
 from pneumo_core.models.bundle import Description, OnnxRecord
@@ -49,11 +50,21 @@ class Engine(Protocol):
 
 
 def open_engine(folder: Path, description: Description) -> Engine:
-    """Return the model of a bundle, whose files were checked; raises as `choose_engine` does."""
+    """Return the model of a bundle, whose files were checked.
+
+    Raises:
+        BundleError: as `choose_engine`.
+        EvaluationError: only torch can read it, and is not installed.
+    """
 
     def in_torch() -> "TorchEngine":
-        from pneumo_core.evaluation.torch_engine import TorchEngine
-
+        try:
+            from pneumo_core.evaluation.torch_engine import TorchEngine
+        except ModuleNotFoundError as error:
+            raise EvaluationError(
+                f"{description.architecture} needs torch for this, which is not installed: "
+                "pip install 'pneumo[train]'."
+            ) from error
         return TorchEngine.load(description, folder / bundle.WEIGHTS)
 
     has_file = isinstance(description.onnx, OnnxRecord)

@@ -20,19 +20,20 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from sklearn.decomposition import PCA
 
 from pneumo_core.arrays import Bools, Floats, Images
 from pneumo_core.data.film_statistics import NAMES, film_statistics
 from pneumo_core.errors import BundleError
 from pneumo_core.models import bundle
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_FILMS = 1000  # of training that are measured
 MAX_DIRECTIONS = 64
@@ -45,7 +46,7 @@ Numbers = npt.NDArray[np.float32]
 Digests = npt.NDArray[np.uint64]
 
 
-def drawn(films: pd.DataFrame) -> pd.DataFrame:
+def drawn(films: "pd.DataFrame") -> "pd.DataFrame":
     """Return at most `MAX_FILMS` rows, those with the smallest `pixel_sha256`, in their order.
 
     The draw depends on the films alone, and one film more or less changes one row of it.
@@ -59,7 +60,7 @@ def film_digests(pixel_sha256: Iterable[str]) -> Digests:
     return np.sort(np.frombuffer(b"".join(hashed), "<u8").astype(np.uint64))
 
 
-def drift_reference(films: pd.DataFrame) -> pd.Index:
+def drift_reference(films: "pd.DataFrame") -> "pd.Index":
     """Return those of the kept films of train and validation with which later sets are compared.
 
     They are of validation, since a model scores the films that it learned differently. They are one
@@ -73,7 +74,7 @@ def drift_reference(films: pd.DataFrame) -> pd.Index:
     return chosen.index[chosen.groupby("label").cumcount() < chosen["label"].map(wanted)]
 
 
-def one_per_patient(films: pd.DataFrame) -> pd.DataFrame:
+def one_per_patient(films: "pd.DataFrame") -> "pd.DataFrame":
     """Return each patient's film with the smallest `pixel_sha256`, which is as good as random."""
     return films.sort_values("pixel_sha256").drop_duplicates("patient_group")
 
@@ -122,6 +123,8 @@ class Reference:
             drift_reference: positions of these films in validation.
             trained_on: `pixel_sha256` of all training films.
         """
+        from sklearn.decomposition import PCA  # which a service need not load
+
         num_directions = min(MAX_DIRECTIONS, len(features) // 4, features.shape[1] // 2)
         space = PCA(num_directions, svd_solver="full").fit(features.astype(np.float64))
         learned = cls(

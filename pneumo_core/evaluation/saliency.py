@@ -5,9 +5,14 @@ A map is the evidence of HiResCAM (`hirescam.py`) without its negative parts, en
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from pneumo_core.arrays import Floats, Images
+from pneumo_core.arrays import Floats, Gray, Images
 from pneumo_core.evaluation.engine import Engine
+
+OPACITY = 0.65  # of the map where it is brightest
+
+RGB = npt.NDArray[np.uint8]  # [H, W, 3]
 
 
 def evidence_on(engine: Engine, images: Images) -> Floats:
@@ -35,3 +40,12 @@ def enlarge(evidence_NHW: Floats, side_px: int) -> Floats:
     """Return what is above 0 at the size of square films, bilinear."""
     positive = evidence_NHW.clip(0)
     return np.stack([cv2.resize(map_HW, (side_px, side_px)) for map_HW in positive])
+
+
+def overlay(pixels: Gray, saliency: Floats) -> RGB:
+    """Return a film [H, W] under its saliency [H, W], 0..1; where that is 0 the film is bare."""
+    levels = (saliency * 256).clip(0, 255).astype(np.uint8)
+    colours = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1]
+    opacity = OPACITY * saliency[..., None]
+    mixed: RGB = np.rint(pixels[..., None] * (1 - opacity) + colours * opacity).astype(np.uint8)
+    return mixed

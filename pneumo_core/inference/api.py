@@ -1,15 +1,12 @@
-"""What a notebook needs, in five functions; `import pneumo_core` gives them by name."""
+"""What a notebook needs beside `files.py`: figures of labelled films, and their certificate."""
 
 import tempfile
-from collections.abc import Collection, Iterable
-from itertools import chain
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pneumo_core.data.leakage import Certificate
-from pneumo_core.errors import EvaluationError, ImageError
+from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.any_source import (
     certify_source,
     evaluate_source,
@@ -19,31 +16,18 @@ from pneumo_core.evaluation.any_source import (
 from pneumo_core.evaluation.evaluation import as_scores, read_evaluation
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.inference.files import File
 from pneumo_core.inference.reader import Reader
 from pneumo_core.metrics import paired
 from pneumo_core.metrics.paired import Reading
 from pneumo_core.metrics.predictions import Predictions, match, read_predictions
 from pneumo_core.params import EvaluateParams, IngestParams
-from pneumo_core.sources import Source, open_source
+from pneumo_core.sources.opening import open_source
+from pneumo_core.sources.source import Source
 
-File = str | Path
 Films = Source | str | Path  # labelled images, as `ingest.source` names them
 
 DEFAULT_THRESHOLD = 0.5  # where no threshold is stated
-
-
-def load_model(bundle: File, operating_point: str = "reading_aid") -> Reader:
-    """Return the model in the folder of a bundle; raises BundleError as `Reader.load` does."""
-    return Reader.load(Path(bundle), operating_point)
-
-
-def predict(model: Reader, films: Iterable[File]) -> list[dict[str, Any]]:
-    """Return one entry a file: `path` with `probability` and `decision`, or with `error`.
-
-    Args:
-        films: files, or folders of files.
-    """
-    return [_predict(model, path) for path in chain.from_iterable(map(_files, films))]
 
 
 def evaluate(
@@ -104,27 +88,6 @@ def _opened(films: Films, by: Collection[str] = ()) -> Source:
     if isinstance(films, str | Path):
         return open_source(IngestParams(source=str(films), metadata=metadata_for(by)))
     return films
-
-
-def _files(path: File) -> list[Path]:
-    """Return the files of a folder; the path itself of a file, or of a folder without files."""
-    path = Path(path)
-    found = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else []
-    return found or [path]
-
-
-def _predict(model: Reader, path: Path) -> dict[str, Any]:
-    entry = {"path": str(path)}
-    if path.is_dir():  # `_files` found none in it
-        return entry | {"error": "there are no files in this folder; name the folders below it"}
-    try:
-        pixels = model.admit(path.read_bytes())
-    except (ImageError, OSError) as error:
-        return entry | {"error": str(error)}
-    (found,) = model.predict(pixels[np.newaxis])
-    if found.rejection_reason:
-        return entry | {"error": found.rejection_reason}
-    return entry | {"probability": found.probability, "decision": found.decision}
 
 
 def _predictions(path: Path, films: Films | None, split: str, point: str) -> Predictions:

@@ -42,8 +42,8 @@ from pneumo_core.inference.drift import (
 from pneumo_core.labels import SPLITS, UNSPLIT
 from pneumo_core.models import bundle
 from pneumo_core.params import EvaluateParams, MonitorParams
-from pneumo_core.sources import Source
 from pneumo_core.sources.patients import UNKNOWN
+from pneumo_core.sources.source import Source
 
 
 def write_set(

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumo_core import charts
 from pneumo_core.arrays import Bools, Gray, Images
 from pneumo_core.errors import BundleError
 from pneumo_core.evaluation.reference import Reference
-from pneumo_core.evaluation.saliency import map_films
+from pneumo_core.evaluation.saliency import map_films, overlay
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.intake import Intake
 from pneumo_core.labels import LABELS, POSITIVE
@@ -88,7 +87,7 @@ class Reader:
         """
         maps_BHW = map_films(self.scorer.engine, images)
         return [
-            encode_png(charts.overlay(pixels, map_HW / max(map_HW.max(), 1e-12)))
+            encode_png(overlay(pixels, map_HW / max(map_HW.max(), 1e-12)))
             for pixels, map_HW in zip(images, maps_BHW, strict=True)
         ]
 

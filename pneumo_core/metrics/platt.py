@@ -5,7 +5,6 @@ where validation separates the classes (ADR 23).
 """
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from pneumo_core.arrays import Floats, Ints
@@ -57,6 +56,8 @@ def fit_logistic(inputs_PN: Floats, targets_N: Floats, offset_N: Floats) -> Floa
         p = expit(log_odds(coefficients))
         hessian: Floats = (inputs_PN * (p * (1 - p))) @ inputs_PN.T / len(targets_N)
         return hessian
+
+    from scipy.optimize import minimize  # which a service need not load
 
     start = np.zeros(len(inputs_PN))
     found: Floats = minimize(

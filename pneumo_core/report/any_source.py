@@ -15,7 +15,7 @@ from pneumo_core.report import files
 from pneumo_core.report.document import Pictures
 from pneumo_core.report.findings import CellFindings, DataFindings, Findings
 from pneumo_core.report.sections.cases import show_cases
-from pneumo_core.sources import Source
+from pneumo_core.sources.source import Source
 
 
 def report_source(

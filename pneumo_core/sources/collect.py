@@ -10,10 +10,10 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
 from pneumo_core.labels import LABELS, UNSPLIT
 from pneumo_core.progress import track
-from pneumo_core.sources import Source, SourceFile
 from pneumo_core.sources.dicom_pixels import looks_like_dicom
 from pneumo_core.sources.patient_rules import named
 from pneumo_core.sources.patients import unknown
+from pneumo_core.sources.source import Source, SourceFile
 
 NUM_READERS = 8
 MAX_FILE_BYTES = 500_000_000

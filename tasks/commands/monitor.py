@@ -22,7 +22,8 @@ from pneumo_core.inference.drift import (
 from pneumo_core.inference.drift_page import chart, render
 from pneumo_core.labels import LABELS
 from pneumo_core.params import Params
-from pneumo_core.sources import SourceFile, collect
+from pneumo_core.sources import collect
+from pneumo_core.sources.source import SourceFile
 from pneumo_core.sources.unlabelled import UnlabelledFolder, holds_labelled_films
 from tasks import paths
 from tasks.stores.sources import open_source

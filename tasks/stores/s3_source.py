@@ -14,7 +14,6 @@ from typing import Any, Literal
 from pneumo_core.atomic import replacing_file
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import SourceFile
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom_pixels import looks_like_dicom
 from pneumo_core.sources.layout import (
@@ -24,6 +23,7 @@ from pneumo_core.sources.layout import (
     settle_places,
 )
 from pneumo_core.sources.notes import Notes
+from pneumo_core.sources.source import SourceFile
 from tasks.stores import buckets
 
 ABOUT_THE_OBJECT = {"NoSuchKey", "404", "PreconditionFailed", "412", "InvalidObjectState"}

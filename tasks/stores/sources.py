@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from pneumo_core import sources
 from pneumo_core.params import IngestParams, load
-from pneumo_core.sources import OpenedSource
+from pneumo_core.sources import opening
+from pneumo_core.sources.opening import OpenedSource
 from tasks import paths
 from tasks.stores.s3_source import S3Description
 
@@ -12,8 +12,8 @@ MORE_KINDS = {"s3": S3Description}
 
 
 def open_source(params: IngestParams) -> OpenedSource:
-    """Return the source; see `pneumo_core.sources.open_source`."""
-    return sources.open_source(params, MORE_KINDS, paths.SOURCES)
+    """Return the source; see `opening.open_source`."""
+    return opening.open_source(params, MORE_KINDS, paths.SOURCES)
 
 
 def open_by_project(

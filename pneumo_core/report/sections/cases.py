@@ -11,9 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from pneumo_core import charts
 from pneumo_core.arrays import Floats, Images
-from pneumo_core.evaluation.saliency import map_films
+from pneumo_core.evaluation.saliency import map_films, overlay
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS, POSITIVE
 from pneumo_core.params import ReportParams
@@ -107,7 +106,7 @@ def _show(row: Any, pixels: Pixels, scaled: Floats) -> ShownFilm:
         outcome=str(row.outcome),
         chosen=row.chosen,
         film=data_uri(pixels),
-        overlay=data_uri(charts.overlay(pixels, scaled)),
+        overlay=data_uri(overlay(pixels, scaled)),
     )
 
 

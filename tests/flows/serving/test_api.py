@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from flows.serving.models import Model
 from pneumo_core.data.images import decode
-from pneumo_core.inference.api import predict
+from pneumo_core.inference.files import predict
 
 PROBLEM = "application/problem+json"
 

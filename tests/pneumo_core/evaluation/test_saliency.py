@@ -13,7 +13,7 @@ from pneumo_core.evaluation.engine import Engine, choose_engine
 from pneumo_core.evaluation.hirescam import contributions
 from pneumo_core.evaluation.onnx_engine import OnnxEngine
 from pneumo_core.evaluation.onnx_export import export
-from pneumo_core.evaluation.saliency import map_films
+from pneumo_core.evaluation.saliency import map_films, overlay
 from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.labels import POSITIVE
 from pneumo_core.models.bundle import Normalisation
@@ -53,3 +53,11 @@ def test_a_transformer_has_no_map(noise: Images, tmp_path: Path) -> None:
     for engine in _engines("test_vit", noise, tmp_path):
         with pytest.raises(EvaluationError, match="needs a convolutional network"):
             map_films(engine, noise)
+
+
+def test_a_film_is_bare_where_nothing_speaks() -> None:
+    film = np.full((2, 2), 100, np.uint8)
+    mixed = overlay(film, np.array([[0.0, 0.0], [0.0, 1.0]]))
+    assert mixed.shape == (2, 2, 3)
+    assert (mixed[0] == 100).all()
+    assert mixed[1, 1].tolist() == [199, 201, 142]  # 35 % of the film, the rest pale yellow

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import Source, open_source
+from pneumo_core.sources.opening import open_source
+from pneumo_core.sources.source import Source
 
 
 class WebServer:

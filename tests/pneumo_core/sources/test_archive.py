@@ -7,7 +7,9 @@ import pytest
 from pneumo_core.data import manifest
 from pneumo_core.errors import ArchiveError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import SourceFile, collect, open_source
+from pneumo_core.sources import collect
+from pneumo_core.sources.opening import open_source
+from pneumo_core.sources.source import SourceFile
 
 WriteZip = Callable[[Path, dict[str, bytes]], Path]
 

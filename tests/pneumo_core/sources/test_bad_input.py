@@ -24,9 +24,10 @@ from pneumo_core.labels import LABELS
 from pneumo_core.params import DedupParams, IngestParams, ValidateParams
 from pneumo_core.preparation.duplicates import find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
-from pneumo_core.sources import Source, open_source
 from pneumo_core.sources.collect import collect
 from pneumo_core.sources.folder import walk
+from pneumo_core.sources.opening import open_source
+from pneumo_core.sources.source import Source
 
 KEPT, QUARANTINED = manifest.KEPT, manifest.QUARANTINED
 LIMITS = ValidateParams(image_size_px=64, min_side_px=32)

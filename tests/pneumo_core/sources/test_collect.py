@@ -9,8 +9,9 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import Source, open_source
 from pneumo_core.sources.collect import collect
+from pneumo_core.sources.opening import open_source
+from pneumo_core.sources.source import Source
 
 
 def _source(root: Path) -> Source:

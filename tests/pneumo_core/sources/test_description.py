@@ -9,8 +9,10 @@ import yaml
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import KINDS, Source, facts, open_source
+from pneumo_core.sources import facts
 from pneumo_core.sources.description import Opening, parse
+from pneumo_core.sources.opening import KINDS, open_source
+from pneumo_core.sources.source import Source
 from tasks.stores.sources import MORE_KINDS
 
 ROOT = Path(__file__).parents[3]

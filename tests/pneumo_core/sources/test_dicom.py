@@ -11,7 +11,8 @@ from PIL import Image
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, SourceFile, collect
+from pneumo_core.sources import collect
+from pneumo_core.sources.source import Source, SourceFile
 
 Describe = Callable[..., Source]
 WriteDicom = Callable[..., Path]

@@ -8,7 +8,8 @@ import yaml
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import OpenedSource, collect, open_source
+from pneumo_core.sources import collect
+from pneumo_core.sources.opening import OpenedSource, open_source
 
 WriteDicom = Callable[..., Path]
 

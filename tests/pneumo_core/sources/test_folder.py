@@ -7,8 +7,10 @@ import pytest
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import SourceFile, collect, open_source
+from pneumo_core.sources import collect
 from pneumo_core.sources.folder import FolderSource
+from pneumo_core.sources.opening import open_source
+from pneumo_core.sources.source import SourceFile
 
 Place = Callable[[Path, dict[str, bytes]], Path]
 

@@ -14,8 +14,10 @@ import pytest
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import Source, SourceFile, collect, facts, open_source
+from pneumo_core.sources import collect, facts
+from pneumo_core.sources.opening import open_source
 from pneumo_core.sources.patient_rules import name_patients
+from pneumo_core.sources.source import Source, SourceFile
 
 pytestmark = pytest.mark.slow
 
@@ -209,7 +211,8 @@ def ingest(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
     code = (
-        "import sys; from pathlib import Path; from pneumo_core import sources as s, params as p;"
+        "import sys; from pathlib import Path; from pneumo_core import params as p;"
+        "from pneumo_core.sources import opening as s;"
         "from pneumo_core.errors import PneumoError\n"
         "try: files = s.open_source(p.IngestParams(source='hub.yaml'), cache=Path('c')).files()\n"
         "except PneumoError as error: sys.exit(f'refused: {error}')\n"

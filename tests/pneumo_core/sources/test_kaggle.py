@@ -11,7 +11,8 @@ import pytest
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, collect, facts
+from pneumo_core.sources import collect, facts
+from pneumo_core.sources.source import Source
 
 pytestmark = pytest.mark.slow
 

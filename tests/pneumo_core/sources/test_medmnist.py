@@ -10,8 +10,9 @@ import pytest
 
 from pneumo_core.data.images import decode
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, collect, facts
+from pneumo_core.sources import collect, facts
 from pneumo_core.sources.facts import RemoteFile
+from pneumo_core.sources.source import Source
 
 Describe = Callable[..., Source]
 

@@ -7,7 +7,8 @@ import pytest
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import OpenedSource, collect, metadata, open_source
+from pneumo_core.sources import collect, metadata
+from pneumo_core.sources.opening import OpenedSource, open_source
 
 WriteTree = Callable[[Path, dict[str, bytes]], Path]
 WriteDicom = Callable[..., Path]

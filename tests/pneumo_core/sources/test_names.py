@@ -7,8 +7,8 @@ import pytest
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import open_source
 from pneumo_core.sources.names import SafelyNamed, safe
+from pneumo_core.sources.opening import open_source
 from pneumo_core.sources.source import Listing, SourceFile
 
 

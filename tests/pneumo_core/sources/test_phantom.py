@@ -14,9 +14,9 @@ from pneumo_core.arrays import Gray
 from pneumo_core.data.images import Film, decode, resize
 from pneumo_core.errors import ImageError, SourceError
 from pneumo_core.preparation.fingerprint import perceptual_hashes, pixel_sha256, thumbnail
-from pneumo_core.sources import SourceFile
 from pneumo_core.sources.patients import kermany
 from pneumo_core.sources.phantom import PhantomSource, PhantomTruth
+from pneumo_core.sources.source import SourceFile
 
 DESCRIPTION = Path(__file__).parents[3] / "sources" / "phantom.yaml"
 SMALL = """

@@ -10,7 +10,8 @@ from pydicom import config
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import OpenedSource, facts, open_source
+from pneumo_core.sources import facts
+from pneumo_core.sources.opening import OpenedSource, open_source
 
 ROOT = Path(__file__).parents[3]
 

@@ -5,8 +5,9 @@ import pytest
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
-from pneumo_core.sources import Source, collect
+from pneumo_core.sources import collect
 from pneumo_core.sources.patient_rules import name_patients
+from pneumo_core.sources.source import Source
 
 Describe = Callable[..., Source]
 Write = Callable[[Path, dict[str, bytes]], Path]

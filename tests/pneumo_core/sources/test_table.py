@@ -8,7 +8,8 @@ import pytest
 from pneumo_core.data import manifest
 from pneumo_core.errors import SourceError
 from pneumo_core.labels import LABELS
-from pneumo_core.sources import Source, SourceFile, collect
+from pneumo_core.sources import collect
+from pneumo_core.sources.source import Source, SourceFile
 
 Describe = Callable[..., Source]
 WriteTree = Callable[[Path, dict[str, bytes]], Path]

@@ -23,9 +23,9 @@ from pneumo_core.models import bundle, bundled_model
 from pneumo_core.models.bundle import Description, Normalisation, OperatingPoint, TrainingRecord
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import IngestParams, MonitorParams, Params, load
-from pneumo_core.sources import SourceFile
 from pneumo_core.sources.archive import ZipSource
 from pneumo_core.sources.phantom import PhantomParams, PhantomSource, PhantomSplit
+from pneumo_core.sources.source import SourceFile
 from tasks import paths
 from tasks.commands import monitor
 

@@ -14,9 +14,10 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import DataError, SourceError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import Source, collect
+from pneumo_core.sources import collect
 from pneumo_core.sources.description import Opening
 from pneumo_core.sources.patient_rules import PatientsNamed
+from pneumo_core.sources.source import Source
 from tasks.stores.s3_source import S3Description
 from tasks.stores.sources import open_source
 

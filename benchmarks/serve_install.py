@@ -54,9 +54,9 @@ def install(env: Path) -> None:
     subprocess.run(["uv", "venv", "--quiet", env], check=True)
     pip = ["uv", "pip", "install", "--quiet", "--link-mode", "copy", "--python", python]
     subprocess.run([*pip, "--require-hashes", "-r", ROOT / "serve.lock"], check=True)
-    code = env / "code"  # a build leaves files beside the code
-    subprocess.run(["git", "-C", ROOT, "archive", "-o", env / "code.tar", "HEAD"], check=True)
-    shutil.unpack_archive(env / "code.tar", code)
+    code, tar = env.with_name("code"), env.with_name("code.tar")
+    subprocess.run(["git", "-C", ROOT, "archive", "-o", tar, "HEAD"], check=True)
+    shutil.unpack_archive(tar, code)  # a build leaves files beside the code
     subprocess.run([*pip, "--no-deps", code], check=True)
 
 

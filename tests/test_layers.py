@@ -112,8 +112,8 @@ def test_evaluate_follows_its_section_but_for_the_external_sets() -> None:
 
 
 @pytest.mark.slow
-def test_core_runs_where_only_the_base_dependencies_are() -> None:
-    """Every module of the core imports with the optional packages made impossible to import."""
+def test_core_runs_where_the_pipeline_is_not_installed() -> None:
+    """Every module of the core imports where the packages of the pipeline cannot be imported."""
     code = f"""
 import importlib, pkgutil, sys
 for name in ("prefect", "mlflow", "dvc", "great_expectations", "boto3", "fastapi"):

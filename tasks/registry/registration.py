@@ -16,7 +16,7 @@ from PIL import Image
 
 from pneumo_core import params as all_params
 from pneumo_core.atomic import write_json
-from pneumo_core.models.bundle import Description, read_description
+from pneumo_core.models.bundle import Description, OnnxRecord, read_description
 from pneumo_core.params import READING_AID
 from pneumo_core.promotion.pinned_sample import Sample
 from tasks import paths
@@ -76,7 +76,7 @@ def _log_model(bundle: Path, sample: Sample, description: Description) -> str:
             code_paths=[str(CORE)],
             signature=SIGNATURE,
             input_example=_example(description.image_size_px),
-            pip_requirements=_core_requirements(),
+            pip_requirements=requirements(description),
         )
     return str(info.model_uri)
 
@@ -89,8 +89,12 @@ def _example(size_px: int) -> list[dict[str, str]]:
     return [{"image": base64.b64encode(buffer.getvalue()).decode()}]
 
 
-def _core_requirements() -> list[str]:
-    """Return the core's requirements at the versions installed here."""
-    needs = [need for need in requires("pneumo") or () if "extra ==" not in need]
-    names = [re.findall(r"[\w.-]+", need)[0] for need in needs]
+def requirements(description: Description) -> list[str]:
+    """Return what reads the model, at the versions installed here: torch if nothing else does."""
+    in_torch = not isinstance(description.onnx, OnnxRecord)
+    names = [
+        re.findall(r"[\w.-]+", need)[0]
+        for need in requires("pneumo") or ()
+        if "extra ==" not in need or (in_torch and re.search("extra == .train.", need))
+    ]
     return [f"{name}=={version(name)}" for name in names]

@@ -10,6 +10,8 @@ from torch import nn
 
 from pneumo_core.arrays import Images
 from pneumo_core.errors import EvaluationError
+from pneumo_core.evaluation.hirescam import contributions
+from pneumo_core.labels import POSITIVE
 from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Description, Normalisation, PretrainedWeights, TrainingRecord
 from pneumo_core.models.committee import GRAY, Committee, join
@@ -74,6 +76,19 @@ def test_log_odds_are_the_mean_of_the_members_calibrated_ones(
     committee, blueprint = join(members, films)
     found = _log_odds(committee, films, blueprint.normalisation)
     torch.testing.assert_close(found, torch.stack(calibrated).mean(0), rtol=1e-5, atol=1e-5)
+
+
+def test_map_is_the_mean_of_the_members_maps_by_their_slopes(
+    members: Sequence[Member], films: Images
+) -> None:
+    def evidence(model: nn.Module, normalisation: Normalisation) -> torch.Tensor:
+        return contributions(model, to_input(torch.from_numpy(films), normalisation), POSITIVE)
+
+    maps = [own.slope * evidence(model, own.normalisation) for model, own in members]
+    committee, _ = join(members, films)
+    expected_BHW = torch.stack(maps).mean(0)
+    assert expected_BHW.shape[1:] > (1, 1)
+    torch.testing.assert_close(evidence(committee, GRAY), expected_BHW, rtol=1e-4, atol=1e-6)
 
 
 def test_features_are_those_of_all_members(members: Sequence[Member], films: Images) -> None:

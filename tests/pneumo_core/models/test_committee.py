@@ -163,3 +163,15 @@ def test_a_random_classifier_replaces_that_of_the_committee(
     committee.reset_classifier(2)
     assert isinstance(committee, Committee)
     assert not torch.allclose(_log_odds(committee, films, GRAY), before)
+
+
+@pytest.mark.slow
+def test_the_architectures_of_the_study_and_of_the_profile_best_form_a_committee(
+    films: Images,
+) -> None:
+    names = ("efficientnet_b0", "densenet121", "convnext_tiny", "resnet50", "convnextv2_tiny")
+    members = [_member(name) for name in names]
+    calibrated = [_log_odds(model, films, own.normalisation) for model, own in members]
+    committee, _ = join(members, films)
+    found = _log_odds(committee, films, GRAY)
+    torch.testing.assert_close(found, torch.stack(calibrated).mean(0), rtol=1e-4, atol=1e-4)

@@ -110,6 +110,27 @@ def cut(model: nn.Module, example: torch.Tensor) -> tuple[Trunk, nn.Module] | No
     return (trunk, tail) if same else None
 
 
+def cut_twice(
+    model: nn.Module, strategy: Strategy, example: torch.Tensor
+) -> tuple[Trunk, Trunk] | None:
+    """Return the trunk of a strategy that trains more, and what follows it in this model's trunk.
+
+    None where one of the two has no cut.
+    """
+    trains_more = copy.deepcopy(model)
+    freeze(trains_more, strategy)
+    parts = cut(trains_more, example)
+    if parts is None:
+        return None
+    shared, rest = parts
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for name, parameter in rest.named_parameters():
+        parameter.requires_grad_(name in trained)
+    with torch.no_grad():
+        parts = cut(rest, shared(example))
+    return None if parts is None else (shared, parts[0])
+
+
 def _without(model: nn.Module, names: list[str]) -> nn.Module:
     """Return a copy in which these modules return their input."""
     copied = copy.deepcopy(model)

@@ -12,7 +12,8 @@ from torch import nn
 from pneumo_core.arrays import Stack
 from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import Device, channels_last, to_batch, to_input
-from pneumo_core.models.strategies import cut
+from pneumo_core.models.strategies import cut, cut_twice
+from pneumo_core.params import Strategy
 from pneumo_core.training.features import FeatureCache
 
 Rows = npt.NDArray[np.int64]
@@ -26,18 +27,24 @@ def learner_and_batches(
     stacks: Sequence[Stack],
     device: Device,
     cache: FeatureCache,
+    leads_to_partial: bool,
 ) -> tuple[nn.Module, list[Fetch], float]:
     """Return what trains (the model or its tail), each stack's batches, and seconds for features.
 
     On a GPU the inputs stay there as bytes or features where they fit.
+
+    Args:
+        leads_to_partial: keep the features of the partial strategy on the way to the model's own.
     """
     normalisation = Normalisation.of_model(model)
-    parts = cut(model, to_batch(stacks[0][:2], normalisation, device))
+    example = to_batch(stacks[0][:2], normalisation, device)
+    parts = cut(model, example)
     if parts is None:
         return model, [_from_films(images, normalisation, device) for images in stacks], 0.0
     trunk, tail = parts
     started = time.perf_counter()
-    features = [cache.get(trunk, images, normalisation, device) for images in stacks]
+    halves = cut_twice(model, Strategy.PARTIAL, example) if leads_to_partial else None
+    features = [cache.get(trunk, images, normalisation, device, halves) for images in stacks]
     seconds = time.perf_counter() - started
     return tail, [_from_features(of_stack, device) for of_stack in features], seconds
 

@@ -48,6 +48,11 @@ class Context:
         """Peak learning rate and number of epochs of the cell's strategy."""
         return self.params.of(self.cell.strategy)
 
+    @property
+    def leads_to_partial(self) -> bool:
+        """Whether the features of this cell's trunk pass through those of another cell."""
+        return self.cell.strategy is Strategy.FROZEN and Strategy.PARTIAL in self.params.strategies
+
     def start_model(self, size_px: int) -> tuple[nn.Module, PretrainedWeights]:
         """Return the model before its first step, on the device, with its frozen part frozen.
 

@@ -17,7 +17,7 @@ from pneumo_core.arrays import Images, Stack
 from pneumo_core.atomic import replacing_file
 from pneumo_core.data.images import content_sha256
 from pneumo_core.models.bundle import Normalisation
-from pneumo_core.models.compute import Device, to_batch
+from pneumo_core.models.compute import Device, channels_last, to_batch
 from pneumo_core.models.strategies import Trunk
 from pneumo_core.models.weights import state_sha256
 from pneumo_core.params import TrainParams
@@ -36,18 +36,33 @@ class FeatureCache:
         return cls(scratch / "features", int(params.feature_cache_gb * 1e9))
 
     def get(
-        self, trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device
+        self,
+        trunk: Trunk,
+        images: Stack,
+        normalisation: Normalisation,
+        device: Device,
+        halves: tuple[Trunk, Trunk] | None = None,
     ) -> torch.Tensor:
-        """Return features [N, ...] of images [N, H, W] in the device's precision, from disk."""
+        """Return features [N, ...] of images [N, H, W] in the device's precision, from disk.
+
+        Args:
+            halves: the same trunk as two in a row, where the features between them are of use to
+                another cell: they are kept, too.
+        """
         example = _features(trunk, images[:1], normalisation, device)
         path = self.folder / f"{_key(trunk, images, normalisation, device)}.bin"
         num_values = len(images) * example.numel()
         if not path.is_file():
+            between = self.get(halves[0], images, normalisation, device) if halves else None
             self._make_room(num_values * example.element_size())
             size = device.read_batch_size(images.shape[-1])
             with replacing_file(path) as draft, draft.open("wb") as file:
                 for start in track(range(0, len(images), size), "features", unit="batch"):
-                    batch = _features(trunk, images[start : start + size], normalisation, device)
+                    rows = slice(start, start + size)
+                    if halves and between is not None:
+                        batch = _further(halves[1], between[rows], device)
+                    else:
+                        batch = _features(trunk, images[rows], normalisation, device)
                     file.write(
                         batch.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
                     )
@@ -71,6 +86,12 @@ def _features(
     with torch.inference_mode(), device.autocast():
         features: torch.Tensor = trunk(to_batch(images, normalisation, device))
         return features
+
+
+def _further(rest: Trunk, features: torch.Tensor, device: Device) -> torch.Tensor:
+    with torch.inference_mode(), device.autocast():
+        further: torch.Tensor = rest(channels_last(device.send(features)))
+        return further
 
 
 def _key(trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device) -> str:

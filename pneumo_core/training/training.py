@@ -81,6 +81,7 @@ def _train(
             [of.images for of in films],
             context.device,
             FeatureCache.below(scratch, context.params),
+            context.leads_to_partial,
         )
     if learner is not model:
         context.sink(Cached(sum(len(of.images) for of in films), cache_s))

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pneumo_core import versions
 from pneumo_core.arrays import Gray
 from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import choose_device
-from pneumo_core.models.strategies import Trunk, cut, freeze
+from pneumo_core.models.strategies import Trunk, cut, cut_twice, freeze
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import Strategy
 from pneumo_core.training.features import FeatureCache
@@ -96,3 +97,34 @@ def test_changed_input_never_finds_the_old_features(
         other = cut(model, torch.zeros(2, 3, 64, 64))[0]
     cache.get(other, images, normalisation, device)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", [SMALL, "test_resnet", "test_convnext"])
+def test_a_trunk_in_two_halves_gives_the_same_bits_and_keeps_those_of_the_partial_cell(
+    name: str, precision: Literal["float32", "bfloat16"], tmp_path: Path, film: Callable[..., Gray]
+) -> None:
+    device, normalisation = choose_device(precision), Normalisation(0.5, 0.5)
+    images = np.stack([film(seed, 160, 160) for seed in range(3)])
+    example = torch.zeros(2, 3, 160, 160)
+    frozen = device.place(create_model(name, "none", 2)[0])
+    partial = copy.deepcopy(frozen)
+    freeze(frozen, Strategy.FROZEN)
+    freeze(partial, Strategy.PARTIAL)
+    trunk, of_partial = (cut(model, example)[0] for model in (frozen, partial))
+    halves = cut_twice(frozen, Strategy.PARTIAL, example)
+    assert halves is not None
+
+    straight = FeatureCache(tmp_path / "straight", 10**9).get(trunk, images, normalisation, device)
+    cache = FeatureCache(tmp_path / "halves", 10**9)
+    assert torch.equal(cache.get(trunk, images, normalisation, device, halves), straight)
+    files = set((tmp_path / "halves").iterdir())
+    cache.get(of_partial, images, normalisation, device)
+    assert set((tmp_path / "halves").iterdir()) == files
+    assert len(files) == 2
+
+
+def test_a_model_that_trains_from_its_first_layer_has_no_halves() -> None:
+    model = create_model(SMALL, "none", 2)[0]
+    freeze(model, Strategy.FROZEN)
+    assert cut_twice(model, Strategy.FULL, torch.zeros(2, 3, 64, 64)) is None

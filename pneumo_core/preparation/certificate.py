@@ -127,10 +127,14 @@ def _known(films: pd.DataFrame) -> dict[str, Any]:
 
 def _empty_splits(table: pd.DataFrame) -> list[str]:
     """Return a fault for each split without a film: train, test, and the source's own splits."""
-    if UNSPLIT in set(table["split"]):
-        return ["the films are in no split, the stage split makes the splits"]
-    wanted = {"train", "test", *table["source_split"]}
     there = set(manifest.kept(table)["split"])
+    if UNSPLIT in set(table["split"]):
+        return [
+            "no readable film"
+            if not there
+            else "the films are in no split, the stage split makes the splits"
+        ]
+    wanted = {"train", "test", *table["source_split"]}
     return [f"no readable film in {split}" for split in SPLITS if split in wanted - there]
 
 

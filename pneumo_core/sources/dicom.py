@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,14 +34,20 @@ from pneumo_core.sources.dicom_pixels import looks_like_dicom, read_header, rend
 from pneumo_core.sources.dicom_tags import Tags, read_tags, tags
 from pneumo_core.sources.folder import posix_below, walk
 from pneumo_core.sources.layout import IMAGE_SUFFIXES, find_places, is_litter
-from pneumo_core.sources.patients import UNKNOWN, Patient, canonical_id, names_nobody, unknown
+from pneumo_core.sources.patients import (
+    UNKNOWN,
+    Patient,
+    canonical_id,
+    names_nobody,
+    number_of_nobody,
+    unknown,
+)
 from pneumo_core.sources.source import SourceFile
 
 MIN_SALT_CHARACTERS = 16
 PLACEHOLDERS = {"0", "X"}  # patient IDs that name nobody, beside words
 NO_FILMS = "{} files of the DICOM source are not films (DICOMDIR, reports, presentation states)"
 NOT_STATED = "{{}} DICOM films do not state their {}: they count as frontal chest films"
-MIN_STUDIES = 3  # of most films of a source under one patient ID, which then names nobody
 
 
 class DicomDescription(Description):
@@ -120,7 +125,7 @@ class DicomSource:
         files: dict[str, SourceFile] = {}
         claims = sorted(self._claims(), key=lambda claim: claim[0].below)
         found = [ids for _, ids in claims if not ids.is_no_image and not ids.why_not]
-        nobody = _placeholders(found) if self.patients_known else {ids.patient for ids in found}
+        nobody = self._nobody(found)
         for number, (claim, ids) in enumerate(claims, 1):
             if ids.is_no_image:
                 self.opening.notes.count(NO_FILMS)
@@ -177,6 +182,15 @@ class DicomSource:
         metadata = {**ids.metadata, **claim.metadata}
         return replace(file, patient=patient, metadata=metadata, data_set=data_set)
 
+    def _nobody(self, found: Sequence[Ids]) -> set[str]:
+        """Return the patient IDs that name nobody."""
+        patients = {ids.patient for ids in found}
+        if not self.patients_known:
+            return patients
+        nobody = {each for each in patients if each in PLACEHOLDERS or names_nobody(each)}
+        most = number_of_nobody((ids.patient, ids.study) for ids in found)
+        return nobody if most is None else nobody | {most}
+
     def _patient(self, image_id: str, claim: Claim, ids: Ids, nobody: set[str]) -> Patient:
         if claim.patient or ids.patient not in nobody:
             hashed = self._hash("patient", claim.patient or ids.patient)
@@ -220,17 +234,6 @@ def _read_ids(path: Path, tags: Tags) -> Ids:
             )
     except Exception:  # a value is converted as it is asked for, and may be damaged
         return Ids()
-
-
-def _placeholders(found: Sequence[Ids]) -> set[str]:
-    """Return the patient IDs that name nobody: such words, or one value for most of the films."""
-    read = [ids for ids in found if ids.patient]
-    nobody = {ids.patient for ids in read if names_nobody(ids.patient)} | PLACEHOLDERS | {""}
-    for patient, num_films in Counter(ids.patient for ids in read).items():
-        studies = {ids.study for ids in read if ids.patient == patient}
-        if num_films > len(read) / 2 and len(studies) >= MIN_STUDIES:
-            nobody.add(patient)
-    return nobody
 
 
 def _read(path: Path, number: int) -> bytes:

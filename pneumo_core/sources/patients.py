@@ -8,11 +8,12 @@ A film to which no rule applies has an *unknown* patient. Its key and group are 
 but nothing shows that no other film is of the same patient.
 
 Numbers are compared as a spreadsheet may have changed them: 00012, 12 and 12.0 are one patient, and
-so are ab1 and AB1. Words that anonymisers write name nobody.
+so are ab1 and AB1. Words that anonymisers write name nobody, nor does one number for most films.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -23,6 +24,7 @@ NOBODY = {
     *("", "anon", "anonym", "anonymous", "anonymized", "anonymised", "deidentified"),
     *("de-identified", "removed", "redacted", "none", "na", "n/a", "no id", "unknown", "xxx"),
 }
+MIN_STUDIES = 3  # of most films of a source under one number, which then names nobody
 
 PERSON = re.compile(r"person(?P<number>\d+)_(?P<pathogen>bacteria|virus)_\d+", re.IGNORECASE)
 SERIES = re.compile(r"(?P<prefix>NORMAL2-)?IM-(?P<number>\d+)-\d+", re.IGNORECASE)
@@ -48,6 +50,24 @@ def canonical_id(text: str) -> str:
 def names_nobody(text: str) -> bool:
     """Return whether a patient's number is empty or a word such as ANONYMOUS."""
     return canonical(text) in NOBODY
+
+
+def number_of_nobody(films: Iterable[tuple[str, str]]) -> str | None:
+    """Return the number, if there is one, under which most films stand in several studies.
+
+    `films`: the patient's number and the study of each film; the film's own name where no study is
+    known. Films without a number do not count.
+    """
+    counts: Counter[str] = Counter()
+    studies = defaultdict(set)
+    for patient, study in films:
+        if not names_nobody(patient):
+            counts[patient] += 1
+            studies[patient].add(study)
+    for patient, count in counts.most_common(1):
+        if count > counts.total() / 2 and len(studies[patient]) >= MIN_STUDIES:
+            return patient
+    return None
 
 
 def unknown(image_id: str, subtype: str | None = None) -> Patient:

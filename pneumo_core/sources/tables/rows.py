@@ -14,7 +14,7 @@ from pneumo_core.sources.metadata import is_missing, require_harmless, require_u
 from pneumo_core.sources.names import safe
 from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.patient_rules import AUTO, COLUMN
-from pneumo_core.sources.patients import canonical_id, names_nobody
+from pneumo_core.sources.patients import canonical_id, names_nobody, number_of_nobody
 from pneumo_core.sources.tables.classes import Classes
 from pneumo_core.sources.tables.images import posix
 from pneumo_core.sources.tables.lines import Line, Table, join_tables, read_table
@@ -80,7 +80,18 @@ def read_rows(
     if not rows:
         left_out = f": all {len(films)} are left out by `where` or `labels`" if films else ""
         raise SourceError(f"{table.path} lists no images{left_out}.")
+    rows = _without_nobody(rows, notes)
     return Listed(rows, [table.cell(lines[0], key) for lines in films.values()])
+
+
+def _without_nobody(rows: list[Row], notes: Notes) -> list[Row]:
+    """Return the rows; one number for most films is nobody's, and their patients are unknown."""
+    nobody = number_of_nobody((row.patient or "", row.key) for row in rows)
+    if nobody is None:
+        return rows
+    same = sum(row.patient == nobody for row in rows)
+    notes.count("{} films have one patient number, which then names nobody", same)
+    return [replace(row, patient=None) if row.patient == nobody else row for row in rows]
 
 
 def _read(

@@ -224,3 +224,8 @@ def test_films_in_no_split_are_not_certified(table: pd.DataFrame) -> None:
     found = certify(table.assign(split="all", source_split="all"), NOTHING)
     assert found["state"] == "not valid"
     assert found["faults"] == ["the films are in no split, the stage split makes the splits"]
+
+
+def test_unreadable_films_in_no_split_are_called_unreadable(table: pd.DataFrame) -> None:
+    unsplit = table.assign(split="all", source_split="all", state=manifest.QUARANTINED)
+    assert certify(unsplit, NOTHING)["faults"] == ["no readable film"]

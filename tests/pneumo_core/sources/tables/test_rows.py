@@ -69,6 +69,16 @@ def test_a_column_of_patients_is_known_under_its_usual_names(tables: Tables, col
     assert [row.patient for row in stated.rows] == [None, None]
 
 
+def test_one_number_for_most_films_names_nobody(tables: Tables) -> None:
+    """An export in which an anonymiser wrote one number; a patient with few films stays known."""
+    numbers = ["1"] * 3 + ["2"] * 2
+    csv = "path,label,patient\n" + "".join(f"{n}.png,NORMAL,{p}\n" for n, p in enumerate(numbers))
+    assert [row.patient for row in tables(csv).rows] == [None, None, None, "2", "2"]
+    assert tables.notes.sentences() == ["3 films have one patient number, which then names nobody"]
+    few = "path,label,patient\na.png,NORMAL,1\nb.png,NORMAL,1\n"
+    assert [row.patient for row in tables(few).rows] == ["1", "1"]
+
+
 def test_two_columns_that_may_name_the_patient_are_a_question(tables: Tables) -> None:
     csv = "path,label,PatientID,MRN\na.png,NORMAL,7,8\n"
     with pytest.raises(SourceError, match=r"PatientID and MRN may both.*\{patient: PatientID\}"):

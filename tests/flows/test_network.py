@@ -6,12 +6,13 @@ The project of these tests ran with the network closed as well.
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.fixtures.small_projects import serving_champion
 
 Closed = dict[str, str]
 
@@ -64,31 +65,10 @@ def test_the_service_asks_for_nobody(
     tmp_path: Path,
     free_ports: Callable[..., dict[str, int]],
 ) -> None:
-    log, port = tmp_path / "asked", free_ports("serve")["serve"]
+    log = tmp_path / "asked"
     film = next((trained / "results/ingest/raw/test/NORMAL").iterdir())
-    address = f"http://127.0.0.1:{port}"
-    service = subprocess.Popen(
-        ["pneumo", "serve", "--port", str(port)],
-        cwd=trained,
-        env=closed_network | {"PNEUMO_NETWORK_LOG": str(log)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while not _is_ready(address):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+    env = closed_network | {"PNEUMO_NETWORK_LOG": str(log)}
+    with serving_champion(trained, env, free_ports("serve")["serve"]) as address:
         answer = httpx.post(f"{address}/v1/predict", files={"file": film.read_bytes()}, timeout=60)
         assert answer.status_code == 200, answer.text
-    finally:
-        service.terminate()
-        service.wait()
     assert not log.exists(), log.read_text()
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False

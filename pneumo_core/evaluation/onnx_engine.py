@@ -22,7 +22,7 @@ FEATURE_MAP = "feature_map"  # [N, C, h, w], the last map of the film
 EVIDENCE = "evidence"  # [N, h, w], for pneumonia
 OUTPUTS = (LOGITS, FEATURES, FEATURE_MAP, EVIDENCE)  # the last two where the model has them
 
-MAX_PIXELS = 8 * 224**2  # at a time: more are no faster, and take the memory of a service
+MAX_PIXELS = 8 * 224**2  # whose outputs are held at a time
 
 
 class OnnxEngine:
@@ -56,10 +56,9 @@ class OnnxEngine:
         return evidence_NHW
 
     def _run(self, names: Sequence[str], films: Images) -> list[npt.NDArray[np.float32]]:
-        found: list[npt.NDArray[np.float32]] = self._session.run(
-            names, {FILMS: np.ascontiguousarray(films)}
-        )
-        return found
+        """Run one film at a time, which is the fastest and takes the least memory."""
+        found = [self._session.run(names, {FILMS: film[np.newaxis]}) for film in films]
+        return [np.concatenate(each) for each in zip(*found, strict=True)]
 
 
 def open_session(path: Path) -> Any:

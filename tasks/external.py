@@ -4,8 +4,10 @@ import pandas as pd
 
 from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.data import manifest
+from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
 from pneumo_core.inference import external
+from pneumo_core.inference.external import Own
 from pneumo_core.params import Params
 from tasks import paths
 from tasks.stores.sources import open_source
@@ -22,11 +24,10 @@ def run(params: Params, name: str) -> None:
         raise EvaluationError(f"evaluate.external has no set {name!r}: name its source there.")
     opened = open_source(params.ingest.reading(sources[name]))
     bundles = {cell.name: cell / paths.BUNDLE for cell in sorted(paths.EVALUATED.iterdir())}
+    own = Own(_own_films(), PackedImages.open(paths.IMAGES), paths.SEARCHED)
     with replacing_folder(paths.EXTERNAL / name) as draft:
         try:
-            found = external.write_set(
-                draft, opened, _own_films(), bundles, params.evaluate, params.monitor
-            )
+            found = external.write_set(draft, opened, own, bundles, params.evaluate, params.monitor)
         except EvaluationError as error:
             raise EvaluationError(f"The external set {name}: {error}") from error
         write_json(draft / paths.EXTERNAL_SET, found)

@@ -6,7 +6,8 @@ A set is a folder:
         files           count by state
         reasons         of quarantined files, counted
         patients        {films, known}: films that count, and those whose patient is known
-        shared          by split: {films, patients} of the set that are in that split too
+        shared          by split: {films, patients} of the set that are in that split too; films
+                        that look the same, whatever their size or file
         is_external     false: it shares a film or a patient
         cells           by model: bundle (its identity), drift (a list by `drift.Comparison`;
                         empty: too few patients)
@@ -14,16 +15,20 @@ A set is a folder:
     CELL/               each model's evaluation (`evaluation.evaluation`), with `refused`
 """
 
+import shutil
+import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pneumo_core.arrays import Gray, Stack
 from pneumo_core.atomic import JsonDict
 from pneumo_core.data import manifest
 from pneumo_core.evaluation.any_source import (
+    FilmSet,
     Scored,
     read_split,
     score,
@@ -41,15 +46,25 @@ from pneumo_core.inference.drift import (
 )
 from pneumo_core.labels import SPLITS, UNSPLIT
 from pneumo_core.models import bundle
-from pneumo_core.params import EvaluateParams, MonitorParams
+from pneumo_core.params import DedupParams, EvaluateParams, MonitorParams
+from pneumo_core.preparation.near_pairs import near_pairs
 from pneumo_core.sources.patients import UNKNOWN
 from pneumo_core.sources.source import Source
+
+
+@dataclass(frozen=True)
+class Own:
+    """The pipeline's own films."""
+
+    table: pd.DataFrame  # their manifest, with `patient_group` as it was ingested
+    images: Stack  # by its `packed_row`, of the size that the models read
+    searched: Path  # what dedup remembers of them (`near_pairs`); read, not changed
 
 
 def write_set(
     folder: Path,
     source: Source,
-    own: pd.DataFrame,
+    own: Own,
     bundles: Mapping[str, Path],
     params: EvaluateParams,
     drift: MonitorParams,
@@ -58,7 +73,6 @@ def write_set(
     which the caller writes.
 
     Args:
-        own: the manifest of the pipeline's own films, with `patient_group` as it was ingested.
         bundles: by the model's name; all for films of one size.
 
     Raises:
@@ -82,7 +96,7 @@ def write_set(
         }
     write_films(folder, films)
     quarantined = films[films["state"] == manifest.QUARANTINED]
-    in_common = shared(film_set.listed, own)
+    in_common = shared(film_set, own)
     return {
         "files": manifest.count(films, "state"),
         "reasons": manifest.count(quarantined, "reason"),
@@ -114,18 +128,62 @@ def compare_with_training(
     return compare(figures_of_reference(reference), later, params)
 
 
-def shared(films: pd.DataFrame, own: pd.DataFrame) -> dict[str, dict[str, int]]:
+def shared(film_set: FilmSet, own: Own) -> dict[str, dict[str, int]]:
     """Return by split what films of a set have in common with the pipeline's own.
 
-    `films`: those with the pixels of a film there; `patients`: possibly the same, by equal groups.
+    `films`: those that look like a film there; `patients`: possibly the same, by equal groups.
     """
-    films, own = manifest.kept(films), manifest.kept(own)
+    films, table = manifest.kept(film_set.listed), manifest.kept(own.table)
     groups = films.loc[films["patient_group"] != films["image_id"], "patient_group"]
+    alike = _alike(film_set, own)
     found = {}
     for split in SPLITS:
-        there = own[own["split"] == split]
+        there = table[table["split"] == split]
+        pixels = set(there["pixel_sha256"])
+        pixels |= set(alike.loc[alike["own"].isin(pixels), "theirs"])
         found[split] = {
-            "films": int(films["pixel_sha256"].isin(there["pixel_sha256"]).sum()),
+            "films": int(films["pixel_sha256"].isin(pixels).sum()),
             "patients": len(set(groups) & set(there["patient_group"])),
         }
     return found
+
+
+def _alike(film_set: FilmSet, own: Own) -> pd.DataFrame:
+    """Return pairs of a film of the set and one of our own that look the same, by their pixels.
+
+    Columns `theirs` and `own`: SHA-256 of the decoded pixels, which differ in each pair.
+    """
+    theirs = manifest.kept(film_set.films)
+    theirs = theirs.assign(packed_row=theirs["packed_row"] + len(own.images))
+    both = pd.concat([manifest.kept(own.table), theirs]).drop_duplicates("pixel_sha256")
+    is_own = both["packed_row"].to_numpy(np.int64) < len(own.images)
+    pixels = both["pixel_sha256"].to_numpy(np.str_)
+    with tempfile.TemporaryDirectory() as scratch:
+        memory = Path(scratch) / "searched.npz"
+        if own.searched.is_file():
+            shutil.copyfile(own.searched, memory)
+        joined = _Joined(own.images, film_set.images)
+        pairs = near_pairs(both.reset_index(drop=True), joined, DedupParams(), memory)
+    mixed = pairs[is_own[pairs].sum(axis=1) == 1]
+    ours, others = mixed[is_own[mixed]], mixed[~is_own[mixed]]
+    return pd.DataFrame({"theirs": pixels[others], "own": pixels[ours]})
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Two stacks of films of one size, one after the other, read film by film."""
+
+    first: Stack
+    second: Stack
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self.first.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, row: int) -> Gray:
+        own = len(self.first)
+        film: Gray = self.first[row] if row < own else self.second[row - own]
+        return film

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from flows.runs import params_file
 from pneumo_core import params
@@ -98,6 +99,20 @@ def test_one_film_or_one_patient_of_train_is_found(
     shared = found()["shared"]
     assert sum(counts["films"] for counts in shared.values()) == 1
     assert shared["test"]["films"] == 0
+
+
+def test_a_smaller_copy_of_a_film_of_train_is_found(
+    ask: Callable[[Any], Params], films: Path, project: Path, tmp_path: Path
+) -> None:
+    mixed = Path(shutil.copytree(films, tmp_path / "mixed"))
+    own = Image.open(sorted((project / paths.RAW / "train/PNEUMONIA").iterdir())[0]).convert("L")
+    smaller = own.resize((own.width * 3 // 4, own.height * 3 // 4))
+    smaller.save(mixed / "test/PNEUMONIA/another_name.jpeg", quality=85)
+    external.run(ask(mixed), "elsewhere")
+    shared = found()["shared"]
+    assert sum(counts["films"] for counts in shared.values()) == 1
+    assert shared["test"]["films"] == 0
+    assert not found()["is_external"]
 
 
 def broken(films: Path) -> None:

@@ -105,9 +105,10 @@ def main() -> None:
             for each in both:
                 each.alone(NUM_ALONE // 4)
         with ThreadPoolExecutor(NUM_CLIENTS) as clients:
-            for _ in range(0, asked.requests, BLOCK):
+            block = min(BLOCK, asked.requests // 2)  # two or more, to see the memory grow
+            for _ in range(0, asked.requests, block):
                 for each in both:
-                    each.many(clients, min(BLOCK, asked.requests))
+                    each.many(clients, block)
     show(ours)
     if asked.against:
         show_other(*both)
@@ -152,7 +153,7 @@ def show(found: Served) -> None:
     refused = sum(status == 422 for status in found.statuses)
     say(f"{num_requests} requests: {faults} errors, {refused} films refused", faults == 0)
     settled, *later = found.memory_mb
-    grown = [mb - settled for mb in later] or [0.0]
+    grown = [mb - settled for mb in later]
     say(
         f"memory {settled:.0f} MB, then {', '.join(f'{mb:+.0f}' for mb in grown)} MB",
         found.memory_mb[-1] <= MAX_MB and max(grown) <= MAX_GROWTH_MB,

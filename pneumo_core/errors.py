@@ -73,6 +73,14 @@ class PromotionError(PneumoError):
     """The registry or a policy cannot be used as asked."""
 
 
+class SignatureError(PneumoError):
+    """A signature does not fit, or is of a key that nobody here knows."""
+
+
+class NotTrustedError(SignatureError):
+    """There is no signature where one must be, or it fits and its key was revoked."""
+
+
 class LedgerError(PneumoError):
     """An append-only file is damaged."""
 

@@ -28,6 +28,7 @@ NO_SAY_IN_RESULTS = {
         "errors",
         "params",
         "progress",
+        "promotion.signatures",
         "training.events",
         "versions",
     )

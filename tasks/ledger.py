@@ -2,6 +2,9 @@
 
 So a line that was altered, taken out or put in breaks the chain behind it. What is cut off at the
 end breaks no chain: the registry knows of those lines (`tasks/registry/rollback.py`).
+
+Whoever can write here could write a whole chain anew. Where PNEUMO_SIGNING_KEY names a private key,
+a line also carries the key's fingerprint and a signature of all else in the line.
 """
 
 import errno
@@ -14,7 +17,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pneumo_core.errors import LedgerError
+from pneumo_core.errors import LedgerError, NotTrustedError, SignatureError
+from pneumo_core.promotion import signatures
+from tasks import signing
 
 FIRST = "0" * 64  # what the first line names as the one before it
 
@@ -23,6 +28,7 @@ Entry = dict[str, Any]
 
 def append(path: Path, **entry: Any) -> str:
     """Add one line with the time, whole even with other writers; return its SHA-256."""
+    key = signing.private_key()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -31,12 +37,46 @@ def append(path: Path, **entry: Any) -> str:
         lines = file.read().splitlines()
         stamped = {"time": datetime.now(UTC).isoformat(timespec="seconds")} | entry
         stamped["previous"] = _sha256(lines[-1]) if lines else FIRST
-        line = json.dumps(stamped, allow_nan=False).encode()
+        if key is not None:
+            stamped["key"] = key.fingerprint
+            stamped["signature"] = key.sign(_encode(stamped))
+        line = _encode(stamped)
         if file.write(line + b"\n") <= len(line):  # the disk filled up on the way
             file.truncate(end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())
     return _sha256(line)
+
+
+def signer(entry: Entry) -> str | None:
+    """Return the name of the key that signed a line; None for a line without a signature.
+
+    Raises:
+        NotTrustedError: the signature fits, and its key was revoked.
+        SignatureError: it does not fit, or nobody knows its key.
+    """
+    if "signature" not in entry:
+        return None
+    signed = {name: value for name, value in entry.items() if name != "signature"}
+    signature, key = str(entry["signature"]), str(entry.get("key"))
+    return signatures.verify_text(_encode(signed), signature, key, signing.trusted_keys())
+
+
+def false_signatures(path: Path) -> list[str]:
+    """Return a sentence for each line whose signature does not fit, or is of an unknown key.
+
+    Raises:
+        LedgerError: a line is no JSON object.
+    """
+    faults = []
+    for number, entry in enumerate(read(path), 1):
+        try:
+            signer(entry)
+        except NotTrustedError:
+            pass  # it was trusted then; what holds now is asked where a line is used
+        except SignatureError as error:
+            faults.append(f"{path}: line {number}: {error}")
+    return faults
 
 
 def read(path: Path) -> list[Entry]:
@@ -87,6 +127,10 @@ def earlier_lines(path: Path) -> list[int]:
 def line_hashes(path: Path) -> set[str]:
     """Return the hash that `append` returned for each line."""
     return set(map(_sha256, _lines(path)))
+
+
+def _encode(entry: Entry) -> bytes:
+    return json.dumps(entry, allow_nan=False).encode()
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -67,6 +67,8 @@ PROMOTION_LEDGER = PROJECT / "ledger/promotions.jsonl"
 PINNED_PATIENTS = Path("ledger/pinned_patients.json")  # not append-only: a patient may join test
 RELEASE_LEDGER = PROJECT / "ledger/releases.jsonl"
 
+TRUSTED_KEYS = PROJECT / "mlflow/trusted_keys"  # public keys of those who may sign models
+
 
 def trained(model: str, strategy: str) -> Path:
     """Return the folder of a cell, as `dvc.yaml` names it; hf-hub:owner/name is two levels."""

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pneumo_core.atomic import write_json
-from pneumo_core.errors import BundleError
+from pneumo_core.errors import BundleError, NotTrustedError, SignatureError
 from pneumo_core.params import PromoteParams
 from pneumo_core.promotion import alias_history
 from pneumo_core.promotion import policy as policies
 from pneumo_core.promotion.gates import Gate
 from pneumo_core.promotion.policy import Policy
 from pneumo_core.promotion.promotion import Champion, Decision, choose_challenger, decide
-from tasks import ledger, paths
+from tasks import ledger, paths, signing
 from tasks.graph import integrity, provenance
 from tasks.registry import evidence, members, model_versions, registration
 from tasks.registry.members import MemberRole
@@ -81,20 +81,38 @@ def propose(params: PromoteParams, role: str) -> Proposal:
         alias_history.periods(ledger.read(paths.PROMOTION_LEDGER), name, role)
     )
     challenger = evidence.of_challenger(cell, policy.operating_point, withdrawn)
-    decision = decide(challenger, evidence.of_data(), scored(in_use, policy), policy)
-    if decision.outcome == alias_history.PROMOTED and (found := members.missing_right()):
-        right = Gate("login at the registry", found, f"role {MemberRole.PROMOTE}", False)
-        decision = Decision("refused", (*decision.gates, right))
+    decision = decide(challenger, evidence.of_data(), scored(in_use, role, policy), policy)
+    if decision.outcome == alias_history.PROMOTED and (found := obstacles(policy)):
+        decision = Decision("refused", (*decision.gates, *found))
     return Proposal(role, cell, challenger.bundle_sha256, champion, decision)
 
 
-def scored(in_use: "ModelVersion | None", policy: Policy) -> Champion | None:
+def obstacles(policy: Policy) -> list[Gate]:
+    """Return what keeps whoever runs this from promoting any model."""
+    gates = []
+    if found := members.missing_right():
+        gates.append(Gate("login at the registry", found, f"role {MemberRole.PROMOTE}", False))
+    if policy.signed and signing.private_key() is None:
+        gates.append(Gate("key that signs", None, signing.PRIVATE_KEY, False))
+    return gates
+
+
+def scored(in_use: "ModelVersion | None", role: str, policy: Policy) -> Champion | None:
+    """Return the champion with its reading of the test films, or what keeps it from being read.
+
+    None: there is none, or none that may be used: it is not signed as the policy asks, or its key
+    was revoked.
+    """
     if in_use is None:
         return None
     try:
-        bundle = model_versions.fetch(in_use) / paths.BUNDLE
-        return evidence.of_champion(bundle, policy.operating_point)
-    except BundleError as error:
+        folder = model_versions.fetch(in_use)
+        model_versions.require_signed(folder, role)
+        return evidence.of_champion(folder / paths.BUNDLE, policy.operating_point)
+    except NotTrustedError as error:
+        print(f"promote: {role}: the champion is not compared: {error}")
+        return None
+    except (BundleError, SignatureError) as error:
         return Champion(str(in_use.tags.get(model_versions.BUNDLE_TAG)), None, str(error))
 
 

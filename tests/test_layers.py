@@ -25,6 +25,8 @@ NO_SAY_IN_TASKS = {
         "graph.integrity",
         "graph.provenance",
         "registry.registration",
+        "registry.statement",
+        "signing",
         "tracking.connection",
         "tracking.runs",
         "tracking.training_run",

@@ -1,5 +1,6 @@
 """`pneumo release` and `pneumo preflight`: models and results in buckets."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,19 +30,25 @@ def release(
 
     name = params.load(paths.PARAMS).promote.registered_model
     model, version = model_versions.champion_bundle(name, alias)
-    place = body.publish(Folder(to), name, version, model, body.report_of(model))
+    place = body.publish(Folder(to), name, version, model.parent, body.report_of(model))
     print(f"Published: {place.address}\nCommit {paths.RELEASE_LEDGER}, which lists every release.")
 
 
 @app.command("verify")
 def verify(
     address: Annotated[str, typer.Argument(help="s3://BUCKET/PREFIX/NAME/VERSION")],
+    trusted_keys: Annotated[
+        Path | None,
+        typer.Option(help="Folder of public keys; by default the project's mlflow/trusted_keys."),
+    ] = None,
 ) -> None:
-    """Fetch every file of a release and compare its SHA-256."""
+    """Fetch every file of a release, compare its SHA-256, and check who signed the model."""
+    from pneumo_core.promotion.signatures import TrustedKeys
+    from tasks import paths
     from tasks.registry import release as body
     from tasks.stores.buckets import Folder
 
-    faults = body.verify(Folder(address))
+    faults = body.verify(Folder(address), TrustedKeys.read(trusted_keys or paths.TRUSTED_KEYS))
     print("\n".join(faults) or "Every file is as it was published.")
     if faults:
         raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """A few test films with a model's probabilities, to check the model before it is used.
 
-It travels with the model; the films themselves do not.
+It travels with the model; the films themselves do not, nor do their names.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NUM_PER_CLASS = 8
 
-Sample = list[dict[str, Any]]  # a film each: path, sha256, probability
+Sample = list[dict[str, Any]]  # a film each: sha256 of its file, probability
 
 
 def draw(predictions: pd.DataFrame, table: pd.DataFrame) -> Sample:
@@ -31,7 +31,7 @@ def draw(predictions: pd.DataFrame, table: pd.DataFrame) -> Sample:
     """
     films = predictions.merge(table[["image_id", "sha256"]], on="image_id")
     drawn = films.sort_values("sha256").groupby("label").head(NUM_PER_CLASS)
-    rows: Sample = drawn[["path", "sha256", "probability"]].to_dict("records")
+    rows: Sample = drawn[["sha256", "probability"]].to_dict("records")
     return rows
 
 
@@ -39,7 +39,7 @@ def deviation(sample: Sample, scorer: "Scorer", read: Callable[[str], bytes]) ->
     """Return the largest difference of today's probabilities from those of the sample.
 
     Args:
-        read: gives the bytes of a file by its path.
+        read: gives the bytes of the file with a SHA-256; FileNotFoundError where there is none.
 
     Raises:
         PromotionError: there is no sample, or a film of it is gone or another one now.
@@ -58,13 +58,14 @@ def deviation(sample: Sample, scorer: "Scorer", read: Callable[[str], bytes]) ->
 
 
 def _read(row: dict[str, Any], read: Callable[[str], bytes]) -> bytes:
+    film = f"The pinned film with SHA-256 {row['sha256'][:12]}"
     try:
-        data = read(row["path"])
+        data = read(row["sha256"])
     except FileNotFoundError as error:
         raise PromotionError(
-            f"The pinned film {row['path']} is not here: bring the data of that model back "
-            "(git checkout its dvc.lock, dvc checkout) and try again."
+            f"{film} is not here: bring the data of that model back (git checkout its dvc.lock, "
+            "dvc checkout) and try again."
         ) from error
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
-        raise PromotionError(f"The film at {row['path']} is not the one that was pinned.")
+        raise PromotionError(f"{film} has changed since it was ingested.")
     return data

@@ -48,6 +48,7 @@ class Policy(Section):
     group_min_ci_low: dict[str, dict[Proportion, PositiveFloat]] = Field(default={})
     # By external set (evaluate.external), which must be there and share nothing with our own films.
     external_min_ci_low: dict[SetName, ExternalFloors] = Field(default={})
+    signed: bool = False  # neither promoted nor used without the signature of a trusted key
     audited: tuple[Subject, ...]
     min_test_films: int = Field(gt=0)
     max_test_looks: int | None = Field(default=None, gt=0)  # models ever scored on this test split

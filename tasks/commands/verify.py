@@ -31,6 +31,7 @@ def faults(model: str) -> Iterator[str]:
         yield from integrity.damaged_objects(store)
     for path in LEDGERS:
         yield from (f"{path}: line {n} was altered" for n in ledger.broken_links(path))
+        yield from ledger.false_signatures(path)
     yield from rollback.verify(model)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
             groups = subgroups(dimensions(predictions), reading.scores, reading.threshold)
         known = predictions[["image_id", "label"]].merge(table[["image_id", "sha256"]], how="left")
         films = leakage.test_split_hash(known)
-        deviation = round(pinned_sample.deviation(sample_of(cell), scorer, read_film), 4)
+        deviation = round(pinned_sample.deviation(sample_of(cell), scorer, films_by_hash()), 4)
     audit = _json(paths.AUDIT) or {}
     return Challenger(
         bundle_sha256=identity,
@@ -115,6 +116,19 @@ def sample_of(cell: str) -> Sample:
 
 def read_film(path: str) -> bytes:
     return (paths.RAW / path).read_bytes()
+
+
+def films_by_hash() -> Callable[[str], bytes]:
+    """Return what gives the bytes of a film by the SHA-256 that it was ingested with."""
+    table = manifest.read(paths.SPLIT)
+    path_of = dict(zip(table["sha256"], table["path"], strict=True))
+
+    def read(sha256: str) -> bytes:
+        if sha256 not in path_of:
+            raise FileNotFoundError(sha256)
+        return read_film(path_of[sha256])
+
+    return read
 
 
 def _test_looks(test_split_hash: str | None, identity: str) -> int | None:

@@ -10,17 +10,19 @@ import mlflow
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
+from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder
-from pneumo_core.errors import BundleError, PromotionError
+from pneumo_core.errors import BundleError, NotTrustedError, PromotionError, SignatureError
 from pneumo_core.models import bundle
-from pneumo_core.promotion import alias_history
-from tasks import explanations, ledger, paths
+from pneumo_core.promotion import alias_history, policy, signatures
+from tasks import explanations, ledger, paths, signing
 from tasks.tracking import connection
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 BUNDLE_TAG = "bundle_sha256"
+KEY_TAG = "signed_by"  # fingerprint of the key
 LINE = "_line"  # ends the tag that names a line of the ledger
 
 
@@ -82,6 +84,7 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
     Raises:
         PromotionError: no version has the alias, or another one by the ledger.
         LedgerError: the ledger cannot be read.
+        SignatureError: a signature is missing, does not fit, or its key is not trusted.
         BundleError: what the registry holds is not what was registered.
     """
     version = find_champion(name, alias)
@@ -92,7 +95,9 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
             f"{paths.EVALUATED / 'NAME' / paths.BUNDLE}."
         )
     require_promoted(version, alias)
-    return fetch(version) / paths.BUNDLE, str(version.version)
+    folder = fetch(version)
+    require_signed(folder, alias)
+    return folder / paths.BUNDLE, str(version.version)
 
 
 def require_promoted(version: "ModelVersion", alias: str) -> None:
@@ -100,6 +105,7 @@ def require_promoted(version: "ModelVersion", alias: str) -> None:
 
     Raises:
         PromotionError: by the ledger another bundle has the alias, or none, or a line was altered.
+        SignatureError: its line is not signed as the role's policy asks, or falsely.
         LedgerError: the ledger cannot be read.
     """
     path = paths.PROMOTION_LEDGER
@@ -117,15 +123,44 @@ def require_promoted(version: "ModelVersion", alias: str) -> None:
             "used. 'pneumo registry verify' says more; 'pneumo promote' and 'pneumo registry "
             "rollback' move an alias."
         )
+    try:
+        signed_by = ledger.signer(dict(by_ledger.entry))
+    except SignatureError as error:
+        kind = type(error)
+        raise kind(f"{path}, the line that made it {alias}: {error}.") from error
+    if signed_by is None and _must_be_signed(alias):
+        raise NotTrustedError(
+            f"{path}: the line that made it {alias} is not signed, and its policy asks for it."
+        )
+
+
+def require_signed(folder: Path, alias: str) -> None:
+    """Require the signature of a version that the policy of a role asks for.
+
+    Raises:
+        NotTrustedError: there is none.
+    """
+    if _must_be_signed(alias) and not (folder / signatures.SIGNATURE).is_file():
+        raise NotTrustedError(
+            f"The model is not signed, and the policy of {alias} asks for it: set "
+            f"{signing.PRIVATE_KEY} and promote it again."
+        )
+
+
+def _must_be_signed(alias: str) -> bool:
+    """Return whether the policy of a role asks for signatures; of another alias, no policy does."""
+    params = all_params.load(paths.PARAMS).promote
+    return alias in params.roles and policy.of_role(params, alias).signed
 
 
 def fetch(version: "ModelVersion") -> Path:
-    """The artifacts of a version, its bundle and its pinned sample, on this machine.
+    """The artifacts of a version: bundle, pinned sample, statement and signature, on this machine.
 
     Raises:
+        SignatureError: its signature does not fit, or its key is not trusted.
         BundleError: what the registry holds, or what is kept here, is not what was registered.
     """
-    folder = paths.SCRATCH / "registry" / str(version.tags.get(BUNDLE_TAG))
+    folder = paths.SCRATCH / "registry" / f"{version.tags.get(BUNDLE_TAG)}-{version.version}"
     if not folder.is_dir():
         with replacing_folder(folder) as draft:
             download(version, draft)
@@ -147,16 +182,23 @@ def download(version: "ModelVersion", folder: Path) -> None:
         except (MlflowException, OSError) as error:
             why = explanations.in_one_line(error)
             raise PromotionError(f"{source} cannot be fetched. {why}") from error
-        for part in (paths.BUNDLE, paths.SAMPLE):
-            (Path(scratch) / "artifacts" / part).replace(folder / part)
+        for part in (Path(scratch) / "artifacts").iterdir():
+            part.replace(folder / part.name)
     require_registered(version, folder)
 
 
 def require_registered(version: "ModelVersion", folder: Path) -> None:
     """
     Raises:
+        SignatureError: the signature is gone or does not fit, or nobody knows its key.
         BundleError: a file is missing or altered, or another bundle is there.
     """
+    if KEY_TAG in version.tags or (folder / signatures.SIGNATURE).is_file():
+        try:
+            signatures.verify_folder(folder, signing.trusted_keys())
+        except SignatureError as error:
+            kind = type(error)
+            raise kind(f"{version.name} version {version.version}: {error}.") from error
     bundle.read_description(folder / paths.BUNDLE)
     if bundle.identity(folder / paths.BUNDLE) != version.tags.get(BUNDLE_TAG):
         raise BundleError(

@@ -2,10 +2,13 @@
 
 A row's `image` is one film: a JPEG, PNG, DICOM or other file in base64, or its gray levels [H, W],
 0 to 255. What MLflow's `inputs` and `instances` make one row, a list of films, is read as such.
+
+Where PNEUMO_TRUSTED_KEYS names a folder of public keys, only a model that one of them signed loads.
 """
 
 import base64
 import binascii
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +24,17 @@ from pneumo_core.arrays import Gray, Images
 from pneumo_core.errors import ImageError
 from pneumo_core.inference.reader import Reader
 from pneumo_core.params import READING_AID
+from pneumo_core.promotion.signatures import TrustedKeys, verify_folder
 
+TRUSTED_KEYS = "PNEUMO_TRUSTED_KEYS"
 META = "registered_model_meta"  # MLflow leaves it beside a model that came from the registry
 
 
 class PneumoModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         bundle = Path(context.artifacts["bundle"])
+        if keys := os.environ.get(TRUSTED_KEYS):
+            verify_folder(bundle.parent, TrustedKeys.read(Path(keys)))
         self._reader = Reader.load(bundle, READING_AID)
         meta = bundle.parents[1] / META
         registered = yaml.safe_load(meta.read_text()) if meta.is_file() else {}

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shutil
 import tempfile
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -18,10 +19,11 @@ from pneumo_core import params as all_params
 from pneumo_core.atomic import write_json
 from pneumo_core.models.bundle import Description, OnnxRecord, read_description
 from pneumo_core.params import READING_AID
-from pneumo_core.promotion.pinned_sample import Sample
-from tasks import paths
-from tasks.registry import evidence
-from tasks.registry.model_versions import BUNDLE_TAG
+from pneumo_core.promotion import signatures
+from pneumo_core.promotion.signatures import PrivateKey
+from tasks import paths, signing
+from tasks.registry import evidence, statement
+from tasks.registry.model_versions import BUNDLE_TAG, KEY_TAG
 from tasks.tracking import connection, runs
 
 PYFUNC = Path(__file__).parent / "pyfunc_model.py"
@@ -49,35 +51,47 @@ SIGNATURE = ModelSignature(
 def register(name: str, cell: str, tags: dict[str, str]) -> tuple[str, str]:
     """The version of the model that holds a cell's bundle, made if there is none, and its run.
 
-    Its tags come into being with the version, so that a kill leaves it whole or not there.
+    Its tags come into being with the version, so that a kill leaves it whole or not there. Where a
+    key signs, a version that it did not sign does not count.
     """
     client = connection.connect()
     same = f"name = '{name}' and tags.{BUNDLE_TAG} = '{tags[BUNDLE_TAG]}'"
+    key = signing.private_key()
+    if key is not None:
+        tags = tags | {KEY_TAG: key.fingerprint}
+        same += f" and tags.{KEY_TAG} = '{key.fingerprint}'"
     for known in client.search_model_versions(same):
         return str(known.version), str(known.run_id)
     mlflow.set_experiment(connection.EXPERIMENT)
-    bundle = paths.EVALUATED / cell / paths.BUNDLE
-    description = read_description(bundle)
+    description = read_description(paths.EVALUATED / cell / paths.BUNDLE)
     run_id = runs.of_model(client, description, all_params.load(paths.PARAMS).train)
-    with mlflow.start_run(run_id=run_id):
-        model_uri = _log_model(bundle, evidence.sample_of(cell), description)
+    with mlflow.start_run(run_id=run_id), tempfile.TemporaryDirectory() as scratch:
+        model_uri = _log_model(_gather(cell, Path(scratch), key), description)
     made = mlflow.register_model(model_uri, name, tags=tags)
     return str(made.version), run_id
 
 
-def _log_model(bundle: Path, sample: Sample, description: Description) -> str:
-    with tempfile.TemporaryDirectory() as scratch:
-        pinned = Path(scratch) / paths.SAMPLE
-        write_json(pinned, sample)
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(PYFUNC),
-            artifacts={paths.BUNDLE: str(bundle), paths.SAMPLE: str(pinned)},
-            code_paths=[str(CORE)],
-            signature=SIGNATURE,
-            input_example=_example(description.image_size_px),
-            pip_requirements=requirements(description),
-        )
+def _gather(cell: str, folder: Path, key: PrivateKey | None) -> Path:
+    """Return the folder with the bundle, its pinned sample and its statement, signed if there is a
+    key."""
+    shutil.copytree(paths.EVALUATED / cell / paths.BUNDLE, folder / paths.BUNDLE)
+    write_json(folder / paths.SAMPLE, evidence.sample_of(cell))
+    write_json(folder / signatures.STATEMENT, statement.of_cell(cell))
+    if key is not None:
+        key.sign_folder(folder)
+    return folder
+
+
+def _log_model(folder: Path, description: Description) -> str:
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(PYFUNC),
+        artifacts={path.name: str(path) for path in sorted(folder.iterdir())},
+        code_paths=[str(CORE)],
+        signature=SIGNATURE,
+        input_example=_example(description.image_size_px),
+        pip_requirements=requirements(description),
+    )
     return str(info.model_uri)
 
 

@@ -1,6 +1,7 @@
 """A model and its report under a version in a bucket, for others to fetch and to check.
 
-    ADDRESS/NAME/VERSION/bundle/...      the bundle, as in the registry
+    ADDRESS/NAME/VERSION/bundle/...      the bundle, as in the registry; beside it its statement
+                                         and its signature, if there is one (`signatures.py`)
     ADDRESS/NAME/VERSION/report/...      the report of the run that made it
     ADDRESS/NAME/VERSION/release.json    every file with its SHA-256; written last
 
@@ -11,12 +12,16 @@ together with its files is found too.
 
 import hashlib
 import json
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pneumo_core.atomic import file_sha256
-from pneumo_core.errors import ReleaseError
+from pneumo_core.errors import ReleaseError, SignatureError
 from pneumo_core.models import bundle
+from pneumo_core.promotion import signatures
+from pneumo_core.promotion.signatures import TrustedKeys
 from tasks import ledger, paths
 from tasks.graph import dvc_graph
 from tasks.stores.buckets import Folder
@@ -29,7 +34,7 @@ def publish(to: Folder, name: str, version: str, model: Path, report: Path) -> F
     """Return where the release is now. What is there already in the same form stays.
 
     Args:
-        model: a bundle; `report`: a folder.
+        model: the folder of a version, as `model_versions.fetch` gives it; `report`: a folder.
 
     Raises:
         StoreError: the bucket cannot be used.
@@ -37,10 +42,11 @@ def publish(to: Folder, name: str, version: str, model: Path, report: Path) -> F
         ReleaseError: the version was published with other content.
     """
     place = to / name / version
-    bundle.read_description(model)
+    own = model / paths.BUNDLE
+    bundle.read_description(own)
     to.require_writable()
-    files = _files("bundle", model) | _files("report", report)
-    manifest = _manifest(name, version, bundle.identity(model), files)
+    files = _files("", model) | _files("report/", report)
+    manifest = _manifest(name, version, bundle.identity(own), files)
     published = place.read(MANIFEST)
     if published is None:
         for file, path in files.items():
@@ -62,14 +68,16 @@ def publish(to: Folder, name: str, version: str, model: Path, report: Path) -> F
         ledger.append(
             paths.RELEASE_LEDGER,
             address=place.address,
-            bundle_sha256=bundle.identity(model),
+            bundle_sha256=bundle.identity(own),
             manifest_sha256=sha256,
         )
     return place
 
 
-def verify(place: Folder) -> list[str]:
+def verify(place: Folder, keys: TrustedKeys) -> list[str]:
     """Return what is not as it was published; fetch every byte.
+
+    Where there are keys, a trusted one must have signed the model.
 
     Raises:
         StoreError: the bucket cannot be used.
@@ -92,7 +100,25 @@ def verify(place: Folder) -> list[str]:
     noted = _noted(place)
     if noted not in (None, hashlib.sha256(data).hexdigest()):
         faults.append(f"{MANIFEST} is not the one that {paths.RELEASE_LEDGER} knows")
+    if signatures.SIGNATURE in expected or keys.trusted or keys.revoked:
+        faults += _distrust(place, expected, keys)
     return faults
+
+
+def _distrust(place: Folder, names: Iterable[str], keys: TrustedKeys) -> list[str]:
+    """Return a sentence if no trusted key signed the model."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            data = None if name.startswith("report/") else place.read(name)
+            if data is not None:
+                path = Path(scratch) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+        try:
+            signatures.verify_folder(Path(scratch), keys)
+        except SignatureError as error:
+            return [f"the model is {error}"]
+    return []
 
 
 def report_of(model: Path) -> Path:
@@ -113,9 +139,9 @@ def report_of(model: Path) -> Path:
     return paths.REPORT
 
 
-def _files(folder: str, root: Path) -> dict[str, Path]:
+def _files(prefix: str, root: Path) -> dict[str, Path]:
     paths = sorted(path for path in root.rglob("*") if path.is_file())
-    return {f"{folder}/{path.relative_to(root).as_posix()}": path for path in paths}
+    return {f"{prefix}{path.relative_to(root).as_posix()}": path for path in paths}
 
 
 def _manifest(name: str, version: str, bundle_sha256: str, files: dict[str, Path]) -> bytes:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pneumo_core.errors import BundleError, PromotionError
+from pneumo_core.errors import BundleError, NotTrustedError, PromotionError, SignatureError
 from pneumo_core.promotion import alias_history, pinned_sample
 from pneumo_core.promotion.alias_history import AliasPeriod
 from pneumo_core.promotion.gates import MAX_DEVIATION
 from tasks import ledger, paths
 from tasks.graph import provenance
 from tasks.ledger import broken_links, earlier_lines, line_hashes
-from tasks.registry import members, model_versions
+from tasks.registry import members, model_versions, statement
 from tasks.registry.members import MemberRole
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
     Raises:
         PromotionError: no such version had the role, its pinned films are not here, it no longer
             gives the same probabilities, or the login may not move an alias.
+        SignatureError: a signature is missing, does not fit, or its key is not trusted.
         BundleError: its bundle is not the one that was registered.
     """
     with model_versions.locked():
@@ -42,7 +43,7 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
         registered = model_versions.versions(name).get(target.version)
         if registered is None:
             raise PromotionError(f"The registry has no version {target.version} of {name}.")
-        deviation = _check(registered, target)
+        deviation = _check(registered, target, role)
         line = ledger.append(
             paths.PROMOTION_LEDGER,
             who=provenance.who(),
@@ -73,6 +74,7 @@ def _disagreements(name: str) -> list[str]:
     known, aliases = model_versions.versions(name), model_versions.aliases(name)
     faults = [f"ledger: line {n} does not follow from the one before" for n in broken_links(path)]
     faults += [f"ledger: line {n} is earlier than the one before" for n in earlier_lines(path)]
+    faults += ledger.false_signatures(path)
     for role in sorted({entry["role"] for entry in entries} | aliases.keys()):
         history = alias_history.periods(entries, name, role)
         by_ledger = history[-1].version if history else None
@@ -80,10 +82,25 @@ def _disagreements(name: str) -> list[str]:
             faults.append(
                 f"{role}: version {by_ledger} by the ledger, {aliases.get(role)} by the registry"
             )
+        faults += _distrust(known.get(aliases.get(role, "")), role)
     recorded = {e["version"]: e["bundle_sha256"] for e in entries if e["version"]}
     for version in sorted({*recorded, *known}, key=int):
         faults += _faults(known.get(version), version, recorded.get(version), line_hashes(path))
     return faults
+
+
+def _distrust(in_use: "ModelVersion | None", role: str) -> list[str]:
+    """Return a sentence if the model of a role may not be used for want of a trusted signature."""
+    if in_use is None:
+        return []
+    try:
+        model_versions.require_promoted(in_use, role)
+        model_versions.require_signed(model_versions.fetch(in_use), role)
+    except NotTrustedError as error:
+        return [f"{role}: {error}"]
+    except (BundleError, PromotionError, SignatureError):
+        pass  # a fault of the ledger or of the version, told there
+    return []
 
 
 def _faults(
@@ -103,7 +120,11 @@ def _faults(
     try:
         with tempfile.TemporaryDirectory() as scratch:
             model_versions.download(registered, Path(scratch))
-    except (BundleError, PromotionError) as error:
+            found = statement.contradictions(Path(scratch))
+            faults += [f"version {version}: {each}" for each in found]
+    except NotTrustedError:
+        pass  # of an old version; of one in use it is told by its role
+    except (BundleError, PromotionError, SignatureError) as error:
         faults.append(f"version {version}: {error}")
     return faults
 
@@ -129,7 +150,7 @@ def _target(history: Sequence[AliasPeriod], role: str, version: str | None) -> A
     return former[-1]
 
 
-def _check(registered: "ModelVersion", target: AliasPeriod) -> float:
+def _check(registered: "ModelVersion", target: AliasPeriod, role: str) -> float:
     """The deviation on the pinned sample of a copy that is fetched anew."""
     from pneumo_core.evaluation.scoring import Scorer
     from tasks.registry import evidence
@@ -137,13 +158,14 @@ def _check(registered: "ModelVersion", target: AliasPeriod) -> float:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model_versions.download(registered, folder)
+        model_versions.require_signed(folder, role)
         if registered.tags[model_versions.BUNDLE_TAG] != target.bundle_sha256:
             raise BundleError(
                 f"Version {target.version} is not the bundle that the ledger says it is."
             )
         sample = json.loads((folder / paths.SAMPLE).read_text("utf-8"))
         scorer = Scorer.load(folder / paths.BUNDLE)
-        deviation = pinned_sample.deviation(sample, scorer, evidence.read_film)
+        deviation = pinned_sample.deviation(sample, scorer, evidence.films_by_hash())
     if deviation > MAX_DEVIATION:
         raise PromotionError(
             f"Version {target.version} no longer gives its pinned films the same probabilities: a "

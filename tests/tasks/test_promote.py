@@ -216,7 +216,9 @@ def test_second_promotion_compares_patients_whose_names_look_like_numbers(
     policy = policies.of_role(from_table, "champion")
     for cell, in_use in ((OTHER, "1"), (CHOSEN, "2")):
         assert promote_cell(cell.name) == in_use
-        champion = promote.scored(model_versions.find_champion("pneumo", "champion"), policy)
+        champion = promote.scored(
+            model_versions.find_champion("pneumo", "champion"), "champion", policy
+        )
         challenger = evidence.of_challenger(CHOSEN.name, policy.operating_point, {})
         assert set(challenger.reading.scores.patient_keys) == {canonical_id(each) for each in IDS}
         gates = comparison_gates(challenger.reading, champion, policy)

@@ -1,6 +1,9 @@
 """Publishing to moto's server, straight and through one that fails as stores do."""
 
+import hashlib
 import json
+import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +13,14 @@ import pytest
 
 from pneumo_core.errors import BundleError, ReleaseError, StoreError
 from pneumo_core.models import bundle
+from pneumo_core.promotion.signatures import PrivateKey, TrustedKeys
 from tasks import ledger, paths
 from tasks.registry import release
 from tasks.stores import preflight
 from tasks.stores.buckets import Folder
 
 PLACE = "models/pneumo/3"
+NO_KEYS = TrustedKeys({}, {})
 FILES = [
     *("bundle/bundle.json", "bundle/checksums.json"),
     *("bundle/model.onnx", "bundle/reference.safetensors", "bundle/weights.safetensors"),
@@ -44,8 +49,14 @@ def report(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def publish(to: Folder, small_bundle: Path, report: Path) -> Callable[[], Folder]:
-    return lambda: release.publish(to, "pneumo", "3", small_bundle, report)
+def version(small_bundle: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small_bundle, tmp_path / "version" / "bundle")
+    return tmp_path / "version"
+
+
+@pytest.fixture
+def publish(to: Folder, version: Path, report: Path) -> Callable[[], Folder]:
+    return lambda: release.publish(to, "pneumo", "3", version, report)
 
 
 def _keys(s3: Any) -> list[str]:
@@ -65,7 +76,7 @@ def test_release_has_every_file_and_a_manifest(
     assert (manifest["name"], manifest["version"]) == ("pneumo", "3")
     weights = place.read("bundle/weights.safetensors")
     assert weights == (small_bundle / bundle.WEIGHTS).read_bytes()
-    assert release.verify(place) == []
+    assert release.verify(place, NO_KEYS) == []
 
 
 def test_publishing_again_changes_nothing(
@@ -80,7 +91,7 @@ def test_publishing_again_changes_nothing(
     (report / "index.html").write_text("another report")
     with pytest.raises(ReleaseError, match="was published with other content"):
         publish()
-    assert release.verify(place) == []
+    assert release.verify(place, NO_KEYS) == []
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -88,16 +99,16 @@ def test_tampering_and_loss_are_found(publish: Callable[[], Folder], s3: Any, fi
     place = publish()
     data = place.read(file) or b""
     s3.put_object(Bucket="films", Key=f"{PLACE}/{file}", Body=data[:-1] + b"!")
-    (fault,) = release.verify(place)
+    (fault,) = release.verify(place, NO_KEYS)
     assert fault.startswith(f"{file} was altered")
     s3.delete_object(Bucket="films", Key=f"{PLACE}/{file}")
-    assert release.verify(place) == [f"{file} is missing"]
+    assert release.verify(place, NO_KEYS) == [f"{file} is missing"]
 
 
 def test_file_that_does_not_belong_is_found(publish: Callable[[], Folder], s3: Any) -> None:
     place = publish()
     s3.put_object(Bucket="films", Key=f"{PLACE}/bundle/extra.pt", Body=b"x")
-    assert release.verify(place) == ["bundle/extra.pt is not of this release"]
+    assert release.verify(place, NO_KEYS) == ["bundle/extra.pt is not of this release"]
 
 
 def test_files_exchanged_together_with_the_manifest_are_found_by_the_ledger(
@@ -109,7 +120,7 @@ def test_files_exchanged_together_with_the_manifest_are_found_by_the_ledger(
     manifest["files"]["report/index.html"] = _sha256(page)
     s3.put_object(Bucket="films", Key=f"{PLACE}/report/index.html", Body=page)
     s3.put_object(Bucket="films", Key=f"{PLACE}/release.json", Body=json.dumps(manifest).encode())
-    (fault,) = release.verify(place)
+    (fault,) = release.verify(place, NO_KEYS)
     assert fault == "release.json is not the one that ledger/releases.jsonl knows"
 
 
@@ -126,7 +137,7 @@ def test_manifest_that_cannot_be_read_is_an_error(
     place = publish()
     s3.put_object(Bucket="films", Key=f"{PLACE}/release.json", Body=content)
     with pytest.raises(ReleaseError, match=r"cannot be read|has release format 2"):
-        release.verify(place)
+        release.verify(place, NO_KEYS)
 
 
 @pytest.mark.parametrize(
@@ -160,9 +171,9 @@ def test_store_that_refuses_on_the_way_leaves_nothing_published(
     assert sum(path.endswith(at) for path in asked) <= 4  # it is asked again, but not for ever
     store.fault = lambda _method, _path: None
     with pytest.raises(ReleaseError, match="No release at s3://films/models/pneumo/3"):
-        release.verify(to / "pneumo" / "3")
+        release.verify(to / "pneumo" / "3", NO_KEYS)
     assert not paths.RELEASE_LEDGER.exists()
-    assert release.verify(publish()) == []  # once it has room again
+    assert release.verify(publish(), NO_KEYS) == []  # once it has room again
 
 
 def test_slow_store_is_given_up(
@@ -183,19 +194,41 @@ def test_what_an_earlier_attempt_left_is_not_published_with_it(
     with pytest.raises(ReleaseError, match=r"is not published: .*report/old\.svg"):
         publish()
     with pytest.raises(ReleaseError, match="No release"):
-        release.verify(to / "pneumo" / "3")
+        release.verify(to / "pneumo" / "3", NO_KEYS)
+
+
+def test_a_release_is_signed_as_its_version_is(
+    publish: Callable[[], Folder], version: Path, key_pair: Callable[[str], Path], s3: Any
+) -> None:
+    key = key_pair("anna")
+    (version / "statement.json").write_text("{}")
+    PrivateKey(key).sign_folder(version)
+    place, trusted = publish(), TrustedKeys.read(key.parent / "trusted_keys")
+    assert release.verify(place, trusted) == []
+    (fault,) = release.verify(place, NO_KEYS)
+    assert re.fullmatch("the model is signed by the key [0-9a-f]{12}, which nobody .*", fault)
+    # Whoever can write to the bucket and to the ledger recomputes all checksums.
+    data = json.loads(place.read("release.json") or b"")
+    data["files"]["statement.json"] = hashlib.sha256(b"{ }").hexdigest()
+    for name, content in {"statement.json": b"{ }", "release.json": json.dumps(data)}.items():
+        s3.put_object(Bucket="films", Key=f"{PLACE}/{name}", Body=content)
+    paths.RELEASE_LEDGER.unlink()
+    assert release.verify(place, trusted) == ["the model is altered after anna signed it"]
+
+
+def test_where_keys_are_trusted_an_unsigned_release_is_a_fault(
+    publish: Callable[[], Folder], key_pair: Callable[[str], Path]
+) -> None:
+    trusted = TrustedKeys.read(key_pair("anna").parent / "trusted_keys")
+    assert release.verify(publish(), trusted) == ["the model is not signed"]
 
 
 def test_broken_bundle_is_not_published(
-    to: Folder, report: Path, small_bundle: Path, tmp_path: Path, s3: Any
+    publish: Callable[[], Folder], version: Path, s3: Any
 ) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    for path in small_bundle.iterdir():
-        (broken / path.name).write_bytes(path.read_bytes())
-    (broken / bundle.WEIGHTS).write_bytes(b"")
+    (version / "bundle" / bundle.WEIGHTS).write_bytes(b"")
     with pytest.raises(BundleError, match="was altered"):
-        release.publish(to, "pneumo", "3", broken, report)
+        publish()
     assert _keys(s3) == []
 
 

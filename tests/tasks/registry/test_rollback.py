@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from flows.serving.app import Limits, create_app
 from flows.serving.models import load_model, successor
+from pneumo_core.data import manifest
 from pneumo_core.errors import BundleError, PromotionError
 from tasks import ledger, paths
 from tasks.registry import model_versions, rollback
@@ -71,7 +72,8 @@ def other_probabilities(version: str) -> None:
 
 def film_of_sample() -> Path:
     sample = json.loads((in_registry("1") / "pinned_sample.json").read_text())
-    return paths.RAW / sample[0]["path"]
+    table = manifest.read(paths.SPLIT).set_index("sha256")
+    return paths.RAW / table.loc[sample[0]["sha256"], "path"]
 
 
 @pytest.mark.usefixtures("two_champions")
@@ -142,7 +144,7 @@ DAMAGES: list[tuple[Callable[[], object], str]] = [
     (lambda: other_probabilities("1"), "off by 0.0100"),
     (lambda: (in_registry("1") / "pinned_sample.json").write_text("[]"), "no pinned sample"),
     (lambda: film_of_sample().unlink(), "is not here"),
-    (lambda: alter(film_of_sample()), "not the one that was pinned"),
+    (lambda: alter(film_of_sample()), "has changed since"),
 ]
 
 
@@ -346,7 +348,7 @@ def test_champion_of_another_bundle_format_stays_and_the_reason_is_told(project:
     connection.connect().set_model_version_tag("pneumo", "2", "bundle_sha256", sign(bundle))
     settings = params.load(project / "params.yaml").promote
     policy = policies.load(Path(settings.policies) / "champion.yaml")
-    found = scored(model_versions.find_champion("pneumo", "champion"), policy)
+    found = scored(model_versions.find_champion("pneumo", "champion"), "champion", policy)
     assert found is not None
     assert found.reading is None
     assert "bundle format 2, this code reads 4" in str(found.obstacle)

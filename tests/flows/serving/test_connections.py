@@ -27,10 +27,10 @@ NOT_READ = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\nx"
 
 @pytest.fixture
 def running(small_model: Model) -> Callable[..., Any]:
-    """The service in a thread of this process, with few connections; gives its port."""
+    """The service in a thread of this process, with few connections; gives what listens."""
 
     @contextmanager
-    def run(most: int) -> Iterator[int]:
+    def run(most: int) -> Iterator[connections.Listener]:
         listening = socket.create_server(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         listener = connections.Listener(listening, most)
@@ -40,7 +40,7 @@ def running(small_model: Model) -> Callable[..., Any]:
         thread.start()
         while not service.started:
             time.sleep(0.01)
-        yield port
+        yield listener
         service.should_exit = True
         thread.join(30)
 
@@ -73,7 +73,8 @@ def test_request_that_does_not_arrive_in_time_is_ended(
 ) -> None:
     monkeypatch.setattr(connections, "HEADER_S", 0.3)
     monkeypatch.setattr(connections, "BODY_S", 0.6)
-    with running(64) as port, ExitStack() as opened:
+    with running(64) as listener, ExitStack() as opened:
+        port = listener.getsockname()[1]
         clients = [
             opened.enter_context(_connect(port, sent))
             for sent in (b"", b"G", HALF, NO_BODY, NOT_READ, WHOLE, WHOLE + HALF)
@@ -85,7 +86,8 @@ def test_request_that_does_not_arrive_in_time_is_ended(
 
 
 def test_newcomer_takes_the_place_of_who_waited_longest(running: Callable[..., Any]) -> None:
-    with running(4) as port, ExitStack() as opened:
+    with running(4) as listener, ExitStack() as opened:
+        port = listener.getsockname()[1]
         idle = [opened.enter_context(_connect(port, HALF)) for _ in range(4)]
         new = opened.enter_context(_connect(port, HALF))
         assert _received(idle[0]) == b""
@@ -100,25 +102,24 @@ def test_whoever_is_being_answered_keeps_the_place(
     film_bytes: Callable[..., bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    go_on, begun = threading.Event(), threading.Semaphore(0)
+    go_on = threading.Event()
     admit = type(small_model.reader).admit
 
     def slow(reader: Any, data: bytes) -> Any:
-        begun.release()
         assert go_on.wait(30)
         return admit(reader, data)
 
     monkeypatch.setattr(type(small_model.reader), "admit", slow)
-    with running(2) as port, ThreadPoolExecutor() as clients:
+    with running(2) as listener, ThreadPoolExecutor() as clients:
+        port = listener.getsockname()[1]
         address, film = f"http://127.0.0.1:{port}/v1/predict", {"file": film_bytes(0)}
         posted = [clients.submit(httpx.post, address, files=film, timeout=60) for _ in range(2)]
-        assert begun.acquire(timeout=30)
-        for _ in range(300):  # until the other is connected too
-            with _connect(port, WHOLE) as refused:
-                if (answer := _received(refused)) == b"":
-                    break
-            time.sleep(0.1)
-        assert answer == b""
+        deadline = time.monotonic() + 30
+        while len(listener.busy) < 2:  # neither waits for its request any more
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with _connect(port, WHOLE) as refused:
+            assert _received(refused) == b""
         go_on.set()
         assert [answer.result().status_code for answer in posted] == [200, 200]
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200

@@ -38,7 +38,7 @@ def _engines(architecture: str, noise: Images, folder: Path) -> tuple[Engine, To
 
 @pytest.mark.parametrize("architecture", ["test_efficientnet", "test_resnet", "test_convnext"])
 def test_maps_are_those_of_the_gradient(architecture: str, noise: Images, tmp_path: Path) -> None:
-    """Of a ConvNeXt, whose head does more than pool, torch makes them."""
+    """For a ConvNeXt, whose head does more than pool, torch makes them."""
     engine, in_torch = _engines(architecture, noise, tmp_path)
     assert isinstance(engine, OnnxEngine)
     x_BCHW = to_input(torch.from_numpy(noise), in_torch.normalisation)

@@ -13,6 +13,7 @@ from tasks.graph import provenance
 
 TYPE, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD = "urn:pneumo:dvc-pipeline:1"
+COMMIT = "git"
 
 
 def of_cell(cell: str) -> JsonDict:
@@ -64,7 +65,8 @@ def contradictions(folder: Path) -> list[str]:
     """Return a sentence for each result here that is not as the statement of this model says.
 
     Args:
-        folder: of a registered version. Results of another model contradict nothing.
+        folder: of a registered version. Results of another model, commit, library or parameter may
+            differ, and contradict nothing.
     """
     if not (folder / STATEMENT).is_file():  # of a version before there were statements
         return []
@@ -73,11 +75,20 @@ def contradictions(folder: Path) -> list[str]:
     own = paths.EVALUATED / cell / paths.BUNDLE
     if not own.is_dir() or bundle.identity(own) != bundle.identity(folder / paths.BUNDLE):
         return []
+    if _made_by(predicate) != _made_by(of_cell(cell)["predicate"]):
+        return []
     return [
         f"{product['name']} is not the one that its statement names"
         for product in predicate["runDetails"]["byproducts"]
         if not Path(product["name"]).is_file() or _file(Path(product["name"])) != product
     ]
+
+
+def _made_by(predicate: JsonDict) -> tuple[JsonDict, JsonDict, list[JsonDict]]:
+    """Return the parameters, the libraries and the commit that gave the results."""
+    definition, builder = predicate["buildDefinition"], predicate["runDetails"]["builder"]
+    commit = [each for each in definition["resolvedDependencies"] if each["name"] == COMMIT]
+    return definition["externalParameters"], builder, commit
 
 
 def _parameters() -> JsonDict:
@@ -99,7 +110,7 @@ def _commit() -> list[JsonDict]:
         return []
     return [
         {
-            "name": "git",
+            "name": COMMIT,
             "digest": {"gitCommit": tags["git_commit"]},
             "annotations": {"git_dirty": tags["git_dirty"]},
         }

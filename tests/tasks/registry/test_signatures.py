@@ -224,3 +224,7 @@ def test_the_statement_tells_where_the_model_is_from_and_no_place(promote_cell: 
     assert rollback.verify("pneumo") == [
         f"version 1: {metrics} is not the one that its statement names"
     ]
+    settings = yaml.safe_load(paths.PARAMS.read_text())
+    settings["evaluate"]["num_draws"] += 100  # another evaluation of the same model
+    paths.PARAMS.write_text(yaml.safe_dump(settings))
+    assert rollback.verify("pneumo") == []

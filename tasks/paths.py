@@ -57,6 +57,7 @@ SOURCES = SCRATCH / "sources"
 SEARCHED = SCRATCH / "dedup" / "searched.npz"  # by dedup: hashes and pairs of its films
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
+RUN_LOG = SCRATCH / "run.log"  # the lines of the last run in a terminal
 MONITOR = SCRATCH / "monitor"
 VERSIONS = Path("var/versions")  # of libraries; what the stage of that name writes
 

@@ -17,8 +17,9 @@ from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
+from rich.console import Console
 
-from flows.runs import alarm, artifacts, dead_runs, params_file, ray_cells
+from flows.runs import alarm, artifacts, dead_runs, live_table, params_file, ray_cells
 from flows.runs.own_server import OwnServer, configured
 from pneumo_core.errors import BusyError, PipelineError, StoreError, UnavailableError
 from tasks.device_lock import num_slots
@@ -44,17 +45,16 @@ def _is_unavailable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
     retry_condition_fn=_is_unavailable,
 )
 def run_one(stage: str, force: bool = False, project: str | None = None) -> State[None]:
-    """Run one stage. A terminal shows its progress bars, a log its lines.
+    """Run one stage; the log gets its lines.
 
     Args:
         project: the project's folder, on a machine of a cluster.
     """
     begun = time.monotonic()
-    log = None if sys.stderr.isatty() else get_run_logger().info
     try:
         if project is not None:
             ray_cells.enter(project)
-        last_line = dvc_stage.run_stage(stage, log, force)
+        last_line = dvc_stage.run_stage(stage, get_run_logger().info, force)
     except UnavailableError as error:
         return Failed(name=UNAVAILABLE, message=str(error))
     except PipelineError as error:
@@ -102,9 +102,14 @@ def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> Sta
     states: dict[str, State[Any]] = {}
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=num_slots())
     cluster = ray if any(map(dvc_graph.is_cell, stale)) else None
-    with runner, ray_cells.connected(cluster) if cluster else nullcontext() as submit_cell:
+    with (
+        runner,
+        ray_cells.connected(cluster) if cluster else nullcontext() as submit_cell,
+        live_table.shown(list(stale)) as table,
+    ):
 
         def submit(stage: str, before: Sequence[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+            table.started(stage)
             if submit_cell and dvc_graph.is_cell(stage):
                 return submit_cell(run_one, stage, before)
             force = ingest_again and dvc_graph.reads_source(stage)
@@ -114,6 +119,7 @@ def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> Sta
             for stage, state in _in_turn(stale, submit):
                 states[stage] = state
                 progress.another()
+                table.ended(stage, state)
         except BaseException:
             dvc_stage.stop_running()
             raise
@@ -159,6 +165,7 @@ def _stop_with(server: OwnServer) -> None:
     """End at once on Ctrl-C: Prefect would try its server for minutes."""
     dvc_stage.stop_running()
     server.stop()
+    Console(stderr=True).show_cursor()  # which the table hides
     print("Stopped. What was finished stays: run it again to go on.", file=sys.stderr, flush=True)
     os._exit(128 + signal.SIGINT)
 
@@ -177,7 +184,7 @@ def run(promote: bool = True, ray: str | None = None) -> None:
         where: AbstractContextManager[None] = configured(server)
     else:
         where = nullcontext()
-    with alarm.of_errors(pipeline.name), where:
+    with alarm.of_errors(pipeline.name), live_table.log_to_file(), where:
         state = pipeline(promote=promote, ray=ray, return_state=True)
     if not state.is_completed():
         raise PipelineError(str(state.message))

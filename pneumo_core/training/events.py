@@ -13,6 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pneumo_core.atomic import replacing_file
+from pneumo_core.progress import bar
 
 CURVE_COLUMNS = ["epoch", "learning_rate", "train_loss", "val_loss", "val_auroc"]
 
@@ -103,11 +104,10 @@ class ProgressBar:
             case Started():
                 if event.from_epoch or event.from_image:
                     tqdm.write(_sentence(event))
-                self._bar = tqdm(
+                self._bar = bar(
                     total=event.num_epochs * event.num_images,
                     initial=event.from_epoch * event.num_images + event.from_image,
                     desc=event.cell,
-                    disable=None,
                     unit="img",
                 )
             case Stepped() if self._bar is not None:

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pneumo_core import progress
 from pneumo_core.errors import PipelineError, UnavailableError
+from tasks import paths
 from tasks.graph import failures
 
 RUN_PID = "PNEUMO_RUN_PID"  # to the stage: of the process that runs DVC for it
@@ -25,7 +27,9 @@ _running: set[subprocess.Popen[str]] = set()
 
 
 def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool = False) -> str:
-    """Runs one stage; its output goes to `log` by line, or straight to the terminal.
+    """Run one stage; its output goes to `log` by line, or straight to the terminal.
+
+    With a log, `progress_file` says how far the stage is.
 
     DVC dies with the process that runs it, whatever kills that, and the stage with DVC.
 
@@ -40,11 +44,14 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
         PipelineError: it failed; the message has the reason.
     """
     failures.forget(stage)
+    shown = progress_file(stage)
+    shown.unlink(missing_ok=True)
     dvc = [sys.executable, "-m", "tasks.graph.reproduce", stage, *["--force"] * force]
     lines: list[str] = []
+    variables = {RUN_PID: str(os.getpid())} | ({progress.FILE: str(shown.resolve())} if log else {})
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *dvc],
-        env=environment() | {RUN_PID: str(os.getpid())},
+        env=environment() | variables,
         stdout=None if log is None else subprocess.PIPE,
         stderr=None if log is None else subprocess.STDOUT,
         text=True,
@@ -59,12 +66,18 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
             code = process.wait()
         finally:
             _running.discard(process)
+            shown.unlink(missing_ok=True)
     last = lines[-1] if lines else ""
     if code:
         failure = failures.recall(stage)
         kind = UnavailableError if failure and failure.may_pass else PipelineError
         raise kind(f"Stage {stage} failed. {failure.message if failure else last}".rstrip())
     return last
+
+
+def progress_file(stage: str) -> Path:
+    """Return the file whose one line says how far the stage is, while it runs."""
+    return paths.SCRATCH / "progress" / stage
 
 
 def stop_running() -> None:

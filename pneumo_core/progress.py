@@ -1,4 +1,4 @@
-"""Progress on long work: a bar in a terminal; for the table of a run, a line in a file; else nothing.
+"""Progress on long work: a bar in a terminal, a line in a file for the table of a run, or nothing.
 
 The environment variable `PNEUMO_PROGRESS` names the file.
 """
@@ -23,7 +23,7 @@ def track(
     items: Iterable[T], what: str, total: int | None = None, unit: str = "img"
 ) -> Iterator[T]:
     """Yield the items. In a file, work that is itself a part of tracked work does not show."""
-    global _tracked  # noqa: PLW0603
+    global _tracked
     if _tracked and FILE in os.environ:
         yield from items
         return

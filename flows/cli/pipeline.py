@@ -53,6 +53,7 @@ def run(
         else:
             print("Nothing to do: every result is newer than what it depends on.")
     print(outcome.describe(promote))
+    print(f"\n{outcome.next_steps()}")
 
 
 def stage(

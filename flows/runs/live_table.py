@@ -44,14 +44,28 @@ class _Row:
             return Text("·"), self.stage, "", Text("waits", "dim")
         seconds = f"{(self.ended or time.monotonic()) - self.begun:.0f} s"
         if self.state is None:
-            with suppress(FileNotFoundError):
-                return self.spinner, self.stage, seconds, Text(progress_file(self.stage).read_text())
-            return self.spinner, self.stage, seconds, Text("runs")
+            return (
+                self.spinner,
+                self.stage,
+                seconds,
+                Text(self._short(_line_of(self.stage)) or "runs"),
+            )
         said = str(self.state.message or self.state.name)
         if not self.succeeded:
             return Text("✗", "bold red"), self.stage, seconds, Text(said, "red")
-        result = said.rpartition(" (")[0].removeprefix(f"{self.stage.partition('@')[0]}: ")
-        return Text("✓", "green"), self.stage, seconds, Text(result)
+        result = said.rpartition(" (")[0]  # without its seconds
+        return Text("✓", "green"), self.stage, seconds, Text(self._short(result))
+
+    def _short(self, line: str) -> str:
+        """Return it without the names that stand beside it."""
+        kind, _, part = self.stage.partition("@")
+        return line.removeprefix(f"{kind}: ").removeprefix(f"{part} ")
+
+
+def _line_of(stage: str) -> str:
+    with suppress(FileNotFoundError):
+        return progress_file(stage).read_text("utf-8")
+    return ""
 
 
 class Stages:
@@ -61,11 +75,13 @@ class Stages:
         self._rows = {stage: _Row(stage) for stage in stages}
 
     def started(self, stage: str) -> None:
-        self._rows[stage].begun = time.monotonic()
+        """Count a stage's seconds from now, if it did not start before."""
+        self._rows[stage].begun = self._rows[stage].begun or time.monotonic()
 
     def ended(self, stage: str, state: State[Any]) -> None:
         row = self._rows[stage]
         row.ended, row.state = time.monotonic(), state
+        row.begun = row.begun or row.ended
 
     def table(self, max_rows: int) -> Table:
         """Return the table. Where there are too many stages, those that are done are counted first,
@@ -73,9 +89,9 @@ class Stages:
         rows = list(self._rows.values())
         done = [row for row in rows if row.succeeded]
         waiting = [row for row in rows if row.waits]
-        too_many = max(0, len(rows) + 2 - max_rows) if len(rows) > max_rows else 0
+        too_many = len(rows) + 2 - max_rows if len(rows) > max_rows else 0
         hidden = done[:too_many]
-        hidden_waiting = waiting[len(waiting) - min(too_many - len(hidden), len(waiting)) :]
+        hidden_waiting = waiting[max(0, len(waiting) - too_many + len(hidden)) :]
         grid = Table.grid(padding=(0, 1), expand=True)
         grid.add_column(width=1)
         grid.add_column(no_wrap=True)

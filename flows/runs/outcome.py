@@ -27,6 +27,20 @@ def describe(promote: bool = True) -> str:
     return "\n".join(lines)
 
 
+def next_steps() -> str:
+    """Return what a newcomer would do next, in five commands."""
+    steps = {
+        "source .venv/bin/activate": "makes these commands known to the terminal",
+        "pneumo predict FILM": "reads a film with the champion; without one add --bundle, as above",
+        "pneumo serve": "offers the champion as a page to drop films on",
+        "pneumo ui mlflow": "shows every training and every version of the model",
+        "pneumo run --profile small-cpu --set ingest.source=FOLDER": "learns from your own films",
+    }
+    width = max(map(len, steps)) + 2
+    lines = [f"  {command:{width}}{what}" for command, what in steps.items()]
+    return "\n".join(["Next, beside the report (README.md):", *lines])
+
+
 def _in_use(version: str | None) -> str:
     return f"version {version}" if version else "no model"
 

@@ -26,6 +26,7 @@ from pneumo_core.metrics.estimates import Estimates, weighted_sum
 from pneumo_core.metrics.influence import Influence, of_auroc
 from pneumo_core.metrics.metrics import Estimate, Scores
 from pneumo_core.params import AuditParams
+from pneumo_core.progress import track
 
 SHIFTS = (-0.20, -0.15, -0.10, -0.05, 0.05, 0.10, 0.15, 0.20)  # of full scale
 STUDY_SHIFT = 0.10  # the middle of what the study adds to NORMAL and takes from PNEUMONIA
@@ -57,7 +58,10 @@ def read_altered(predict: Predict, images: Images, cohort: Cohort, threshold: fl
         threshold,
         brightness,
         predict(images),
-        {by: predict(shift(images, np.full(len(images), by))) for by in SHIFTS},
+        {
+            by: predict(shift(images, np.full(len(images), by)))
+            for by in track(SHIFTS, "shift brightness", unit="shift")
+        },
         predict(shift(images, to_mean)),
     )
 

@@ -18,6 +18,7 @@ from pneumo_core.audit.shortcuts import Cohort, Predict, auroc_gap
 from pneumo_core.metrics import intervals
 from pneumo_core.metrics.influence import of_auroc
 from pneumo_core.metrics.metrics import Estimate
+from pneumo_core.progress import track
 
 Polygon = tuple[tuple[float, float], ...]  # (x, y) in 0..1, from the upper left of the picture
 
@@ -79,7 +80,10 @@ def measure_occlusion(predict: Predict, images: Images, cohort: Cohort) -> dict[
     """
     whole = cohort.scores(predict(images))
     masks = atlas(images.shape[1])
-    scores = {name: cohort.scores(predict(cover(images, mask))) for name, mask in masks.items()}
+    scores = {
+        name: cohort.scores(predict(cover(images, mask)))
+        for name, mask in track(masks.items(), "cover", unit="region")
+    }
     influence = {name: of_auroc(each) for name, each in scores.items()}
     loss = {name: auroc_gap(of_auroc(whole), each, whole) for name, each in influence.items()}
     over_rest = auroc_gap(influence["all_but_lungs"], influence["lungs"], whole)

@@ -13,7 +13,9 @@ from tasks import paths
 from tasks.graph import failures
 
 RUN_PID = "PNEUMO_RUN_PID"  # to the stage: of the process that runs DVC for it
-HINTS = (  # lines that DVC prints after every stage
+HINTS = (  # lines that DVC prints around every stage
+    "Running stage '",
+    "> exec ",
     "To track the changes with git",
     "git add",
     "To enable auto staging",

@@ -73,6 +73,10 @@ class PromotionError(PneumoError):
     """The registry or a policy cannot be used as asked."""
 
 
+class NotCheckedError(PneumoError):
+    """A claim of a statement cannot be checked here; the message says why."""
+
+
 class SignatureError(PneumoError):
     """A signature does not fit, or is of a key that nobody here knows."""
 

@@ -1,9 +1,10 @@
 """For each role: the cell that validation chooses for it, and whether it gets the role's alias."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pneumo_core.atomic import write_json
+from pneumo_core.atomic import JsonDict, write_json
 from pneumo_core.errors import BundleError, NotTrustedError, SignatureError
 from pneumo_core.params import PromoteParams
 from pneumo_core.promotion import alias_history
@@ -37,14 +38,14 @@ def run(params: PromoteParams) -> None:
     integrity.require_unaltered(RESTS_ON)
     decided = {}
     with model_versions.locked():
-        for role in params.roles:
-            proposal = propose(params, role)
-            decision = proposal.decision.as_dict()
+        proposals = [propose(params, role) for role in params.roles]
+        for proposal in proposals:
+            role, decision = proposal.role, proposal.decision.as_dict()
             version = ""
             if paths.DVC_EXPERIMENT:
                 decision["outcome"] = f"would be {proposal.decision.outcome}"
             else:
-                version = carry_out(params, proposal)
+                version = carry_out(params, proposal, proposals)
             promoted = decision["outcome"] == alias_history.PROMOTED
             in_use = version if promoted else proposal.champion
             decided[role] = {"cell": proposal.cell, "in_use": in_use} | decision
@@ -116,11 +117,14 @@ def scored(in_use: "ModelVersion | None", role: str, policy: Policy) -> Champion
         return Champion(str(in_use.tags.get(model_versions.BUNDLE_TAG)), None, str(error))
 
 
-def carry_out(params: PromoteParams, proposal: Proposal) -> str:
+def carry_out(params: PromoteParams, proposal: Proposal, of_run: Sequence[Proposal]) -> str:
     """The challenger's version, empty where there is none.
 
     The ledger comes before the alias: a kill between the two leaves a line without its deed, which
     `pneumo registry verify` finds, and never a deed without its line.
+
+    Args:
+        of_run: the proposals for all roles, which the statement of a new version holds.
     """
     name, decision = params.registered_model, proposal.decision
     facts = provenance.data_versions() | provenance.tags()
@@ -130,7 +134,8 @@ def carry_out(params: PromoteParams, proposal: Proposal) -> str:
             "cell": proposal.cell,
             model_versions.BUNDLE_TAG: str(proposal.bundle_sha256),
         }
-        version, run_id = registration.register(name, proposal.cell, tags)
+        decisions = {p.role: stated(p) for p in of_run if p.cell == proposal.cell}
+        version, run_id = registration.register(name, proposal.cell, tags, decisions)
     line = ledger.append(
         paths.PROMOTION_LEDGER,
         who=provenance.who(),
@@ -149,3 +154,8 @@ def carry_out(params: PromoteParams, proposal: Proposal) -> str:
     if decision.outcome == alias_history.PROMOTED:
         model_versions.set_alias(name, proposal.role, version)
     return version
+
+
+def stated(proposal: Proposal) -> JsonDict:
+    """Return the decision as the statement of a new version holds it."""
+    return {"champion": proposal.champion} | proposal.decision.as_dict()

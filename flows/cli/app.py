@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli import (
+    attest,
     augment,
     benchmark,
     certificate,
@@ -38,6 +39,7 @@ HEADINGS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "promote": registry.promote,
         "registry": registry.app,
         "release": release.app,
+        "attest": attest.attest,
         "diff": retraining.diff,
     },
     "Data and training": {

@@ -54,9 +54,14 @@ class Policy(Section):
     max_test_looks: int | None = Field(default=None, gt=0)  # models ever scored on this test split
 
 
+def path_of(params: PromoteParams, role: str) -> Path:
+    """Return the file of a role's policy."""
+    return Path(params.policies) / f"{role}.yaml"
+
+
 def of_role(params: PromoteParams, role: str) -> Policy:
     """Raises PromotionError; see `load`."""
-    return load(Path(params.policies) / f"{role}.yaml")
+    return load(path_of(params, role))
 
 
 def load(path: Path) -> Policy:

@@ -2,6 +2,7 @@
 
 import getpass
 import hashlib
+import json
 import os
 import platform
 import re
@@ -16,6 +17,8 @@ from pneumo_core.errors import PipelineError
 from tasks import paths
 
 LOCK = Path("dvc.lock")
+CODE = ("dvc.yaml", "flows", "pneumo_core", "tasks")
+NOT_RESTED_ON = {"promote", "report"}  # stages whose results no decision rests on
 NO_REPOSITORY = "not a git repository"
 ANOTHER_OWNER = re.compile("dubious ownership in repository at '(.*)'")
 
@@ -40,6 +43,32 @@ def tags() -> dict[str, str]:
         )
     changed = _git("status", "--porcelain", "--untracked-files=no").stdout.strip()
     return {"git_commit": asked.stdout.strip(), "git_dirty": str(bool(changed)).lower()}
+
+
+def code_differing(commit: str) -> list[str]:
+    """Return the files of code here that are not as in a commit.
+
+    Raises:
+        PipelineError: there is no such commit here.
+    """
+    changed = _git("diff", "--name-only", commit, "--", *CODE)
+    if changed.returncode:
+        raise PipelineError(f"This repository has no commit {commit[:12]}.")
+    new = _git("ls-files", "--others", "--exclude-standard", "--", *CODE)
+    return sorted({*changed.stdout.splitlines(), *new.stdout.splitlines()})
+
+
+def file_at(commit: str, path: Path) -> bytes | None:
+    """Return the content of a file in a commit; None where it has no such file."""
+    asked = subprocess.run(
+        ["git", "show", f"{commit}:./{path.as_posix()}"], capture_output=True, check=False
+    )
+    return None if asked.returncode else asked.stdout
+
+
+def is_shallow() -> bool:
+    """Return whether older commits were left out when this repository was cloned."""
+    return _git("rev-parse", "--is-shallow-repository").stdout.strip() == "true"
 
 
 def data_hashes() -> dict[str, str]:
@@ -75,6 +104,17 @@ def locked_hashes(*stages: str) -> dict[str, str]:
     return {
         out["path"]: out["md5"] for stage in stages for out in locked.get(stage, {}).get("outs", [])
     }
+
+
+def locked_digest() -> str | None:
+    """Return the SHA-256 of what `dvc.lock` says of the stages that a decision rests on.
+
+    Those behind, which DVC writes down after it, do not count. None without such stages.
+    """
+    locked = yaml.safe_load(LOCK.read_text("utf-8"))["stages"] if LOCK.is_file() else {}
+    stages = {name: said for name, said in locked.items() if name not in NOT_RESTED_ON}
+    text = json.dumps(stages, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest() if stages else None
 
 
 def who() -> str:

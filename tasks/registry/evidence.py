@@ -83,7 +83,7 @@ def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) ->
         test_split_hash=films,
         deviation=deviation,
         checks=[*audit.get("data", ()), *audit.get("augmentation", ()), *audit.get(cell, ())],
-        test_looks=_test_looks(films, identity),
+        test_looks=test_looks(paths.TEST_LEDGER, films, identity),
         external=_external(cell),
         withdrawn=withdrawn.get(identity),
     )
@@ -131,16 +131,19 @@ def films_by_hash() -> Callable[[str], bytes]:
     return read
 
 
-def _test_looks(test_split_hash: str | None, identity: str) -> int | None:
+def test_looks(path: Path, test_split_hash: str | None, identity: str) -> int | None:
     """Count of the models that were scored on a test split. A line that names no split counts.
 
     None: a line was altered or taken out, or this model has none.
+
+    Args:
+        path: of the ledger of those looks.
     """
-    if ledger.broken_links(paths.TEST_LEDGER):
+    if ledger.broken_links(path):
         return None
     models = {
         entry["bundle"]
-        for entry in ledger.read(paths.TEST_LEDGER)
+        for entry in ledger.read(path)
         if entry.get("test_split_hash", test_split_hash) == test_split_hash
     }
     return len(models) if identity in models else None

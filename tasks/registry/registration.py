@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import requires, version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mlflow.types.schema import AnyType
 from PIL import Image
 
 from pneumo_core import params as all_params
-from pneumo_core.atomic import write_json
+from pneumo_core.atomic import JsonDict, write_json
 from pneumo_core.models.bundle import Description, OnnxRecord, read_description
 from pneumo_core.params import READING_AID
 from pneumo_core.promotion import signatures
@@ -48,11 +49,16 @@ SIGNATURE = ModelSignature(
 )
 
 
-def register(name: str, cell: str, tags: dict[str, str]) -> tuple[str, str]:
+def register(
+    name: str, cell: str, tags: dict[str, str], decisions: Mapping[str, JsonDict]
+) -> tuple[str, str]:
     """The version of the model that holds a cell's bundle, made if there is none, and its run.
 
     Its tags come into being with the version, so that a kill leaves it whole or not there. Where a
     key signs, a version that it did not sign does not count.
+
+    Args:
+        decisions: by role; for the statement.
     """
     client = connection.connect()
     same = f"name = '{name}' and tags.{BUNDLE_TAG} = '{tags[BUNDLE_TAG]}'"
@@ -66,17 +72,20 @@ def register(name: str, cell: str, tags: dict[str, str]) -> tuple[str, str]:
     description = read_description(paths.EVALUATED / cell / paths.BUNDLE)
     run_id = runs.of_model(client, description, all_params.load(paths.PARAMS).train)
     with mlflow.start_run(run_id=run_id), tempfile.TemporaryDirectory() as scratch:
-        model_uri = _log_model(_gather(cell, Path(scratch), key), description)
+        folder = gather(cell, Path(scratch), key, decisions)
+        model_uri = _log_model(folder, description)
     made = mlflow.register_model(model_uri, name, tags=tags)
     return str(made.version), run_id
 
 
-def _gather(cell: str, folder: Path, key: PrivateKey | None) -> Path:
+def gather(
+    cell: str, folder: Path, key: PrivateKey | None, decisions: Mapping[str, JsonDict]
+) -> Path:
     """Return the folder with the bundle, its pinned sample and its statement, signed if there is a
     key."""
     shutil.copytree(paths.EVALUATED / cell / paths.BUNDLE, folder / paths.BUNDLE)
     write_json(folder / paths.SAMPLE, evidence.sample_of(cell))
-    write_json(folder / signatures.STATEMENT, statement.of_cell(cell))
+    write_json(folder / signatures.STATEMENT, statement.of_cell(cell, decisions))
     if key is not None:
         key.sign_folder(folder)
     return folder

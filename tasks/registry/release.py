@@ -83,11 +83,7 @@ def verify(place: Folder, keys: TrustedKeys) -> list[str]:
         StoreError: the bucket cannot be used.
         ReleaseError: there is no release, or it is of another format.
     """
-    data = place.read(MANIFEST)
-    if data is None:
-        raise ReleaseError(
-            f"No release at {place.address}: {MANIFEST} is missing, which is written last."
-        )
+    data = _manifest_of(place)
     expected = _read_manifest(place, data)
     there = place.names() - {MANIFEST}
     faults = [f"{name} is not of this release" for name in sorted(there - expected.keys())]
@@ -108,17 +104,32 @@ def verify(place: Folder, keys: TrustedKeys) -> list[str]:
 def _distrust(place: Folder, names: Iterable[str], keys: TrustedKeys) -> list[str]:
     """Return a sentence if no trusted key signed the model."""
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names:
-            data = None if name.startswith("report/") else place.read(name)
-            if data is not None:
-                path = Path(scratch) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
+        _fetch(place, names, Path(scratch))
         try:
             signatures.verify_folder(Path(scratch), keys)
         except SignatureError as error:
             return [f"the model is {error}"]
     return []
+
+
+def fetch_model(place: Folder, folder: Path) -> None:
+    """Fetch all of a release but its report.
+
+    Raises:
+        StoreError: the bucket cannot be used.
+        ReleaseError: there is no release, or it is of another format.
+    """
+    _fetch(place, _read_manifest(place, _manifest_of(place)), folder)
+
+
+def _fetch(place: Folder, names: Iterable[str], folder: Path) -> None:
+    """Fetch what is there of these, without the report."""
+    for name in names:
+        data = None if name.startswith("report/") else place.read(name)
+        if data is not None:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
 
 
 def report_of(model: Path) -> Path:
@@ -154,6 +165,15 @@ def _manifest(name: str, version: str, bundle_sha256: str, files: dict[str, Path
         "files": {file: file_sha256(path) for file, path in files.items()},
     }
     return json.dumps(content, indent=2).encode() + b"\n"
+
+
+def _manifest_of(place: Folder) -> bytes:
+    data = place.read(MANIFEST)
+    if data is None:
+        raise ReleaseError(
+            f"No release at {place.address}: {MANIFEST} is missing, which is written last."
+        )
+    return data
 
 
 def _read_manifest(place: Folder, data: bytes) -> dict[str, str]:

@@ -1,30 +1,48 @@
-"""Where a model comes from, as a statement of in-toto with the provenance of SLSA."""
+"""Where a model comes from, as a statement of in-toto with the provenance of SLSA.
+
+`tasks/attestation` computes again what it says.
+"""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 from pneumo_core import params as all_params
 from pneumo_core import versions
 from pneumo_core.atomic import JsonDict, file_sha256, read_json
 from pneumo_core.models import bundle
+from pneumo_core.promotion import policy
 from pneumo_core.promotion.signatures import STATEMENT
 from tasks import paths
 from tasks.graph import provenance
 
 TYPE, PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD = "urn:pneumo:dvc-pipeline:1"
-COMMIT = "git"
+FILMS, TRAINING_FILMS, COMMIT = "films", "training films", "git"  # names of dependencies
+STAGES = "stages of dvc.lock"
+CODE_DIRTY = "code_dirty"
+DECISIONS = "pneumo_decisions"  # SLSA has fields of others begin with their name
+LEDGERS = (paths.TEST_LEDGER, paths.PROMOTION_LEDGER)  # of which some gates depend
 
 
-def of_cell(cell: str) -> JsonDict:
+def of_cell(cell: str, decisions: Mapping[str, JsonDict]) -> JsonDict:
     """Return the statement on the bundle of an evaluated cell.
 
     It names no file and no folder of the source: films are known by hashes.
+
+    Args:
+        decisions: by role, with all gates and the champion of then, as they are taken now.
     """
     folder = paths.EVALUATED / cell
     description = bundle.read_description(folder / paths.BUNDLE)
     origin = description.origin
-    evaluation = sorted((folder / "test").glob("*.*"))  # metrics.json, predictions.csv and others
+    evaluation = [
+        path
+        for split in (*paths.VALIDATIONS, "test")
+        for path in sorted((folder / split).glob("*.*"))  # metrics.json, predictions.csv
+    ]
+    asked = all_params.load(paths.PARAMS).promote
+    files = [paths.CERTIFICATE, *(policy.path_of(asked, role) for role in decisions), *LEDGERS]
     return {
         "_type": TYPE,
         "subject": [
@@ -37,26 +55,21 @@ def of_cell(cell: str) -> JsonDict:
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD,
-                "externalParameters": _parameters(),
+                "externalParameters": parameters(),
                 "internalParameters": {"cell": cell},
                 "resolvedDependencies": [
-                    {"name": "films", "digest": {"sha256": origin.data_sha256}},
-                    {"name": "training films", "digest": {"sha256": origin.train_sha256}},
-                    *(
-                        _file(path)
-                        for path in (paths.CERTIFICATE, provenance.LOCK)
-                        if path.is_file()
-                    ),
+                    {"name": FILMS, "digest": {"sha256": origin.data_sha256}},
+                    {"name": TRAINING_FILMS, "digest": {"sha256": origin.train_sha256}},
+                    *(_file(path) for path in files if path.is_file()),
+                    *_stages(),
                     *_commit(),
                 ],
             },
             "runDetails": {
-                "builder": {
-                    "id": "urn:pneumo",
-                    "version": {"python": platform.python_version()} | _libraries(),
-                },
+                "builder": {"id": "urn:pneumo", "version": libraries()},
                 "byproducts": [*map(_file, evaluation)],
             },
+            DECISIONS: dict(decisions),
         },
     }
 
@@ -75,7 +88,10 @@ def contradictions(folder: Path) -> list[str]:
     own = paths.EVALUATED / cell / paths.BUNDLE
     if not own.is_dir() or bundle.identity(own) != bundle.identity(folder / paths.BUNDLE):
         return []
-    if _made_by(predicate) != _made_by(of_cell(cell)["predicate"]):
+    definition, builder = predicate["buildDefinition"], predicate["runDetails"]["builder"]
+    commit = [each for each in definition["resolvedDependencies"] if each["name"] == COMMIT]
+    made_by = (definition["externalParameters"], builder["version"], commit)
+    if made_by != (parameters(), libraries(), _commit()):
         return []
     return [
         f"{product['name']} is not the one that its statement names"
@@ -84,14 +100,7 @@ def contradictions(folder: Path) -> list[str]:
     ]
 
 
-def _made_by(predicate: JsonDict) -> tuple[JsonDict, JsonDict, list[JsonDict]]:
-    """Return the parameters, the libraries and the commit that gave the results."""
-    definition, builder = predicate["buildDefinition"], predicate["runDetails"]["builder"]
-    commit = [each for each in definition["resolvedDependencies"] if each["name"] == COMMIT]
-    return definition["externalParameters"], builder, commit
-
-
-def _parameters() -> JsonDict:
+def parameters() -> JsonDict:
     """Return `params.yaml` without the places that films come from."""
     params = all_params.load(paths.PARAMS).model_dump(mode="json")
     params["ingest"].pop("source")
@@ -103,20 +112,27 @@ def _file(path: Path) -> JsonDict:
     return {"name": path.as_posix(), "digest": {"sha256": file_sha256(path)}}
 
 
+def _stages() -> list[JsonDict]:
+    digest = provenance.locked_digest()
+    return [{"name": STAGES, "digest": {"sha256": digest}}] if digest else []
+
+
 def _commit() -> list[JsonDict]:
-    """Return the commit, and whether files differ from it; nothing outside a repository."""
+    """Return the commit, and what differs from it: any file, code; nothing outside a repository."""
     tags = provenance.tags()
     if not tags:
         return []
+    code_dirty = str(bool(provenance.code_differing("HEAD"))).lower()
     return [
         {
             "name": COMMIT,
             "digest": {"gitCommit": tags["git_commit"]},
-            "annotations": {"git_dirty": tags["git_dirty"]},
+            "annotations": {"git_dirty": tags["git_dirty"], CODE_DIRTY: code_dirty},
         }
     ]
 
 
-def _libraries() -> dict[str, str]:
-    """Return the version of each library that decides pixels, learning or scoring."""
-    return versions.installed(sorted({name for names in versions.FILES.values() for name in names}))
+def libraries() -> dict[str, str]:
+    """Return the version of Python, and of each library that decides pixels, learning, scoring."""
+    names = sorted({name for names in versions.FILES.values() for name in names})
+    return {"python": platform.python_version()} | versions.installed(names)

@@ -46,6 +46,9 @@ RUN_BY = {
     "test_rollback_gives_the_role_back_and_writes_it_down",
     "pneumo release": "flows/cli/test_release.py::"
     "test_champion_is_released_checked_and_found_altered",
+    "pneumo attest": "tasks/attestation/test_attest.py::test_as_people_type_it",
+    "pneumo attest s3": "flows/cli/test_release.py::"
+    "test_champion_is_released_checked_and_found_altered",
     "pneumo monitor": "flows/runs/test_monitoring.py::test_what_cron_gets",
     "pneumo serve": "flows/serving/test_following.py::"
     "test_role_of_a_real_registry_is_served_at_its_operating_point",

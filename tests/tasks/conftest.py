@@ -213,6 +213,6 @@ def promote_cell(project: Path) -> Callable[..., str]:  # noqa: ARG001 (needs to
     def promote(cell: str, role: str = "champion", outcome: str = "promoted") -> str:
         identity = bundle.identity(paths.EVALUATED / cell / paths.BUNDLE)
         proposal = Proposal(role, cell, identity, None, Decision(outcome, ()))
-        return carry_out(params.load(paths.PARAMS).promote, proposal)
+        return carry_out(params.load(paths.PARAMS).promote, proposal, [proposal])
 
     return promote

@@ -152,7 +152,7 @@ def test_role_without_a_fit_cell_goes_to_nobody_and_that_is_written_down(
     proposal = promote.propose(settings, "screening")
     assert proposal.cell is None
     assert "cell with the operating point screening: missing" in proposal.decision.reasons[0]
-    promote.carry_out(settings, proposal)
+    promote.carry_out(settings, proposal, [proposal])
     (line,) = ledger.read(paths.PROMOTION_LEDGER)
     assert (line["role"], line["outcome"], line["version"]) == ("screening", "refused", "")
 

@@ -39,6 +39,9 @@ def test_champion_is_released_checked_and_found_altered(
     assert f"Published: {RELEASE}" in published.stdout
     intact = typed_there("pneumo", "release", "verify", RELEASE, cwd=trained)
     assert (intact.returncode, intact.stdout) == (0, "Every file is as it was published.\n")
+    attested = typed_there("pneumo", "attest", RELEASE, cwd=trained)
+    assert attested.returncode == 3  # nobody signed it
+    assert "What was checked holds" in attested.stdout
     key = "lung/pneumo/1/bundle/weights.safetensors"
     s3.put_object(Bucket="models", Key=key, Body=b"other weights")
     altered = typed_there("pneumo", "release", "verify", RELEASE, cwd=trained)

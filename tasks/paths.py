@@ -25,7 +25,6 @@ DUPLICATES = Path("results/dedup/duplicates.json")
 SPLIT = Path("results/split/manifest.parquet")
 SPLIT_SUMMARY = Path("results/split/summary.json")
 CERTIFICATE = Path("results/split/certificate.json")
-CERTIFICATE_TO_READ = Path("results/split/certificate.md")
 
 TRAIN_IMAGES = Path("results/augment/images")
 TRAIN_FILMS = Path("results/augment/films.parquet")

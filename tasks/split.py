@@ -1,11 +1,11 @@
 """Put whole patients into the splits, pin them, and write the leakage certificate."""
 
-from pneumo_core.atomic import read_json, write_json, write_text
+from pneumo_core.atomic import read_json, write_json
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import patients_sentence, split_sentence, verdict
 from pneumo_core.params import SplitParams
 from pneumo_core.preparation import pins
-from pneumo_core.preparation.certificate import certify, describe
+from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.preparation.splits import make_splits
 from tasks import paths
@@ -27,7 +27,6 @@ def run(params: SplitParams) -> None:
         print(f"split: {num_pinned} of {num_patients} patients were pinned by an earlier run")
     pins.write(splits.pins, paths.PINNED_PATIENTS)
     write_json(paths.CERTIFICATE, certificate)
-    write_text(paths.CERTIFICATE_TO_READ, describe(certificate, "the films of this run"))
     write_json(
         paths.SPLIT_SUMMARY,
         {

@@ -18,7 +18,7 @@ def monitor(
     bundle: Bundle = None,
     alias: Alias = "champion",
     out: Annotated[
-        Path, typer.Option(help="Folder for monitor.md, monitor.json and monitor.svg.")
+        Path, typer.Option(help="Folder for monitor.html, its Korean page and monitor.json.")
     ] = Path("var/monitor"),
 ) -> None:
     """Compare new films with the training data.
@@ -36,7 +36,7 @@ def monitor(
         print("No training is due.")
     for reason in findings.reasons:
         print(reason)
-    print(f"Written to {out}")
+    print(f"Page: {(out / 'monitor.html').resolve()}")
     if findings.reasons:
         print(monitoring.call_for_training(findings))
     if findings.reasons or findings.unusable:

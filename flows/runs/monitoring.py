@@ -18,6 +18,9 @@ from flows.runs import alarm
 from pneumo_core import params as all_params
 from pneumo_core.errors import PipelineError
 from pneumo_core.inference.drift import Findings
+from pneumo_core.report import drift_page
+from pneumo_core.report.pages import to_markdown
+from pneumo_core.report.words import Words
 from tasks import paths
 from tasks.commands import monitor as body
 from tasks.registry import model_versions
@@ -37,7 +40,7 @@ def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
     """
     try:
         findings = look(source, None, alias, paths.MONITOR)
-        page = (paths.MONITOR / body.PAGE).read_text("utf-8")
+        page = to_markdown(drift_page.write(findings, None, Words("en")), "")
         create_markdown_artifact(page, key="new-films", description="New films and training data")
         message = "No training is due."
         if findings.reasons:

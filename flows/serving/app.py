@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
+import pneumo_core
 from flows.serving.answers import Alive, ModelInUse, Prediction, Ready
 from flows.serving.current_model import CurrentModel
 from flows.serving.micro_batches import MicroBatches
@@ -29,6 +30,7 @@ from pneumo_core.inference import reader as core
 from pneumo_core.inference.reader import Reader
 
 PAGE = Path(__file__).parent / "page"
+PALETTE = Path(pneumo_core.__file__).parent / "templates" / "palette.css"
 FILM_PROBLEMS = described(400, 408, 413, 422, 503)
 
 
@@ -180,5 +182,10 @@ def _add_page(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(PAGE / "index.html")
+
+    @app.get("/page/palette.css", include_in_schema=False)
+    async def palette() -> FileResponse:
+        """Return the colours that the report has too."""
+        return FileResponse(PALETTE)
 
     app.mount("/page", StaticFiles(directory=PAGE))

@@ -20,14 +20,11 @@ from pneumo_core.data.leakage import (
     SplitOrigin,
     all_known,
     data_sha256,
-    patients_sentence,
-    split_sentence,
     test_split_hash,
 )
 from pneumo_core.labels import LABELS, SPLITS, UNSPLIT
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.sources.patients import UNKNOWN
-from pneumo_core.templating import environment
 
 CERTIFICATE_VERSION = 2
 LINKS = {"confirmed": "patient_key", "possible": "patient_group"}
@@ -100,20 +97,6 @@ def certify(
 def _steps(table: pd.DataFrame) -> list[dict[str, Any]]:
     rows = manifest.count_steps(table, "label", "subtype").to_dict("records")
     return [row | {"subtype": row["subtype"] or None} for row in rows]
-
-
-def describe(certificate: Certificate, source: str) -> str:
-    """Return the certificate as Markdown, for people."""
-    return (
-        environment()
-        .get_template("certificate.md.j2")
-        .render(
-            c=certificate,
-            source=source,
-            patients=patients_sentence(certificate),
-            split=split_sentence(certificate),
-        )
-    )
 
 
 def _known(films: pd.DataFrame) -> dict[str, Any]:

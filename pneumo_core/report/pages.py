@@ -33,7 +33,7 @@ def to_html(document: Document, page_of: Files) -> str:
         skip=words("page.skip"),
         contents=words("page.contents"),
         other=other | {"file": page_of[language]} if language in page_of else None,
-        style=_resource("report.css"),
+        style=_resource("palette.css") + _resource("report.css"),
         script=script,
         script_sha256=digest,
     )

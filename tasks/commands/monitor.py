@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumo_core.atomic import write_json, write_text
-from pneumo_core.charts import standalone
+from pneumo_core.atomic import write_json
 from pneumo_core.data import manifest
 from pneumo_core.evaluation.any_source import inventory_of
 from pneumo_core.evaluation.reference import Reference, one_per_patient
@@ -19,20 +18,22 @@ from pneumo_core.inference.drift import (
     figures_of_reference,
     measure,
 )
-from pneumo_core.inference.drift_page import chart, render
 from pneumo_core.labels import LABELS
 from pneumo_core.params import Params
+from pneumo_core.report import drift_page
+from pneumo_core.report.drift_page import Distributions
+from pneumo_core.report.files import write_pages
 from pneumo_core.sources import collect
 from pneumo_core.sources.source import SourceFile
 from pneumo_core.sources.unlabelled import UnlabelledFolder, holds_labelled_films
 from tasks import paths
 from tasks.stores.sources import open_source
 
-FINDINGS, PAGE, CHART = "monitor.json", "monitor.md", "monitor.svg"
+NAME = "monitor"  # of the pages and of the JSON file
 
 
 def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Findings:
-    """Write the comparison as a page, a chart and JSON into `out`, and return it.
+    """Write the comparison as a page in two languages and as JSON into `out`, and return it.
 
     Args:
         model: the bundle in words, for the page.
@@ -70,10 +71,9 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         max_quarantined_fraction=params.validation.max_quarantined_fraction,
         main_fault=str(faults.mode().iloc[0]) if len(faults) else "",
     )
-    write_json(out / FINDINGS, findings.as_json())
-    write_text(out / PAGE, render(findings, CHART))
-    if later is not None:
-        write_text(out / CHART, standalone(chart(drift_reference, later, findings.comparisons)))
+    write_json(out / f"{NAME}.json", findings.as_json())
+    drawn = None if later is None else Distributions(drift_reference, later)
+    write_pages(out, NAME, lambda words: drift_page.write(findings, drawn, words))
     return findings
 
 

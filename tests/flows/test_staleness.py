@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarni
 
 CELL = "train@tf_efficientnet_lite0-frozen"
 REMARKS = {
-    "pneumo_core/templates/certificate.md.j2": "{# a remark #}",
+    "pneumo_core/templates/report.md.j2": "{# a remark #}",
     "pneumo_core/preparation/certificate.py": "# a remark\n",
     "pneumo_core/preparation/recipes.py": "# a remark\n",
     "pneumo_core/preparation/variants.py": "# a remark\n",

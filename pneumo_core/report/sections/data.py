@@ -7,6 +7,7 @@ import pandas as pd
 
 from pneumo_core.charts import Captioned
 from pneumo_core.data import manifest
+from pneumo_core.data.leakage import Certificate
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.findings import DataFindings
 from pneumo_core.report.words import Words
@@ -66,10 +67,9 @@ def _table(counts: pd.DataFrame, data: DataFindings, words: Words) -> Table:
     )
 
 
-def _certificate(certificate: Mapping[str, Any], words: Words) -> list[Block]:
-    near, patients = certificate["near_duplicates"], certificate["patients"]
-    verdict = certificate["state"].replace(" ", "_")
-    pinned = "data.pinned" if certificate["pinned_test_split_hash"] else "data.not_pinned"
+def who_and_how(certificate: Certificate, words: Words) -> list[Block]:
+    """Return who is known on the films, and who made the test split."""
+    patients = certificate["patients"]
     return [
         Paragraph(
             words(
@@ -80,6 +80,15 @@ def _certificate(certificate: Mapping[str, Any], words: Words) -> list[Block]:
             )
         ),
         Paragraph(_test_split(certificate["split_origin"], words)),
+    ]
+
+
+def _certificate(certificate: Certificate, words: Words) -> list[Block]:
+    near, patients = certificate["near_duplicates"], certificate["patients"]
+    verdict = certificate["state"].replace(" ", "_")
+    pinned = "data.pinned" if certificate["pinned_test_split_hash"] else "data.not_pinned"
+    return [
+        *who_and_how(certificate, words),
         Paragraph(words(f"data.{verdict}", faults="; ".join(certificate["faults"]))),
         Bullets(
             (
@@ -95,6 +104,7 @@ def _certificate(certificate: Mapping[str, Any], words: Words) -> list[Block]:
                     possible=words.count(patients["possible_across_splits"]),
                 ),
                 words(pinned, digest=certificate["test_split_hash"][:16]),
+                words("data.certificate_page"),
             )
         ),
     ]

@@ -42,7 +42,7 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_certificate_of_a_folder_names_the_leak(leaking: Path, typed: Run, tmp_path: Path) -> None:
     out = tmp_path / "found" / "certificate.json"
-    result = typed("pneumo", "certificate", "--source", leaking, "--out", out, cwd=tmp_path)
+    result = typed("pneumo", "certificate", leaking, "--out", out, cwd=tmp_path)
     assert result.returncode == 3, result.stderr
     found = json.loads(out.read_text())
     lines = result.stdout.splitlines()
@@ -53,7 +53,7 @@ def test_certificate_of_a_folder_names_the_leak(leaking: Path, typed: Run, tmp_p
     assert found["patients"]["confirmed_across_splits"] == 1
     (name,) = found["lists"]["confirmed_across_splits"]
     assert name.startswith("test/PNEUMONIA/person")
-    assert name in out.with_suffix(".md").read_text()
+    assert name in out.with_suffix(".html").read_text()
     assert len(found["lists"]["quarantined"]) == 3
 
 
@@ -89,7 +89,7 @@ def test_certificate_is_valid_only_where_patients_are_known(
     second: str,
 ) -> None:
     folder = _films_under(tmp_path / "films", names.format, leaking)
-    command = ("pneumo", "certificate", "--source", folder, "--patients", patients)
+    command = ("pneumo", "certificate", folder, "--patients", patients)
     result = typed(*command, "--out", tmp_path / "c.json", cwd=tmp_path)
     assert result.returncode == code, result.stdout + result.stderr
     assert result.stdout.splitlines()[:2] == [f"Patient known for {first}.", second]
@@ -111,7 +111,7 @@ def test_a_project_reads_other_films_by_its_own_settings(
         (tmp_path / "films" / place).mkdir(parents=True)
         pixels = draw.integers(0, 255, (64, 64), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "films" / place / f"{number}-1.png")
-    command = ("pneumo", "certificate", "--source", "films", "--out", "c.json")
+    command = ("pneumo", "certificate", "films", "--out", "c.json")
     for more, known in (((), "2 of 2 films by pattern"), (("--patients", "none"), "0 of 2 films")):
         result = typed(*command, *more, cwd=tmp_path)
         assert result.returncode == 3, result.stderr  # the films are in no splits
@@ -126,7 +126,7 @@ def test_certificate_of_films_that_nobody_can_read_is_not_valid(
     for film in folder.rglob("*.png"):
         film.write_bytes(b"no film")
     out = tmp_path / "c.json"
-    result = typed("pneumo", "certificate", "--source", folder, "--out", out, cwd=tmp_path)
+    result = typed("pneumo", "certificate", folder, "--out", out, cwd=tmp_path)
     assert result.returncode == 3
     assert "no readable film in train; no readable film in test" in result.stdout
     assert not json.loads(out.read_text())["valid"]
@@ -154,7 +154,7 @@ def test_certificate_of_no_source_is_one_sentence(
     typed: Run, tmp_path: Path, source: str, output: str
 ) -> None:
     out = tmp_path / "c.json"
-    result = typed("pneumo", "certificate", "--source", source, "--out", out, cwd=tmp_path)
+    result = typed("pneumo", "certificate", source, "--out", out, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith("pneumo: ")
     assert output in result.stderr

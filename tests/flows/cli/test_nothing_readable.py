@@ -56,7 +56,7 @@ def test_a_folder_without_files_is_no_prediction(
 
 
 def test_a_certificate_of_no_film_is_not_valid(broken: Path, typed: Run, tmp_path: Path) -> None:
-    words = ("--source", broken, "--out", tmp_path / "certificate.json")
+    words = (broken, "--out", tmp_path / "certificate.json")
     result = typed("pneumo", "certificate", *words, cwd=tmp_path)
     assert result.returncode == 3
     assert "Not valid: no readable film in train; no readable film in test" in result.stdout

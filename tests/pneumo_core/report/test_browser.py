@@ -148,8 +148,11 @@ def test_everything_can_be_reached_by_the_keyboard(opened: Page) -> None:
 @pytest.mark.parametrize(
     "opened", [("index.html", DESK), ("index.ko.html", DESK)], indirect=True, ids=["en", "ko"]
 )
-def test_every_text_stands_out_from_its_ground(opened: Page) -> None:
-    assert opened.evaluate(PALE_TEXTS) == []
+def test_every_text_stands_out_from_its_ground(opened: Page, tmp_path: Path) -> None:
+    for scheme in ("light", "dark"):
+        opened.emulate_media(color_scheme=scheme)
+        assert opened.evaluate(PALE_TEXTS) == [], scheme
+        opened.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3; 
 	&& echo $$p && break; done)
 BIN := .venv/bin
 UV := uv==0.13.9
+PIP_AUDIT := pip-audit==2.10.1
 WORKERS ?= 3
 
 BASE ?= origin/main
@@ -12,7 +13,7 @@ BRANCH ?= retrain-$(shell git rev-parse --short=12 HEAD)
 export UV_COMPILE_BYTECODE = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install ray run services test test-fast check lock retrain summary branch promote
+.PHONY: help install ray run services test test-fast check audit lock retrain summary branch promote
 help: ## What can be done here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -41,6 +42,10 @@ check: install ## Format, lint, types, layers
 	mypy --no-error-summary
 	lint-imports > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+audit: install ## Look up known vulnerabilities of all that is pinned; needs a network
+	$(BIN)/uv tool run $(PIP_AUDIT) --disable-pip --require-hashes \
+		--requirement requirements.lock --requirement ray.lock
 
 test: check ## Everything that must hold
 	python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder

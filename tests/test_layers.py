@@ -25,6 +25,7 @@ NO_SAY_IN_TASKS = {
         "graph.integrity",
         "graph.provenance",
         "registry.registration",
+        "registry.sbom",
         "registry.statement",
         "signing",
         "tracking.connection",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pneumo_core import params as all_params
+from pneumo_core.arrays import Floats
 from pneumo_core.atomic import read_json
 from pneumo_core.errors import PipelineError
 from pneumo_core.metrics.metrics import Estimate
@@ -20,6 +22,7 @@ from tasks.graph.dvc_stage import environment
 
 SHOWN = ("auroc", "sensitivity", "specificity")
 HERE = "here"
+CURVES = ("roc", "reliability")  # of DVC's plots
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def describe(revision: str) -> str:
         parts.append(f"No results of {revision} are in the DVC store: nothing to compare with.")
     else:
         parts[-1] += f", in {revision} {there.cell}"
-    parts += [_plot(here, there, revision), "### Promotion", _promotion()]
+    parts += [_plot(here, there, revision), *_curves(here.cell), "### Promotion", _promotion()]
     for title, table in (
         ("Parameters that differ", parameters),
         ("Metrics that differ", _dvc_diff("metrics", revision)),
@@ -61,6 +64,37 @@ def _plot(here: Winner, there: Winner | None, revision: str) -> str:
         for side, winner in sides.items()
     }
     return f"```text\n{draw_intervals(figures)}\n```"
+
+
+def _curves(cell: str) -> list[str]:
+    """Return ROC and reliability of a cell on test, as charts that GitHub draws in a summary."""
+    roc, reliability = (pd.read_csv(paths.PLOTS / f"{name}.csv") for name in CURVES)
+    roc = roc[roc["cell"] == cell]
+    at = np.linspace(0, 1, 21)
+    sensitivity = np.interp(at, roc["false_positive_rate"], roc["sensitivity"])
+    bins = reliability[["mean_probability", "share_with_pneumonia"]].to_numpy().T
+    return [
+        _chart("ROC on test", "false positive rate", "0 --> 1", "sensitivity", sensitivity),
+        _chart(
+            "Reliability on test",
+            "mean probability of the bin",
+            f"[{_listed(bins[0])}]",
+            "share with pneumonia",
+            bins[1],
+        ),
+    ]
+
+
+def _chart(title: str, x: str, range_: str, y: str, values: Floats) -> str:
+    """Return a line in the language of Mermaid; its points lie at equal distances."""
+    return (
+        f'```mermaid\nxychart-beta\n    title "{title}"\n    x-axis "{x}" {range_}\n'
+        f'    y-axis "{y}" 0 --> 1\n    line [{_listed(values)}]\n```'
+    )
+
+
+def _listed(values: Floats) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def _promotion() -> str:

@@ -18,12 +18,12 @@ from PIL import Image
 
 from pneumo_core import params as all_params
 from pneumo_core.atomic import JsonDict, write_json
-from pneumo_core.models.bundle import Description, OnnxRecord, read_description
+from pneumo_core.models.bundle import Description, OnnxRecord, identity, read_description
 from pneumo_core.params import READING_AID
 from pneumo_core.promotion import signatures
 from pneumo_core.promotion.signatures import PrivateKey
 from tasks import paths, signing
-from tasks.registry import evidence, statement
+from tasks.registry import evidence, sbom, statement
 from tasks.registry.model_versions import BUNDLE_TAG, KEY_TAG
 from tasks.tracking import connection, runs
 
@@ -81,11 +81,12 @@ def register(
 def gather(
     cell: str, folder: Path, key: PrivateKey | None, decisions: Mapping[str, JsonDict]
 ) -> Path:
-    """Return the folder with the bundle, its pinned sample and its statement, signed if there is a
-    key."""
+    """Return the folder with the bundle, its pinned sample, its statement and what was installed;
+    signed if there is a key."""
     shutil.copytree(paths.EVALUATED / cell / paths.BUNDLE, folder / paths.BUNDLE)
     write_json(folder / paths.SAMPLE, evidence.sample_of(cell))
     write_json(folder / signatures.STATEMENT, statement.of_cell(cell, decisions))
+    sbom.write(folder, cell, identity(folder / paths.BUNDLE))
     if key is not None:
         key.sign_folder(folder)
     return folder

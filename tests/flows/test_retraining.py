@@ -1,5 +1,6 @@
 """`.github/workflows/retrain.yml`, step by step, against a git remote and S3 on loopback."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -74,17 +75,22 @@ class Actions:
         (checkout,) = (step["with"] for step in steps if "checkout" in step.get("uses", ""))
         git("clone", "-q", self.origin, clone, cwd=self.scratch)
         git("checkout", "-q", "--detach", expand(checkout["ref"], contexts), cwd=clone)
-        files = {name: clone.with_suffix(f".{name}") for name in ("summary", "output")}
+        files = {name: clone.with_suffix(f".{name}") for name in ("summary", "output", "env")}
         stated = WORKFLOW["env"] | JOBS[job].get("env", {})
         asked = {name: expand(value, contexts) for name, value in stated.items()}
         asked |= {"GITHUB_STEP_SUMMARY": str(files["summary"])}
-        asked |= {"GITHUB_OUTPUT": str(files["output"])}
+        asked |= {"GITHUB_OUTPUT": str(files["output"]), "GITHUB_ENV": str(files["env"])}
+        asked |= {"RUNNER_TEMP": str(clone.with_suffix(".temp"))}
+        clone.with_suffix(".temp").mkdir()
+        files["env"].touch()
         output = ""
         for step in (step for step in steps if "run" in step):
+            own = {name: expand(value, contexts) for name, value in step.get("env", {}).items()}
+            given = dict(line.split("=", 1) for line in files["env"].read_text().splitlines())
             result = subprocess.run(
                 ["bash", "-e", "-c", OLD_INSTALL + step["run"]],
                 cwd=clone,
-                env=self.environment | asked,
+                env=self.environment | asked | given | own,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -132,13 +138,31 @@ def bucket(store: dict[str, Any]) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def origin(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bare repository on whose main no `dvc.lock` is committed; its remote is the bucket."""
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private key, as docs/operations.md makes it; its public half is beside it."""
+    private = tmp_path_factory.mktemp("key") / "ci.key"
+    new = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", private]
+    half = ["openssl", "ec", "-in", private, "-pubout", "-out", private.with_suffix(".pem")]
+    for command in (new, half):
+        subprocess.run(command, check=True, capture_output=True)
+    return private
+
+
+@pytest.fixture(scope="module")
+def origin(trained: Path, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare repository on whose main no `dvc.lock` is committed; its remote is the bucket.
+
+    Its policies ask for signatures.
+    """
     project = tmp_path_factory.mktemp("origin") / "project"
     shutil.copytree(trained, project, ignore=shutil.ignore_patterns(*OF_A_RUN))
     shutil.copy(ROOT / "Makefile", project)
     config = project / ".dvc/config"
     config.write_text(config.read_text().replace("../var/dvc-store", f"s3://{BUCKET}/pneumo"))
+    (project / "mlflow/trusted_keys").mkdir()
+    shutil.copy(key.with_suffix(".pem"), project / "mlflow/trusted_keys")
+    for policy in (project / "mlflow/phantom").glob("*.yaml"):
+        policy.write_text(yaml.safe_dump(yaml.safe_load(policy.read_text()) | {"signed": True}))
     git("add", "--all", cwd=project)
     git("commit", "-qm", "settings", cwd=project)
     bare = tmp_path_factory.mktemp("git") / "origin"
@@ -204,9 +228,11 @@ def retrained(actions: Actions, trained: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def promoted(actions: Actions, retrained: Ran) -> Ran:
+def promoted(actions: Actions, retrained: Ran, key: Path) -> Ran:
+    """The job with what only the environment `champion` has."""
     needs = {"retrain": {"outputs": retrained.outputs}}
-    return actions.run("promote", github=on_main(actions, 1), needs=needs)
+    secrets = actions.settings["secrets"] | {"PNEUMO_SIGNING_KEY": key.read_text().strip()}
+    return actions.run("promote", github=on_main(actions, 1), needs=needs, secrets=secrets)
 
 
 def test_retraining_leaves_a_branch_its_results_and_no_champion(
@@ -227,6 +253,12 @@ def test_summary_of_a_first_run_has_figures_and_says_what_is_missing(retrained: 
     assert f"Best by validation: **{CELL}**" in retrained.summary
     assert "No results of origin/main are in the DVC store" in retrained.summary
     assert re.search(r"test auroc +here .*├─*●─*┤", retrained.summary)
+    roc, reliability = re.findall(r"```mermaid\nxychart-beta\n(.*?)```", retrained.summary, re.S)
+    (curve,) = re.findall(r"line \[(.*)\]", roc)
+    shares = [float(share) for share in curve.split(", ")]
+    assert shares == sorted(shares)
+    assert (len(shares), shares[-1]) == (21, 1)
+    assert "share with pneumonia" in reliability
     assert "The promote stage has not run yet" in retrained.summary
     assert "| results/evaluate/metrics.json | test_auroc" in retrained.summary
 
@@ -245,6 +277,19 @@ def test_promotion_adds_the_decision_to_the_branch(
     assert git("rev-parse", f"{tip}^", cwd=actions.origin) == retrained.outputs["commit"]
     assert "ledger/promotions.jsonl" in git("ls-tree", "-r", "--name-only", tip, cwd=actions.origin)
     assert re.search(r"- champion: .*, \*\*(promoted|refused)\*\*", promoted.summary)
+
+
+def test_the_promotion_is_signed_with_the_key_of_its_environment(
+    actions: Actions, promoted: Ran, key: Path
+) -> None:
+    tip = branches(actions.origin)["retrain-1-1"]
+    lines = git("show", f"{tip}:ledger/promotions.jsonl", cwd=actions.origin).splitlines()
+    decided = [json.loads(line) for line in lines]
+    assert {"signature" in line for line in decided} == {True}
+    assert not [why for line in decided for why in line["reasons"] if "key that signs" in why]
+    kept = promoted.clone.with_suffix(".temp") / "signing.key"  # which GitHub's runner deletes
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert key.read_text().splitlines()[1] not in promoted.output
 
 
 def test_summary_stands_beside_the_figures_of_a_commit_that_has_results(
@@ -309,6 +354,9 @@ def test_no_key_reaches_a_pull_request_and_only_the_promotion_knows_the_registry
     knows = [name for name, job in JOBS.items() if "MLFLOW" in str(job.get("env"))]
     assert knows == ["promote"]
     assert "MLFLOW" not in str(WORKFLOW["env"])
+    signs = [name for name, job in JOBS.items() if "secrets.PNEUMO_SIGNING_KEY" in str(job)]
+    assert signs == ["promote"]
+    assert "SIGNING_KEY" not in str(WORKFLOW["env"]) + str(JOBS["promote"]["env"])  # in one step
 
 
 def test_a_wrong_revision_is_one_sentence(retrained: Ran, run: Callable[..., Any]) -> None:

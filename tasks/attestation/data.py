@@ -28,7 +28,7 @@ from tasks.graph import provenance
 from tasks.registry import evidence, statement
 
 NUM_FILMS, NUM_SHARDS = 32, 2
-GRAY_LEVELS = 2  # by which one pixel may be off where another library drew it
+GRAY_LEVELS = 8  # by which a pixel may be off where another library drew it (ADR 43)
 
 
 def films(subject: Subject) -> Outcome:

@@ -73,7 +73,7 @@ def look(files: list[SourceFile], scorer: Scorer, reference: Reference) -> pd.Da
         films = manifest.kept(table).drop_duplicates("pixel_sha256")
         pixels = images[films["packed_row"].to_numpy(np.int64)]
     figures = measure(scorer, reference, films, pixels)
-    columns = ["image_id", "patient_group", "pixel_sha256"]
+    columns = ["path", "patient_group", "pixel_sha256"]
     return pd.concat([films[columns].reset_index(drop=True), figures], axis=1)
 
 
@@ -105,7 +105,7 @@ def changes(files: list[SourceFile], scorer: Scorer, reference: Reference) -> No
     reference = one_per_patient(films[films["patient_group"].isin(patients[: len(patients) // 2])])
     others = one_per_patient(films.drop(reference.index))
     others = others[~others["patient_group"].isin(reference["patient_group"])].head(MAX_CHANGED)
-    chosen = [file for file in files if file.image_id in set(others["image_id"])]
+    chosen = [file for file in files if file.place in set(others["path"])]
     figures = [name for name in KINDS if name in films]
     print(f"\nDistances, {len(reference)} films against {len(chosen)} (! drifted)")
     for name, change in CHANGES.items():

@@ -48,6 +48,7 @@ from pneumo_core.params import AugmentParams, EvaluateParams, Strategy, TrainPar
 from pneumo_core.preparation.augmentation import augment, plan
 from pneumo_core.preparation.recipes import RECIPES
 from pneumo_core.progress import track
+from pneumo_core.sources import identity
 from pneumo_core.training import epochs, steps
 from pneumo_core.training.context import Cell
 from pneumo_core.training.features import FeatureCache
@@ -180,7 +181,7 @@ class Data:
 
 
 def load(elsewhere: str | None) -> Data:
-    table = manifest.read(paths.SPLIT)
+    table = identity.with_names(manifest.read(paths.SPLIT), identity.read(paths.NAMES))
     images = PackedImages.open(paths.IMAGES)
     val, kept = manifest.kept(table, "val"), manifest.kept(table, "train")
     in_batch = kept["patient_group"].isin(earliest(kept))
@@ -198,7 +199,7 @@ def load(elsewhere: str | None) -> Data:
 
 def earliest(kept: pd.DataFrame) -> set[str]:
     """The patients with the lowest numbers of each of the archive's series."""
-    named = kept["path"].str.extract(r"(?P<series>NORMAL2-IM|IM|person)-?(?P<number>\d+)")
+    named = kept["file"].str.extract(r"(?P<series>NORMAL2-IM|IM|person)-?(?P<number>\d+)")
     numbers = named["number"].astype(int)
     order = numbers.groupby(named["series"]).rank(pct=True, method="max")
     return set(kept["patient_group"][order <= BATCH_SHARE])

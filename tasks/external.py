@@ -1,7 +1,5 @@
 """Score the models on one external set: films from elsewhere, named in `evaluate.external`."""
 
-import pandas as pd
-
 from pneumo_core.atomic import replacing_folder, write_json
 from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
@@ -9,6 +7,7 @@ from pneumo_core.errors import EvaluationError
 from pneumo_core.inference import external
 from pneumo_core.inference.external import Own
 from pneumo_core.params import Params
+from pneumo_core.sources import identity
 from tasks import paths
 from tasks.stores.sources import open_source
 from tasks.tracking import connection, runs
@@ -24,7 +23,8 @@ def run(params: Params, name: str) -> None:
         raise EvaluationError(f"evaluate.external has no set {name!r}: name its source there.")
     opened = open_source(params.ingest.reading(sources[name]))
     bundles = {cell.name: cell / paths.BUNDLE for cell in sorted(paths.EVALUATED.iterdir())}
-    own = Own(_own_films(), PackedImages.open(paths.IMAGES), paths.SEARCHED)
+    own_films = identity.with_names(manifest.read(paths.SPLIT), identity.read(paths.NAMES))
+    own = Own(own_films, PackedImages.open(paths.IMAGES), paths.SEARCHED)
     with replacing_folder(paths.EXTERNAL / name) as draft:
         try:
             found = external.write_set(draft, opened, own, bundles, params.evaluate, params.monitor)
@@ -38,10 +38,3 @@ def run(params: Params, name: str) -> None:
     remark = "" if found["is_external"] else "; NOT EXTERNAL, it shares films or patients"
     num_films = found["patients"]["films"]
     print(f"external: {name}: {len(bundles)} models on {num_films} films{remark}")
-
-
-def _own_films() -> pd.DataFrame:
-    """Return the films with the patients that the source gave, before look-alikes joined them."""
-    films = manifest.read(paths.SPLIT)
-    group_of = manifest.read(paths.VALIDATED).set_index("image_id")["patient_group"]
-    return films.assign(patient_group=films["image_id"].map(group_of))

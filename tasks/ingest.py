@@ -3,7 +3,7 @@
 from pneumo_core.atomic import write_json
 from pneumo_core.data import manifest
 from pneumo_core.params import IngestParams
-from pneumo_core.sources import facts
+from pneumo_core.sources import facts, identity
 from pneumo_core.sources.collect import collect
 from pneumo_core.sources.metadata import require_given
 from pneumo_core.sources.source import Listing
@@ -19,6 +19,7 @@ def run(params: IngestParams) -> None:
         print(f"ingest: {remark}")
     table = collect(Listing(files), paths.RAW)
     manifest.write(table, paths.INGESTED)
+    identity.write(table, paths.NAMES)
     counts = manifest.count(table, "source_split", "label")
     write_json(paths.INGEST_SUMMARY, {"files": counts, "notes": source.notes.counts()})
     print(f"ingest: {len(table)} files from {params.source}")

@@ -12,6 +12,7 @@ PARAMS = Path("params.yaml")
 
 RAW = Path("results/ingest/raw")
 INGESTED = Path("results/ingest/manifest.parquet")
+NAMES = Path("results/ingest/names.parquet")  # of films and patients; no other stage writes any
 INGEST_SUMMARY = Path("results/ingest/summary.json")
 
 VALIDATED = Path("results/validate/manifest.parquet")

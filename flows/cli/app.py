@@ -22,6 +22,7 @@ from flows.cli import (
     services,
     verify,
     weights,
+    who,
 )
 from tasks import explanations, telemetry_off
 
@@ -44,6 +45,7 @@ HEADINGS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     },
     "Data and training": {
         "certificate": certificate.certificate,
+        "who": who.who,
         "augment": augment.app,
         "weights": weights.app,
         "benchmark": benchmark.benchmark,

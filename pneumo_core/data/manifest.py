@@ -19,7 +19,7 @@ from pneumo_core.atomic import replacing_file
 from pneumo_core.errors import DataError
 from pneumo_core.labels import LABELS, SPLITS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 METADATA = "meta_"  # what the columns of metadata begin with
 
 MAX_AGE_YEARS = 120
@@ -32,7 +32,7 @@ KEPT, QUARANTINED, DUPLICATE = "kept", "quarantined", "duplicate"
 
 SCHEMA = pa.schema(
     [
-        pa.field("image_id", pa.string(), nullable=False),  # path below the source's root
+        pa.field("image_id", pa.string(), nullable=False),  # by its bytes: `sources/identity.py`
         pa.field("path", pa.string(), nullable=False),  # file below `results/ingest/raw`
         pa.field("origin", pa.string(), nullable=False),  # the source that gave it, by name
         pa.field("source_split", pa.string(), nullable=False),  # as the source has it

@@ -27,7 +27,7 @@ from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
-from pneumo_core.sources import collect
+from pneumo_core.sources import collect, identity
 from pneumo_core.sources.metadata import STANDARD
 from pneumo_core.sources.patient_rules import named
 from pneumo_core.sources.source import Source, SourceFile
@@ -44,7 +44,7 @@ class Inspected:
 
 @dataclass(frozen=True)
 class FilmSet:
-    listed: pd.DataFrame  # the manifest before duplicates are removed
+    listed: pd.DataFrame  # the manifest before duplicates are removed, with `identity.NAMES`
     films: pd.DataFrame  # the manifest after it; `packed_row` counts in `images`
     images: Images  # of the kept films
 
@@ -179,13 +179,19 @@ def _inspect(
 def inventory_of(
     files: list[SourceFile], size_px: int
 ) -> Iterator[tuple[pd.DataFrame, PackedImages]]:
-    """Yield the manifest of the files, and the films that could be decoded, packed."""
-    table = manifest.conform(pd.DataFrame([collect.describe(file) for file in files]))
+    """Yield the manifest of the files, with `identity.NAMES`, and the decoded films, packed."""
+    described = pd.DataFrame([collect.describe(file) for file in files])
+    places = described["path"]
+    table = described.assign(image_id=places, patient_key=places, patient_group=places)
     limits = ValidateParams(image_size_px=size_px)
     with tempfile.TemporaryDirectory() as scratch:
-        yield take_inventory(table, _reader(files), limits, Path(scratch))
+        looked, images = take_inventory(
+            manifest.conform(table), _reader(files), limits, Path(scratch)
+        )
+        names = {name: described[name] for name in identity.NAMES}
+        yield identity.called_by_content(looked.assign(**names)), images
 
 
 def _reader(files: list[SourceFile]) -> Callable[[str], bytes]:
-    file_of = {file.image_id: file for file in files}
+    file_of = {file.place: file for file in files}
     return lambda path: collect.read(file_of[path])

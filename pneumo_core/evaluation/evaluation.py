@@ -49,7 +49,7 @@ A *figure* is `{value, ci_low, ci_high}`. What is missing is absent or null, nev
     refused                         {n, share: figure}: films that the service would refuse as
                                     unlike the training films; of films from outside the pipeline
 
-`predictions.csv`: image_id, path, patient_key, label, subtype, what is known of the film (origin,
+`predictions.csv`: image_id, patient_key, label, subtype, what is known of the film (origin,
 width_px, height_px, colour_mode, mean, std, and metadata: meta_age, meta_sex, ...), logit,
 probability.
 
@@ -81,7 +81,7 @@ from pneumo_core.metrics.predictions import Predictions, read_table
 from pneumo_core.models.bundle import Description, OperatingPoint
 from pneumo_core.params import EvaluateParams
 
-PREDICTION_COLUMNS = ["image_id", "path", "patient_key", "label", "subtype"]
+PREDICTION_COLUMNS = ["image_id", "patient_key", "label", "subtype"]
 FILM_COLUMNS = ["origin", "width_px", "height_px", "colour_mode", "mean", "std"]
 
 

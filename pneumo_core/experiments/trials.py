@@ -106,7 +106,7 @@ def choose_films(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     train_films = manifest.kept(table, "train")
     parts = []
     for label in LABELS:
-        films = train_films[train_films["label"] == label].sort_values("image_id")
+        films = train_films[train_films["label"] == label]
         groups = films["patient_group"].drop_duplicates()
         order = groups.sample(frac=1, random_state=seed).to_numpy()
         num_before = films.groupby("patient_group").size()[order].cumsum().shift(fill_value=0)

@@ -56,7 +56,7 @@ from pneumo_core.sources.source import Source
 class Own:
     """The pipeline's own films."""
 
-    table: pd.DataFrame  # their manifest, with `patient_group` as it was ingested
+    table: pd.DataFrame  # their manifest, with `identity.NAMES`
     images: Stack  # by its `packed_row`, of the size that the models read
     searched: Path  # what dedup remembers of them (`near_pairs`); read, not changed
 
@@ -134,7 +134,7 @@ def shared(film_set: FilmSet, own: Own) -> dict[str, dict[str, int]]:
     `films`: those that look like a film there; `patients`: possibly the same, by equal groups.
     """
     films, table = manifest.kept(film_set.listed), manifest.kept(own.table)
-    groups = films.loc[films["patient_group"] != films["image_id"], "patient_group"]
+    groups = set(films["group"].dropna())
     alike = _alike(film_set, own)
     found = {}
     for split in SPLITS:
@@ -143,7 +143,7 @@ def shared(film_set: FilmSet, own: Own) -> dict[str, dict[str, int]]:
         pixels |= set(alike.loc[alike["own"].isin(pixels), "theirs"])
         found[split] = {
             "films": int(films["pixel_sha256"].isin(pixels).sum()),
-            "patients": len(set(groups) & set(there["patient_group"])),
+            "patients": len(groups & set(there["group"])),
         }
     return found
 

@@ -53,7 +53,8 @@ def plan(table: pd.DataFrame, params: AugmentParams) -> pd.DataFrame:
         turn = np.arange(params.size_per_class)
         used = films.iloc[turn % len(films)][["image_id", "label", "pixel_sha256", "packed_row"]]
         rows.append(used.assign(number=turn // len(films)))
-    return pd.concat(rows).sort_values(["label", "number", "image_id"], ignore_index=True)
+    planned = pd.concat(rows).rename_axis("row")  # of the manifest, whose order the plan keeps
+    return planned.sort_values(["label", "number", "row"], ignore_index=True)
 
 
 def planned_films(plan: pd.DataFrame) -> list[AugmentedFilm]:

@@ -1,8 +1,8 @@
 """Duplicates among the films: exact ones, near ones, and what each of them means for the splits.
 
 Keeper rule, the same on every run: of films with the same pixels the one in test stays before the
-one in validation before the one in train, then the smallest `image_id`. A near-duplicate of a test
-film cannot be trained on and goes too; other near-duplicates stay and the split keeps them
+one in validation before the one in train, then the first in the source's order. A near-duplicate of
+a test film cannot be trained on and goes too; other near-duplicates stay and the split keeps them
 together.
 
 Label conflict: one picture under both labels. Nobody knows which label is right, so films with the
@@ -103,8 +103,8 @@ def remove_duplicates(table: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
         )
         cleaned.loc[suspects, "duplicate_of"] = None
     for group in found.exact + found.near:
-        tied = cleaned.loc[group, "patient_group"]
-        cleaned.loc[cleaned["patient_group"].isin(tied), "patient_group"] = min(tied)
+        tied = cleaned["patient_group"].isin(cleaned.loc[group, "patient_group"])
+        cleaned.loc[tied, "patient_group"] = cleaned.loc[tied, "patient_group"].iloc[0]
     cleaned = cleaned.reset_index(drop=True)
     manifest.check_counting_law(table, cleaned)
     return cleaned
@@ -118,7 +118,7 @@ def _mark(cleaned: pd.DataFrame, group: list[str], duplicates: list[str], reason
 
 def _in_keeper_order(films: pd.DataFrame) -> pd.DataFrame:
     rank = films["split"].map({"test": 0, "val": 1, "train": 2})
-    return films.assign(rank=rank).sort_values(["rank", "image_id"]).drop(columns="rank")
+    return films.loc[rank.sort_values(kind="stable").index]
 
 
 def _same_in_full(films: pd.DataFrame, i: int, j: int, read: Read) -> bool:

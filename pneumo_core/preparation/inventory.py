@@ -85,15 +85,19 @@ def _look(
         return packer.note_of(sha256), None
     try:
         data = read(path)
-        film = decode(data, params.max_pixels, params.min_side_px, params.image_size_px)
-    except (ImageError, OSError) as error:
+    except OSError as error:
         return {"state": manifest.QUARANTINED, "reason": str(error)}, None
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        film = decode(data, params.max_pixels, params.min_side_px, params.image_size_px)
+    except ImageError as error:
+        return _quarantined(sha256, str(error)), None
     packed = film.squared(params.image_size_px)
     if num_gray_levels(packed) < MIN_GRAY_LEVELS:
-        return {"state": manifest.QUARANTINED, "reason": NO_CONTRAST}, None
+        return _quarantined(sha256, NO_CONTRAST), None
     mean, std = cv2.meanStdDev(film.pixels)
     finding = {
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256": sha256,
         "pixel_sha256": pixel_sha256(film.pixels),
         "perceptual_hash": perceptual_hashes(thumbnail(packed)[None])[0].tobytes().hex(),
         "width_px": film.width_px,
@@ -104,3 +108,7 @@ def _look(
         "std": float(std[0, 0]),
     }
     return finding, packed
+
+
+def _quarantined(sha256: str, reason: str) -> Finding:
+    return {"sha256": sha256, "state": manifest.QUARANTINED, "reason": reason}

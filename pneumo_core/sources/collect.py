@@ -1,8 +1,9 @@
 """Store the source's files unaltered, and make the first manifest."""
 
 import hashlib
+import secrets
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -10,21 +11,23 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
 from pneumo_core.labels import LABELS, UNSPLIT
 from pneumo_core.progress import track
+from pneumo_core.sources import identity
 from pneumo_core.sources.dicom_pixels import looks_like_dicom
+from pneumo_core.sources.layout import IMAGE_SUFFIXES
 from pneumo_core.sources.patient_rules import named
-from pneumo_core.sources.patients import unknown
+from pneumo_core.sources.patients import UNKNOWN, unknown
 from pneumo_core.sources.source import Source, SourceFile
 
 NUM_READERS = 8
 MAX_FILE_BYTES = 500_000_000
-MAX_NAME_BYTES = 255  # of each part of a path, on Linux and its file systems
 
 
 def collect(source: Source, folder: Path) -> pd.DataFrame:
-    """Store every file in `folder/split/label/name` and return a manifest row for each.
+    """Store every file as `folder/split/label/SHA-256` and return a row for each, with its names.
 
     Files of an earlier run stay if their bytes are the same, and are removed if the source no
-    longer has them. A file that cannot be read becomes a quarantined row, not an error.
+    longer has them. A file that cannot be read becomes a quarantined row, not an error. The rows
+    are a manifest's, with `identity.NAMES`.
 
     Raises:
         DataError: train or test lacks a class.
@@ -33,7 +36,8 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
     require_classes(files)
     with ThreadPoolExecutor(NUM_READERS) as pool:  # they wait most of the time
         rows = pool.map(lambda file: _collect_one(file, folder), files)
-        table = manifest.conform(pd.DataFrame(list(track(rows, "ingest", total=len(files)))))
+        described = pd.DataFrame(list(track(rows, "ingest", total=len(files))))
+    table = identity.called_by_content(described)
     copied = table[table["state"] == manifest.KEPT]
     _remove_others(folder, {folder / path for path in copied["path"]})
     return table
@@ -99,18 +103,22 @@ def _require_all_or_no_splits(origin: str, files: list[SourceFile]) -> None:
 
 
 def describe(file: SourceFile) -> dict[str, object]:
-    """Return a row of the manifest from a file's split, label and name."""
-    patient = file.patient or unknown(file.image_id)
+    """Return what is known of a file before it is read: columns of a manifest and `identity.NAMES`.
+
+    `path` is its place in the source.
+    """
+    patient = file.patient or unknown(file.place)
+    is_known = patient.rule != UNKNOWN
     return {
-        "image_id": file.image_id,
-        "path": file.image_id,
+        "file": file.found or file.place,
+        "patient": patient.key if is_known else None,
+        "group": patient.group if is_known or patient.group != patient.key else None,
+        "path": file.place,
         "origin": file.origin,
         "source_split": file.split,
         "split": file.split,
         "label": file.label,
         "subtype": patient.subtype if file.label == "PNEUMONIA" else None,
-        "patient_key": patient.key,
-        "patient_group": patient.group,
         "patient_rule": patient.rule,
         "file_bytes": file.num_bytes,
         "state": manifest.KEPT,
@@ -127,7 +135,10 @@ def read(file: SourceFile) -> bytes:
     """
     if file.num_bytes > MAX_FILE_BYTES:
         raise OSError(f"{file.num_bytes / 1e6:.0f} MB, more than a film can have")
-    data = file.read()
+    try:
+        data = file.read()
+    except OSError as error:  # which may name the file
+        raise OSError(error.strerror or str(error)) from error
     if looks_like_dicom(data):
         raise OSError("DICOM, whose header names the patient: use a description of kind: dicom")
     return data
@@ -137,11 +148,14 @@ def _collect_one(file: SourceFile, folder: Path) -> dict[str, object]:
     row = describe(file)
     try:
         data = read(file)
-        _check_name(file.name)
     except OSError as error:
-        return row | {"state": manifest.QUARANTINED, "reason": f"cannot be read: {error}"}
-    _keep(folder / file.split / file.label / file.name, data)
-    return row | {"sha256": hashlib.sha256(data).hexdigest(), "file_bytes": len(data)}
+        fault = {"state": manifest.QUARANTINED, "reason": f"cannot be read: {error}"}
+        return row | fault | {"sha256": None, "path": ""}
+    sha256 = hashlib.sha256(data).hexdigest()
+    suffix = PurePosixPath(file.name).suffix.lower()
+    path = f"{file.split}/{file.label}/{sha256}{suffix if suffix in IMAGE_SUFFIXES else ''}"
+    _keep(folder / path, data)
+    return row | {"sha256": sha256, "path": path, "file_bytes": len(data)}
 
 
 def _keep(target: Path, data: bytes) -> None:
@@ -149,11 +163,6 @@ def _keep(target: Path, data: bytes) -> None:
     if target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    target.write_bytes(data)
-
-
-def _check_name(name: str) -> None:
-    longest = max(len(part.encode()) for part in name.split("/"))
-    if longest > MAX_NAME_BYTES:
-        raise OSError(f"its name has {longest} bytes, a disk takes at most {MAX_NAME_BYTES}")
+    draft = target.with_name(f".{secrets.token_hex(8)}")  # two readers may hold equal files
+    draft.write_bytes(data)
+    draft.replace(target)

@@ -136,16 +136,16 @@ class DicomSource:
             if ids.not_stated:
                 self.opening.notes.count(NOT_STATED.format(ids.not_stated))
             file = self._file(claim, ids, nobody, number)
-            if file.image_id in files:  # one film twice: dedup compares the pixels
+            if file.place in files:  # one film twice: dedup compares the pixels
                 file = replace(file, name=f"{Path(file.name).stem}-{number}.png")
-            files[file.image_id] = file
+            files[file.place] = file
         if not files:
             others = "; ".join(self.opening.notes.sentences())
             raise SourceError(
                 f"No images in {self.root}: expected DICOM files below NORMAL/ and PNEUMONIA/, or "
                 f"`labels:` in the description{f' ({others})' if others else ''}."
             )
-        return [files[image_id] for image_id in sorted(files)]
+        return [files[place] for place in sorted(files)]
 
     def _claims(self) -> Iterator[tuple[Claim, Ids]]:
         if self.labels is None:
@@ -175,9 +175,10 @@ class DicomSource:
     def _file(self, claim: Claim, ids: Ids, nobody: set[str], number: int) -> SourceFile:
         name = f"{self._hash('image', ids.image or claim.below)}.png"
         size = claim.path.stat().st_size if claim.path.is_file() else 0
-        read = partial(_read, claim.path, number)
-        file = SourceFile(claim.split, claim.label, name, size, read, origin="dicom")
-        patient = self._patient(file.image_id, claim, ids, nobody)
+        found = f"file {number} of the source, sorted by path"
+        read = partial(_read, claim.path, found)
+        file = SourceFile(claim.split, claim.label, name, size, read, origin="dicom", found=found)
+        patient = self._patient(file.place, claim, ids, nobody)
         data_set = None if self.labels is None else self.labels.facts
         metadata = {**ids.metadata, **claim.metadata}
         return replace(file, patient=patient, metadata=metadata, data_set=data_set)
@@ -191,13 +192,13 @@ class DicomSource:
         most = number_of_nobody((ids.patient, ids.study) for ids in found)
         return nobody if most is None else nobody | {most}
 
-    def _patient(self, image_id: str, claim: Claim, ids: Ids, nobody: set[str]) -> Patient:
+    def _patient(self, place: str, claim: Claim, ids: Ids, nobody: set[str]) -> Patient:
         if claim.patient or ids.patient not in nobody:
             hashed = self._hash("patient", claim.patient or ids.patient)
             return Patient(hashed, hashed, "column" if claim.patient else "dicom", claim.subtype)
         if ids.study:
-            return Patient(image_id, self._hash("study", ids.study), UNKNOWN, claim.subtype)
-        return unknown(image_id, claim.subtype)
+            return Patient(place, self._hash("study", ids.study), UNKNOWN, claim.subtype)
+        return unknown(place, claim.subtype)
 
     def _hash(self, what: str, identity: str) -> str:
         return hmac.new(self.salt, f"{what}:{identity}".encode(), hashlib.sha256).hexdigest()[:32]
@@ -236,7 +237,7 @@ def _read_ids(path: Path, tags: Tags) -> Ids:
         return Ids()
 
 
-def _read(path: Path, number: int) -> bytes:
+def _read(path: Path, found: str) -> bytes:
     """Return the film as a PNG; the manifest gets an error's text, so it names no path."""
     if path.is_symlink():
         reason = "symbolic link, not followed"
@@ -247,4 +248,4 @@ def _read(path: Path, number: int) -> bytes:
             return render(path)
         except OSError as error:
             reason = str(error)
-    raise OSError(f"{reason} (file {number} of the source, sorted by path)")
+    raise OSError(f"{reason} ({found})")

@@ -72,7 +72,7 @@ class HuggingFaceSource:
                     data_set=self._data_set(),
                     metadata=row.metadata,
                 )
-        return [files[image_id] for image_id in sorted(files)]
+        return [files[place] for place in sorted(files)]
 
     def _data_set(self) -> DataSet | None:
         known = self.wanted.repo == KERMANY_HUGGING_FACE.handle and self.given is None

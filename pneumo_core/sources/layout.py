@@ -207,20 +207,20 @@ def parse_split(text: str, where: str) -> str:
 def settle_places(
     files_by_depth: Iterable[tuple[int, SourceFile]], described_as: str
 ) -> list[SourceFile]:
-    """Return one file for each place, in the order of the ids.
+    """Return one file for each place, in the order of the places.
 
     Raises:
         SourceError: two different files have the same place.
     """
     settled: dict[str, SourceFile] = {}
-    for _, file in sorted(files_by_depth, key=lambda entry: (entry[0], entry[1].image_id)):
-        first = settled.setdefault(file.image_id, file)
+    for _, file in sorted(files_by_depth, key=lambda entry: (entry[0], entry[1].place)):
+        first = settled.setdefault(file.place, file)
         if first is not file and not _same_bytes(first, file):
             raise SourceError(
-                f"{described_as} holds two different files for {file.image_id}: "
+                f"{described_as} holds two different files for {file.place}: "
                 "rename or remove one of them, or give their folders as a source of kind: several."
             )
-    return [settled[image_id] for image_id in sorted(settled)]
+    return [settled[place] for place in sorted(settled)]
 
 
 def _same_bytes(first: SourceFile, second: SourceFile) -> bool:

@@ -45,7 +45,7 @@ class MedmnistSource:
                 files = [file for split in SPLITS for file in _rows(arrays, split)]
         except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise SourceError(f"{path} is not an .npz of PneumoniaMNIST: {error}.") from error
-        return sorted(files, key=lambda file: file.image_id)
+        return sorted(files, key=lambda file: file.place)
 
     def _download(self) -> Path:
         data_set = facts.PNEUMONIAMNIST

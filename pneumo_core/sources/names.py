@@ -27,10 +27,10 @@ class SafelyNamed:
         files = [replace(file, name=safe(file.name)) for file in self.source.files()]
         seen = set[str]()
         for file in files:
-            if file.image_id in seen:
-                raise SourceError(f"Two files are called {file.image_id}: rename one of them.")
-            seen.add(file.image_id)
-        return sorted(files, key=lambda file: file.image_id)
+            if file.place in seen:
+                raise SourceError(f"Two files are called {file.place}: rename one of them.")
+            seen.add(file.place)
+        return sorted(files, key=lambda file: file.place)
 
 
 def safe(name: str) -> str:

@@ -147,7 +147,7 @@ def _unknown(file: SourceFile) -> Patient:
     """A weaker link that the source gave, such as DICOM's study, stays."""
     if file.patient is not None and file.patient.rule == UNKNOWN:
         return file.patient
-    return unknown(file.image_id, _subtype(file))
+    return unknown(file.place, _subtype(file))
 
 
 def _subtype(file: SourceFile) -> str | None:

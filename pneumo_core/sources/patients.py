@@ -4,7 +4,7 @@ Two strengths of evidence: films with one `key` are *confirmed* to show one pati
 `group` *possibly* do. `person12_bacteria_46` and `person12_virus_22` share a group, not a key:
 nothing proves that the archive's authors numbered the two pathogens together.
 
-A film to which no rule applies has an *unknown* patient. Its key and group are its own image id,
+A film to which no rule applies has an *unknown* patient. Its key and group are its own place,
 but nothing shows that no other film is of the same patient.
 
 Numbers are compared as a spreadsheet may have changed them: 00012, 12 and 12.0 are one patient, and
@@ -70,8 +70,8 @@ def number_of_nobody(films: Iterable[tuple[str, str]]) -> str | None:
     return None
 
 
-def unknown(image_id: str, subtype: str | None = None) -> Patient:
-    return Patient(image_id, image_id, UNKNOWN, subtype)
+def unknown(place: str, subtype: str | None = None) -> Patient:
+    return Patient(place, place, UNKNOWN, subtype)
 
 
 def kermany(name: str) -> Patient | None:

@@ -95,7 +95,7 @@ class _Entry:
     original: "_Entry | None" = None
 
     @property
-    def image_id(self) -> str:
+    def place(self) -> str:
         return f"{self.split}/{self.label}/{self.name}"
 
 
@@ -120,14 +120,14 @@ class PhantomSource:
             read = partial(bytes, data)
             place = entry.split, entry.label, entry.name
             files.append(SourceFile(*place, len(data), read, origin="phantom"))
-        return sorted(files, key=lambda file: file.image_id)
+        return sorted(files, key=lambda file: file.place)
 
     def truth(self) -> PhantomTruth:
         entries = self._entries()
 
         def pairs(defect: Duplicate) -> tuple[tuple[str, str], ...]:
             return tuple(
-                (entry.original.image_id, entry.image_id)
+                (entry.original.place, entry.place)
                 for entry in entries
                 if entry.defect == defect and entry.original
             )
@@ -137,7 +137,7 @@ class PhantomSource:
             resaved_duplicates=pairs("resaved_duplicates"),
             near_duplicates=pairs("near_duplicates"),
             broken={
-                entry.image_id: reason
+                entry.place: reason
                 for defect, reason in BROKEN_REASONS.items()
                 for entry in entries
                 if entry.defect == defect
@@ -184,9 +184,9 @@ class PhantomSource:
         if entry.original is not None:
             return self._duplicate(entry, self._encode(entry.original))
         if entry.defect == "text_files":
-            return f"Planted: a text under the name of a film, {entry.image_id}.\n".encode()
-        body, film = self._rng(f"body of {entry.patient}"), self._rng(entry.image_id)
-        patient = kermany(entry.image_id)
+            return f"Planted: a text under the name of a film, {entry.place}.\n".encode()
+        body, film = self._rng(f"body of {entry.patient}"), self._rng(entry.place)
+        patient = kermany(entry.place)
         pixels = draw_film(body, film, None if patient is None else patient.subtype)
         jpeg = _save(Image.fromarray(pixels), "JPEG", film.integers(*JPEG_QUALITY).item())
         return jpeg[: len(jpeg) // 2] if entry.defect == "truncated_files" else jpeg
@@ -197,7 +197,7 @@ class PhantomSource:
         image = Image.open(io.BytesIO(original))
         if entry.defect == "resaved_duplicates":
             return _save(image, "PNG")
-        rng = self._rng(entry.image_id)
+        rng = self._rng(entry.place)
         scale = rng.uniform(*NEAR_SCALE)
         smaller = image.resize((round(scale * image.width), round(scale * image.height)))
         return _save(smaller, "JPEG", rng.integers(*NEAR_JPEG_QUALITY).item())

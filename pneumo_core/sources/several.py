@@ -54,7 +54,7 @@ class SeveralSources:
             for origin, source in self.sources.items()
             for file in source.files()
         ]
-        return sorted(files, key=lambda file: file.image_id)
+        return sorted(files, key=lambda file: file.place)
 
     def _from(self, origin: str, file: SourceFile) -> SourceFile:
         id_space = origin if self.separate else file.id_space

@@ -20,15 +20,16 @@ class SourceFile:
     id_space: str = ""  # an origin whose patients' numbers mean nothing in the others
     data_set: DataSet | None = None  # the public data set that it should be part of
     metadata: Mapping[str, str] = field(default_factory=dict)  # by name: age, sex, view, site, ...
+    found: str = ""  # how people find it, where they do not by its place
 
     @property
-    def image_id(self) -> str:
+    def place(self) -> str:
         return f"{self.split}/{self.label}/{self.name}"
 
 
 class Source(Protocol):
     def files(self) -> list[SourceFile]:
-        """Return every file that should be an image, in the order of the ids."""
+        """Return every file that should be an image, in the order of their places."""
         ...
 
 

@@ -54,7 +54,7 @@ class TableSource:
             replace(_file(row, str(name), path), data_set=self.wanted.facts)
             for row, name, path in found
         ]
-        return sorted(files, key=lambda file: file.image_id)
+        return sorted(files, key=lambda file: file.place)
 
     def _images(self) -> Images:
         roots = [self.opening.path(root) for root in self.wanted.root]
@@ -72,7 +72,7 @@ def _file(row: Row, name: str, path: Path) -> SourceFile:
     named = kermany(file.name)
     subtype = row.subtype or (named.subtype if named else None)
     if row.patient is None:
-        return replace(file, patient=unknown(file.image_id, subtype))
+        return replace(file, patient=unknown(file.place, subtype))
     return replace(file, patient=Patient(row.patient, row.patient, "column", subtype))
 
 

@@ -20,12 +20,12 @@ from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.preparation.fingerprint import pixel_sha256
 from pneumo_core.preparation.pins import Pins
-from pneumo_core.preparation.splits import make_splits
 from tasks import paths
 from tasks.attestation.claims import WHERE, Outcome, altered, count, differs, off_by, require, same
 from tasks.attestation.subject import Subject
 from tasks.graph import provenance
 from tasks.registry import evidence, statement
+from tasks.split import deal
 
 NUM_FILMS, NUM_SHARDS = 32, 2
 GRAY_LEVELS = 8  # by which a pixel may be off where another library drew it (ADR 43)
@@ -63,12 +63,11 @@ def pixels(subject: Subject) -> Outcome:
 
 def split(subject: Subject) -> Outcome:
     """All films are dealt again from what stood before the split."""
-    require(paths.DEDUPLICATED)
-    before = manifest.read(paths.DEDUPLICATED)
+    require(paths.DEDUPLICATED, paths.NAMES)
     stated = subject.table.set_index("image_id")
     moved = pd.Series(dtype=bool)
     for found in _pins(subject):
-        dealt = make_splits(before, subject.params.split, found).table.set_index("image_id")
+        dealt = deal(subject.params.split, found).table.set_index("image_id")
         if set(dealt.index) != set(stated.index):
             return differs(f"{paths.SPLIT} names other films than were there to be dealt")
         of_film = stated.loc[dealt.index]

@@ -67,14 +67,19 @@ def test_phantom_findings_equal_its_truth(by_dvc: Path) -> None:
     truth = PhantomSource.from_description(by_dvc / "sources" / "phantom.yaml").truth()
     quarantine = pd.read_csv(by_dvc / "results/validate/quarantine.csv")
     found = json.loads((by_dvc / "results/dedup/duplicates.json").read_text())
-    planted = {frozenset(pair) for pair in truth.exact_duplicates + truth.resaved_duplicates}
+    names = pd.read_parquet(by_dvc / "results/ingest/names.parquet")
+    id_of = names.set_index("file")["image_id"]
+
+    def as_called(pairs: tuple[tuple[str, str], ...]) -> set[frozenset[str]]:
+        return {frozenset(id_of[list(pair)]) for pair in pairs}
+
+    planted = as_called(truth.exact_duplicates + truth.resaved_duplicates)
     assert {frozenset(group) for group in found["exact"]} == planted
-    assert {frozenset(group) for group in found["near"]} == set(
-        map(frozenset, truth.near_duplicates)
-    )
-    assert set(quarantine["image_id"]) == set(truth.broken)
-    for row in quarantine.itertuples():
-        assert truth.broken[row.image_id] in row.reason
+    assert {frozenset(group) for group in found["near"]} == as_called(truth.near_duplicates)
+    assert set(quarantine["image_id"]) == set(id_of[list(truth.broken)])
+    reason_of = quarantine.set_index("image_id")["reason"]
+    for file, reason in truth.broken.items():
+        assert reason in reason_of[id_of[file]]
 
 
 @pytest.mark.parametrize(

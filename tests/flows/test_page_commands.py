@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from pneumo_core.sources.phantom import PhantomSource
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
@@ -61,6 +62,7 @@ RUN_BY = {
     "ray start": "flows/runs/test_ray_cells.py::"
     "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
     "curl --form": "flows/serving/test_page.py::test_dropped_film_is_read_and_explained",
+    "pneumo who": "flows/test_names_stay_in.py::test_who_tells_what_the_reports_leave_out",
     "mlflow models serve": "tasks/registry/test_pyfunc_model.py::"
     "test_film_as_file_and_as_gray_levels",
     "curl http": "tasks/registry/test_pyfunc_model.py::test_film_as_file_and_as_gray_levels",
@@ -100,9 +102,11 @@ def place(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that has run, with what the pages' commands name."""
     project = tmp_path_factory.mktemp("reader") / "project"
     shutil.copytree(trained, project, symlinks=True)
-    shutil.copy(next((project / "results/ingest/raw/test/PNEUMONIA").iterdir()), project)
-    next(project.glob("*.jpeg")).rename(project / "film.jpeg")
-    (project / "PATH").symlink_to(project / "results/ingest/raw")
+    film = next((project / "results/ingest/raw/test/PNEUMONIA").iterdir())
+    shutil.copy(film, project / "film.jpeg")
+    for file in PhantomSource.from_description(project / "sources/phantom.yaml").files():
+        (project / "PATH" / file.place).parent.mkdir(parents=True, exist_ok=True)
+        (project / "PATH" / file.place).write_bytes(file.read())
     (cell,) = (project / "results/evaluate/cells").iterdir()
     for name in ("A", "B", "FILE.csv"):
         (project / name).symlink_to(cell / "test" / "predictions.csv")

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pneumo_core.data import manifest
 from pneumo_core.params import DedupParams, IngestParams, SplitParams, ValidateParams
+from pneumo_core.sources import identity
 from tasks import dedup, ingest, paths, split, validate
 
 CONFLICT = ["test/NORMAL/both.png", "test/PNEUMONIA/both.png"]
@@ -39,12 +40,14 @@ def test_a_test_picture_under_both_labels_is_quarantined_and_counted(films: list
     validate.run(ValidateParams(image_size_px=64))
     dedup.run(DedupParams())
     split.run(SplitParams(seed=0, val_per_class=2))
-    assert json.loads(paths.DUPLICATES.read_text())["label_conflicts"] == [CONFLICT]
+    names = identity.read(paths.NAMES)
+    assert sorted(names["file"]) == films
+    conflict = list(names.loc[names["file"].isin(CONFLICT), "image_id"])
+    assert json.loads(paths.DUPLICATES.read_text())["label_conflicts"] == [conflict]
     table = manifest.read(paths.SPLIT).set_index("image_id")
-    assert sorted(table.index) == films
-    assert set(table.loc[CONFLICT, "state"]) == {manifest.QUARANTINED}
+    assert set(table.loc[conflict, "state"]) == {manifest.QUARANTINED}
     assert manifest.count(table, "state") == {"kept": len(films) - 2, "quarantined": 2}
     certificate = json.loads(paths.CERTIFICATE.read_text())
     assert (certificate["label_conflicts"], certificate["label_conflicts_in_use"]) == (1, 0)
     assert certificate["counts"]["test"] == {"NORMAL": 3, "PNEUMONIA": 3}
-    assert certificate["lists"]["quarantined"].keys() == set(CONFLICT)
+    assert certificate["lists"]["quarantined"].keys() == set(conflict)

@@ -166,7 +166,7 @@ def test_a_set_of_one_class_is_refused_before_anything_is_trained(
     params_file.rewrite("own", [])
     assert params.load(paths.PARAMS).evaluate.external == {"x": str(films)}
     stale = dvc_graph.stale_stages()
-    assert stale["external@x"] == {"versions", "validate", "split", "evaluate"}
+    assert stale["external@x"] == {"versions", "ingest", "validate", "split", "evaluate"}
     assert "external@x" in stale["report"] & stale["promote"]
     assert "external@x" not in stale["audit"]
 

@@ -32,7 +32,7 @@ def films(tmp_path: Path) -> Path:
 
     params = PhantomParams(kind="phantom", seed=1, train=split(12), val=split(2), test=split(6))
     for file in PhantomSource(params).files():
-        path = tmp_path / "films" / file.image_id
+        path = tmp_path / "films" / file.place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.read())
     return tmp_path / "films"
@@ -160,11 +160,13 @@ def test_one_percent_of_broken_files_is_quarantined_and_counted(
     )
     result = run("dvc", "repro", "dedup", cwd=project)
     assert result.returncode == 0, result.stderr
-    quarantine = pd.read_csv(project / "results/validate/quarantine.csv").set_index("image_id")
+    quarantine = pd.read_csv(project / "results/validate/quarantine.csv")
+    names = pd.read_parquet(project / "results/ingest/names.parquet")
+    reason_of = quarantine.merge(names, on="image_id").set_index("file")["reason"]
     table = pd.read_parquet(project / "results/dedup/manifest.parquet")
-    assert "empty" in quarantine.loc["train/NORMAL/깨진 파일.jpeg", "reason"]
-    assert "truncated" in quarantine.loc["train/PNEUMONIA/cut.jpeg", "reason"]
-    assert "symbolic link" in quarantine.loc["test/NORMAL/linked.jpeg", "reason"]
+    assert "empty" in reason_of["train/NORMAL/깨진 파일.jpeg"]
+    assert "truncated" in reason_of["train/PNEUMONIA/cut.jpeg"]
+    assert "symbolic link" in reason_of["test/NORMAL/linked.jpeg"]
     assert len(table) == 2 * (12 + 2 + 6) + 3
     assert table["state"].value_counts().to_dict() == {"kept": 40, "quarantined": 3}
 

@@ -27,7 +27,7 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = PhantomSource.from_description(ROOT / "sources" / "phantom.yaml")
     truth = source.truth()
     for file in source.files():
-        path = folder / file.image_id
+        path = folder / file.place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.read())
     copied = {image_id for pair in truth.exact_duplicates for image_id in pair} | set(truth.broken)
@@ -52,7 +52,8 @@ def test_certificate_of_a_folder_names_the_leak(leaking: Path, typed: Run, tmp_p
     assert "  not checked: 3 files that cannot be read, patients of 0 films" in lines
     assert found["patients"]["confirmed_across_splits"] == 1
     (name,) = found["lists"]["confirmed_across_splits"]
-    assert name.startswith("test/PNEUMONIA/person")
+    looked_up = typed("pneumo", "who", name, "--source", leaking, cwd=tmp_path)
+    assert "test/PNEUMONIA/person" in looked_up.stdout
     assert name in out.with_suffix(".html").read_text()
     assert len(found["lists"]["quarantined"]) == 3
 

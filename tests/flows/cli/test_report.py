@@ -26,7 +26,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     test = PhantomSplit(NORMAL=8, PNEUMONIA=8)
     params = PhantomParams(kind="phantom", seed=1, train=few, val=few, test=test)
     for file in PhantomSource(params).files():
-        path = folder / file.image_id
+        path = folder / file.place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.read())
     return folder

@@ -22,7 +22,7 @@ def notebook(small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     few, test = PhantomSplit(NORMAL=2, PNEUMONIA=2), PhantomSplit(NORMAL=8, PNEUMONIA=8)
     params = PhantomParams(kind="phantom", seed=1, train=few, val=few, test=test)
     for file in PhantomSource(params).files():
-        path = tmp_path / "PATH" / file.image_id
+        path = tmp_path / "PATH" / file.place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.read())
     shutil.copy(path, tmp_path / "film.jpeg")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pneumo_core.data import manifest
@@ -23,7 +24,7 @@ def test_a_second_run_writes_only_what_changed(
 ) -> None:
     root = write_tree(tmp_path / "source", one_of_each | {"train/NORMAL/gone.png": b"gone"})
     table = collect(_source(root), tmp_path / "raw")
-    stored = {place: tmp_path / "raw" / place for place in table["path"]}
+    stored = _stored(table, tmp_path / "raw")
     assert all(path.read_bytes() == (root / place).read_bytes() for place, path in stored.items())
     written = {place: path.stat().st_ino for place, path in stored.items()}
     changed = next(iter(one_of_each))
@@ -32,11 +33,15 @@ def test_a_second_run_writes_only_what_changed(
     again = collect(_source(root), tmp_path / "raw")
     assert not stored["train/NORMAL/gone.png"].exists()
     assert len(again) == len(table) - 1
-    now = {place: (tmp_path / "raw" / place).stat().st_ino for place in again["path"]}
-    assert {place for place, inode in now.items() if inode == written[place]} >= set(now) - {
-        changed
-    }
-    assert stored[changed].read_bytes() == b"changed"
+    copies = _stored(again, tmp_path / "raw")
+    now = {place: path.stat().st_ino for place, path in copies.items()}
+    assert {place for place in now if now[place] == written[place]} == set(now) - {changed}
+    assert copies[changed].read_bytes() == b"changed"
+    assert not stored[changed].exists()
+
+
+def _stored(table: pd.DataFrame, raw: Path) -> dict[str, Path]:
+    return {file: raw / path for file, path in zip(table["file"], table["path"], strict=True)}
 
 
 def test_a_file_that_cannot_be_read_is_a_quarantined_row(
@@ -44,7 +49,7 @@ def test_a_file_that_cannot_be_read_is_a_quarantined_row(
 ) -> None:
     root = write_tree(tmp_path / "source", one_of_each)
     (root / "train/NORMAL/linked.png").symlink_to(root / next(iter(one_of_each)))
-    table = collect(_source(root), tmp_path / "raw").set_index("image_id")
+    table = collect(_source(root), tmp_path / "raw").set_index("file")
     row = table.loc["train/NORMAL/linked.png"]
     assert row["state"] == manifest.QUARANTINED
     assert row["reason"] == "cannot be read: symbolic link, not followed"

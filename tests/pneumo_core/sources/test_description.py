@@ -90,9 +90,7 @@ def test_paths_are_relative_to_the_description(
     (tmp_path / "data" / "a.png").touch()
     (tmp_path / "data" / "labels.csv").write_text("path,label\na.png,NORMAL\n")
     monkeypatch.chdir("/")
-    assert [
-        file.image_id for file in open_description(kind="table", path="data/labels.csv").files()
-    ]
+    assert [file.place for file in open_description(kind="table", path="data/labels.csv").files()]
 
 
 def test_a_kind_of_the_callers_can_be_opened(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def _files(path: Path, **limits: Any) -> list[SourceFile]:
 
 
 def _ids(path: Path) -> list[str]:
-    return [file.image_id for file in _files(path)]
+    return [file.place for file in _files(path)]
 
 
 def test_files_of_the_kaggle_layout_come_in_order_with_their_bytes(
@@ -40,8 +40,8 @@ def test_files_of_the_kaggle_layout_come_in_order_with_their_bytes(
 ) -> None:
     path = place(tmp_path, {f"chest_xray/{name}": data for name, data in one_of_each.items()})
     files = _files(path)
-    assert {file.image_id: file.read() for file in files} == one_of_each
-    assert [file.image_id for file in files] == sorted(one_of_each)
+    assert {file.place: file.read() for file in files} == one_of_each
+    assert [file.place for file in files] == sorted(one_of_each)
     assert all(file.num_bytes == len(file.read()) for file in files)
 
 
@@ -104,7 +104,7 @@ def test_an_image_in_no_split_and_class_stops_the_reading(
     with pytest.raises(SourceError, match=rf"1 images .*1 in {folder}/"):
         _files(path, ignore=["other"])
     source = open_source(IngestParams(source=str(path), ignore=[folder.upper(), "docs"]))
-    assert [file.image_id for file in source.files()] == sorted(one_of_each)
+    assert [file.place for file in source.files()] == sorted(one_of_each)
     assert source.notes.sentences() == ["left out: 2 files in folders of ingest.ignore"]
 
 
@@ -170,7 +170,7 @@ def test_case_of_the_folders_does_not_matter(tmp_path: Path, place: Place, folde
 @pytest.mark.parametrize("name", ["환자 12 흉부.jpeg", "person1 (copy).jpeg", "naïve#1%20.png"])
 def test_any_name_is_kept_as_it_is(tmp_path: Path, place: Place, name: str) -> None:
     (file,) = _files(place(tmp_path, {f"가슴 사진/val/PNEUMONIA/{name}": b"x"}))
-    assert file.image_id == f"val/PNEUMONIA/{name}"
+    assert file.place == f"val/PNEUMONIA/{name}"
     assert file.read() == b"x"
 
 
@@ -183,9 +183,10 @@ def test_symbolic_link_becomes_a_quarantined_row(
     (root / "train/NORMAL/dangling.jpeg").symlink_to(tmp_path / "nowhere")
     table = collect.collect(open_source(IngestParams(source=str(root))), tmp_path / "raw")
     rows = table[table["state"] == manifest.QUARANTINED]
-    assert list(rows["image_id"]) == ["train/NORMAL/dangling.jpeg", "train/NORMAL/link.jpeg"]
+    assert list(rows["file"]) == ["train/NORMAL/dangling.jpeg", "train/NORMAL/link.jpeg"]
     assert rows["reason"].str.contains("symbolic link").all()
-    assert not (tmp_path / "raw/train/NORMAL/link.jpeg").exists()
+    copies = [path.read_bytes() for path in (tmp_path / "raw").rglob("*.*")]
+    assert sorted(copies) == sorted(one_of_each.values())
     assert manifest.count(table, "state") == {"kept": 4, "quarantined": 2}
 
 
@@ -219,7 +220,7 @@ def test_other_names_of_the_classes_are_mapped(tmp_path: Path, place: Place) -> 
     with pytest.raises(SourceError, match="in no split and class"):
         _files(path)
     labels = {"PNEUMONIA": ["Bacteria", "VIRUS", 1]}
-    assert [file.image_id for file in _files(path, labels=labels)] == [
+    assert [file.place for file in _files(path, labels=labels)] == [
         "test/NORMAL/d.png",
         "test/PNEUMONIA/c.png",
         "train/PNEUMONIA/a.png",

@@ -80,9 +80,9 @@ def _read(files: list[SourceFile]) -> dict[str, bytes | str]:
     found: dict[str, bytes | str] = {}
     for file in files:
         try:
-            found[file.image_id] = file.read()
+            found[file.place] = file.read()
         except OSError as error:
-            found[file.image_id] = str(error)
+            found[file.place] = str(error)
     return found
 
 
@@ -93,11 +93,11 @@ def test_every_row_comes_once_under_a_name_of_its_own(
     files = open_description(kind="huggingface", path="hub").files()
     files = name_patients(files, "kermany")
     assert _read(files) == EXPECTED
-    assert [file.image_id for file in files] == sorted(EXPECTED)
+    assert [file.place for file in files] == sorted(EXPECTED)
     sizes = {i: 0 if found == EMPTY else len(found) for i, found in EXPECTED.items()}
-    assert {file.image_id: file.num_bytes for file in files} == sizes
+    assert {file.place: file.num_bytes for file in files} == sizes
     assert {file.origin for file in files} == {"huggingface"}
-    patients = {collect.describe(file)["patient_key"] for file in files if "IM-" in file.name}
+    patients = {collect.describe(file)["patient"] for file in files if "IM-" in file.name}
     assert patients == {"IM-0001"}
     assert _read(open_description(kind="huggingface", path="hub").files()) == EXPECTED  # cached
 
@@ -216,7 +216,7 @@ def ingest(
         "from pneumo_core.errors import PneumoError\n"
         "try: files = s.open_source(p.IngestParams(source='hub.yaml'), cache=Path('c')).files()\n"
         "except PneumoError as error: sys.exit(f'refused: {error}')\n"
-        "for file in files: print(file.image_id, file.data_set and file.data_set.handle)"
+        "for file in files: print(file.place, file.data_set and file.data_set.handle)"
     )
 
     def run(text: str) -> subprocess.CompletedProcess[str]:
@@ -279,5 +279,5 @@ def test_asked_columns_and_mapped_labels_are_read(tmp_path: Path) -> None:
     labels = {"PNEUMONIA": [1], "NORMAL": [0]}
     params = IngestParams(source=str(description), labels=labels)
     normal, pneumonia = open_source(params, cache=tmp_path / "cache").files()
-    assert (normal.image_id, normal.metadata) == ("train/NORMAL/b.png", {})
-    assert (pneumonia.image_id, pneumonia.metadata) == ("train/PNEUMONIA/a.png", {"age": "58"})
+    assert (normal.place, normal.metadata) == ("train/NORMAL/b.png", {})
+    assert (pneumonia.place, pneumonia.metadata) == ("train/PNEUMONIA/a.png", {"age": "58"})

@@ -60,7 +60,8 @@ def test_pinned_version_is_fetched_once(
     kaggle.answers[f"{SERVICE}/DownloadDataset"] = download
     source = open_description(kind="kaggle", version=2)
     table = collect.collect(source, tmp_path / "raw")
-    assert {i: (tmp_path / "raw" / i).read_bytes() for i in table["image_id"]} == one_of_each
+    copies = zip(table["file"], table["path"], strict=True)
+    assert {file: (tmp_path / "raw" / path).read_bytes() for file, path in copies} == one_of_each
     assert manifest.count(table, "origin", "state") == {"kaggle/kept": 4}
     owner, _, name = facts.KERMANY_KAGGLE.handle.partition("/")
     assert asked[0]["ownerSlug"] == owner

@@ -53,7 +53,7 @@ def test_rows_come_as_the_pixels_that_they_are(
     serve(_npz(), promised=_npz())
     source = open_description(kind="medmnist", size_px=28)
     files = source.files()
-    assert [file.image_id for file in files] == [
+    assert [file.place for file in files] == [
         *("test/NORMAL/test-00000.png", "test/NORMAL/test-00002.png"),
         *("test/PNEUMONIA/test-00001.png", "train/NORMAL/train-00000.png"),
         *("train/NORMAL/train-00002.png", "train/PNEUMONIA/train-00001.png"),

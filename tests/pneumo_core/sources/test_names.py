@@ -33,7 +33,7 @@ def test_files_of_a_zip_have_safe_names(
     name = "train/NORMAL/\x1b]0;owned\x07<b>.png"
     path = write_zip(tmp_path / "films.zip", {name: b"film"})
     (file,) = open_source(IngestParams(source=str(path))).files()
-    assert file.image_id == "train/NORMAL/\\x1b]0;owned\\x07\\x3cb\\x3e.png"
+    assert file.place == "train/NORMAL/\\x1b]0;owned\\x07\\x3cb\\x3e.png"
     assert file.patient is not None
     assert file.read() == b"film"
 

@@ -40,7 +40,7 @@ def truth(source: PhantomSource) -> PhantomTruth:
 
 @pytest.fixture(scope="module")
 def files(source: PhantomSource) -> dict[str, SourceFile]:
-    return {file.image_id: file for file in source.files()}
+    return {file.place: file for file in source.files()}
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +197,8 @@ def test_seed_changes_the_films(tmp_path: Path) -> None:
 
 def test_planting_leaves_the_distinct_films_as_they_are(tmp_path: Path) -> None:
     clean = SMALL.replace(", exact_duplicates: 1, near_duplicates: 1, truncated_files: 1", "")
-    planted = {file.image_id: file.read() for file in _small(tmp_path).files()}
-    distinct = {file.image_id: file.read() for file in _small(tmp_path, clean).files()}
+    planted = {file.place: file.read() for file in _small(tmp_path).files()}
+    distinct = {file.place: file.read() for file in _small(tmp_path, clean).files()}
     assert len(planted) == len(distinct) + 3
     assert distinct.items() <= planted.items()
 

@@ -54,7 +54,7 @@ def put_dicom(tmp_path: Path, write_dicom: WriteDicom) -> Callable[..., None]:
 def _known(source: OpenedSource) -> dict[str, tuple[str, str | None, dict[str, str]]]:
     """Return patient, subtype and metadata of each film."""
     return {
-        file.image_id: (
+        file.place: (
             file.patient.rule if file.patient else "",
             file.patient.subtype if file.patient else None,
             dict(file.metadata),

@@ -39,14 +39,14 @@ def test_rows_become_files_with_what_the_columns_tell(
     files = listed(
         HEAD + "x/a.png,Normal,,P 7,\nx\\b.png, pneumonia ,VAL,P 8,Virus\nc.png,NORMAL,test,,\n"
     )
-    assert [(f.image_id, f.read(), f.num_bytes, f.origin) for f in files] == [
+    assert [(f.place, f.read(), f.num_bytes, f.origin) for f in files] == [
         ("all/NORMAL/x/a.png", b"a", 1, "table"),
         ("test/NORMAL/c.png", b"c", 1, "table"),
         ("val/PNEUMONIA/x/b.png", b"b", 1, "table"),
     ]
     rows = [collect.describe(file) for file in files]
-    assert [row["patient_key"] for row in rows] == ["P 7", "test/NORMAL/c.png", "P 8"]
-    assert [row["patient_group"] for row in rows] == ["P 7", "test/NORMAL/c.png", "P 8"]
+    assert [row["patient"] for row in rows] == ["P 7", None, "P 8"]
+    assert [row["group"] for row in rows] == ["P 7", None, "P 8"]
     assert [row["patient_rule"] for row in rows] == ["column", "unknown", "column"]
     assert [row["subtype"] for row in rows] == [None, None, "virus"]
 
@@ -59,7 +59,7 @@ def test_without_a_patient_the_name_tells(listed: Callable[..., list[SourceFile]
             for n, subtype in ((3, ""), (4, "fungus"))
         )
     )
-    assert collect.describe(plain)["patient_key"] == "person3_virus"
+    assert collect.describe(plain)["patient"] == "person3_virus"
     assert collect.describe(plain)["subtype"] == "virus"
     assert collect.describe(given)["patient_rule"] == "kermany"
     assert collect.describe(given)["subtype"] == "fungus"
@@ -68,12 +68,12 @@ def test_without_a_patient_the_name_tells(listed: Callable[..., list[SourceFile]
 def test_one_patient_column_beats_the_name(listed: Callable[..., list[SourceFile]]) -> None:
     (file,) = listed("path,label,patient\nperson3_virus_9.jpeg,PNEUMONIA,Q\n")
     row = collect.describe(file)
-    assert (row["patient_key"], row["patient_rule"], row["subtype"]) == ("Q", "column", "virus")
+    assert (row["patient"], row["patient_rule"], row["subtype"]) == ("Q", "column", "virus")
 
 
 def test_byte_order_mark_and_korean_are_read(listed: Callable[..., list[SourceFile]]) -> None:
     (file,) = listed("path,label\n환자 1/흉부.png,NORMAL\n", "utf-8-sig")
-    assert file.image_id == "all/NORMAL/환자 1/흉부.png"
+    assert file.place == "all/NORMAL/환자 1/흉부.png"
 
 
 def test_missing_linked_and_overlong_files_are_quarantined(
@@ -85,7 +85,7 @@ def test_missing_linked_and_overlong_files_are_quarantined(
     lines += ["gone.png,NORMAL,train", "link.png,NORMAL,train", f"{'n' * 300}.png,NORMAL,train"]
     (tmp_path / "labels.csv").write_text("path,label,split\n" + "\n".join(lines))
     source = open_description(kind="table", path="labels.csv")
-    table = collect.collect(source, tmp_path / "raw").set_index("image_id")
+    table = collect.collect(source, tmp_path / "raw").set_index("file")
     assert manifest.count(table, "state") == {"kept": 4, "quarantined": 3}
     reasons = table["reason"].dropna()
     assert "there is no such file" in reasons["train/NORMAL/gone.png"]

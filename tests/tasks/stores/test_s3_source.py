@@ -62,7 +62,8 @@ def test_objects_below_the_prefix_come_with_their_bytes(
     put({"train/NORMAL/elsewhere.jpeg": b"x"}, prefix="other/")
     put({"train/NORMAL/": b"", "train/NORMAL/.DS_Store": b"x", "notes.txt": b"x"})
     table = collect.collect(PatientsNamed(source(), "auto"), tmp_path / "raw")
-    assert {i: (tmp_path / "raw" / i).read_bytes() for i in table["image_id"]} == FILMS
+    copies = zip(table["file"], table["path"], strict=True)
+    assert {file: (tmp_path / "raw" / path).read_bytes() for file, path in copies} == FILMS
     assert manifest.count(table, "origin", "state") == {"s3/kept": len(FILMS)}
     assert set(table["patient_rule"]) == {"kermany"}
 
@@ -72,7 +73,7 @@ def test_more_than_one_page_is_listed(
 ) -> None:
     names = {f"train/NORMAL/{n:04d}.png": b"" for n in range(1005)}  # a page has 1,000
     put(names)
-    assert [file.image_id for file in source().files()] == sorted(names)
+    assert [file.place for file in source().files()] == sorted(names)
 
 
 def test_interrupted_ingest_goes_on_where_it_was(
@@ -93,10 +94,12 @@ def test_interrupted_ingest_goes_on_where_it_was(
     assert len(given) == len(FILMS) - 1
     collect.collect(resumed, tmp_path / "raw")
     assert len(given) == len(FILMS) - 1
-    s3.put_object(Bucket="films", Key=f"chest/{first.image_id}", Body=b"another film")
+    s3.put_object(Bucket="films", Key=f"chest/{first.place}", Body=b"another film")
     collect.collect(resumed, tmp_path / "raw")
     assert len(given) == len(FILMS)
-    assert (tmp_path / "raw" / first.image_id).read_bytes() == b"another film"
+    copies = [path.read_bytes() for path in (tmp_path / "raw").rglob("*.*")]
+    assert b"another film" in copies
+    assert FILMS[first.place] not in copies
 
 
 def test_cut_cache_file_is_fetched_again(
@@ -107,7 +110,7 @@ def test_cut_cache_file_is_fetched_again(
     first.read()
     (path,) = _cached(tmp_path)
     path.write_bytes(b"")
-    assert first.read() == FILMS[first.image_id]
+    assert first.read() == FILMS[first.place]
 
 
 def test_object_altered_or_gone_since_listing_is_quarantined(
@@ -124,7 +127,7 @@ def test_object_altered_or_gone_since_listing_is_quarantined(
         try:
             file.read()
         except OSError as error:
-            reasons[file.image_id] = str(error)
+            reasons[file.place] = str(error)
     assert set(reasons) == {altered, gone}
     assert all("S3 did not give it" in reason for reason in reasons.values())
     assert len(_cached(tmp_path)) == len(FILMS) - 2
@@ -191,7 +194,7 @@ def test_dicom_gets_into_neither_copy_nor_cache(
     tmp_path: Path, put: Callable[..., None], source: Callable[..., Source]
 ) -> None:
     put(FILMS | {"train/NORMAL/a.dcm": bytes(128) + b"DICM" + b"Hong^Gildong"})
-    table = collect.collect(source(), tmp_path / "raw").set_index("image_id")
+    table = collect.collect(source(), tmp_path / "raw").set_index("file")
     assert "kind: dicom" in table.at["train/NORMAL/a.dcm", "reason"]
     assert manifest.count(table, "state") == {"kept": len(FILMS), "quarantined": 1}
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"Hong" in p.read_bytes()]

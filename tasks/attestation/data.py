@@ -140,8 +140,7 @@ def _pins(subject: Subject) -> list[Pins]:
     """Return the pins of the commit, with which the run began, and those here, which it left."""
     found = []
     try:
-        commit = str(subject.dependency(statement.COMMIT)["digest"]["gitCommit"])
-        content = provenance.file_at(commit, paths.PINNED_PATIENTS)
+        content = provenance.file_at(subject.commit, paths.PINNED_PATIENTS)
         with tempfile.TemporaryDirectory() as scratch:
             before = Path(scratch) / paths.PINNED_PATIENTS.name
             if content is not None:

@@ -89,10 +89,11 @@ def _policy(subject: Subject, role: str) -> Policy:
     sha256 = subject.sha256_of(path.as_posix())
     if path.is_file() and file_sha256(path) == sha256:
         return policies.load(path)
-    commit = str(subject.dependency(statement.COMMIT)["digest"]["gitCommit"])
-    content = provenance.file_at(commit, path)
+    content = provenance.file_at(subject.commit, path)
     if content is None or hashlib.sha256(content).hexdigest() != sha256:
-        raise NotCheckedError(f"{path} of then is neither here nor in the commit {commit[:12]}")
+        raise NotCheckedError(
+            f"{path} of then is neither here nor in the commit {subject.commit[:12]}"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / path.name
         copy.write_bytes(content)

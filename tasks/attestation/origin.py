@@ -28,8 +28,7 @@ def model(subject: Subject) -> Outcome:
 
 def commit(subject: Subject) -> Outcome:
     """The code here is that of the commit."""
-    stated = subject.dependency(statement.COMMIT)
-    named = str(stated["digest"]["gitCommit"])
+    stated, named = subject.dependency(statement.COMMIT), subject.commit
     if stated["annotations"].get(statement.CODE_DIRTY) != "false":
         raise NotCheckedError(f"made by code that differed from the commit {named[:12]}")
     try:

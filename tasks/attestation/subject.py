@@ -1,5 +1,6 @@
 """The model whose statement is checked."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ from pneumo_core.promotion.signatures import STATEMENT
 from tasks import paths
 from tasks.attestation.claims import WHERE, require
 from tasks.registry import statement
+
+COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,14 @@ class Subject:
     def sha256_of(self, name: str) -> str:
         """Return the digest of a dependency; raises as `dependency`."""
         return str(self.dependency(name)["digest"]["sha256"])
+
+    @property
+    def commit(self) -> str:
+        """Return the commit, which is given to git; NotCheckedError where none is named."""
+        named = str(self.dependency(statement.COMMIT)["digest"]["gitCommit"])
+        if not COMMIT_ID.fullmatch(named):
+            raise NotCheckedError("the statement names no commit")
+        return named
 
     @cached_property
     def params(self) -> Params:

@@ -181,6 +181,21 @@ def test_what_is_altered_in_a_statement_is_named(what: str, model: Path, key: Pr
     assert check(model, "signature")[0] == EQUAL
 
 
+def test_what_stands_for_a_commit_is_no_option_of_git(
+    model: Path, key: PrivateKey, tmp_path: Path
+) -> None:
+    written = tmp_path / "written"
+    alter(
+        model,
+        lambda s: _dependency(s, "git")["digest"].update(gitCommit=f"--output={written}"),
+        key,
+    )
+    for name in ("commit", "split", "gates of champion"):
+        check(model, name)
+    assert check(model, "commit")[0] == NOT_CHECKED
+    assert not list(tmp_path.glob("written*"))
+
+
 def test_who_has_no_key_alters_nothing_unseen(model: Path) -> None:
     text = (model / STATEMENT).read_text()
     (model / STATEMENT).write_text(text.replace('"screening_sensitivity"', '"another"'))

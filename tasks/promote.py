@@ -1,9 +1,10 @@
 """For each role: the cell that validation chooses for it, and whether it gets the role's alias."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pneumo_core import params as all_params
 from pneumo_core.atomic import JsonDict, write_json
 from pneumo_core.errors import BundleError, NotTrustedError, SignatureError
 from pneumo_core.params import PromoteParams
@@ -16,6 +17,7 @@ from tasks import ledger, paths, signing
 from tasks.graph import integrity, provenance
 from tasks.registry import evidence, members, model_versions, registration
 from tasks.registry.members import MemberRole
+from tasks.tracking import connection, descriptions, runs
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -36,7 +38,8 @@ RESTS_ON = (paths.IMAGES, paths.SPLIT, paths.CERTIFICATE, paths.EVALUATED, paths
 
 def run(params: PromoteParams) -> None:
     integrity.require_unaltered(RESTS_ON)
-    decided = {}
+    decided: dict[str, JsonDict] = {}
+    of_version: dict[str, dict[str, JsonDict]] = {}
     with model_versions.locked():
         proposals = [propose(params, role) for role in params.roles]
         for proposal in proposals:
@@ -46,6 +49,7 @@ def run(params: PromoteParams) -> None:
                 decision["outcome"] = f"would be {proposal.decision.outcome}"
             else:
                 version = carry_out(params, proposal, proposals)
+                of_version.setdefault(version, {})[role] = decision | {"cell": proposal.cell}
             promoted = decision["outcome"] == alias_history.PROMOTED
             in_use = version if promoted else proposal.champion
             decided[role] = {"cell": proposal.cell, "in_use": in_use} | decision
@@ -60,6 +64,9 @@ def run(params: PromoteParams) -> None:
             f"model: dvc exp apply {paths.DVC_EXPERIMENT}, then pneumo promote"
         )
     write_json(paths.DECISION, decided)
+    if not paths.DVC_EXPERIMENT:
+        with connection.copying("the decisions in words"):
+            _describe(params, decided, of_version)
     print("promote: " + "; ".join(f"{role}: {d['outcome']}" for role, d in decided.items()))
 
 
@@ -154,6 +161,20 @@ def carry_out(params: PromoteParams, proposal: Proposal, of_run: Sequence[Propos
     if decision.outcome == alias_history.PROMOTED:
         model_versions.set_alias(name, proposal.role, version)
     return version
+
+
+def _describe(
+    params: PromoteParams,
+    decided: Mapping[str, JsonDict],
+    of_version: Mapping[str, Mapping[str, JsonDict]],
+) -> None:
+    """Write into MLflow, for people, what was decided."""
+    for version, by_role in of_version.items():
+        if version:
+            (cell, *_) = (decision["cell"] for decision in by_role.values())
+            text = descriptions.of_version(cell, by_role)
+            model_versions.describe(params.registered_model, version, text)
+    runs.record_decisions(decided, all_params.load(paths.PARAMS).train)
 
 
 def stated(proposal: Proposal) -> JsonDict:

@@ -216,3 +216,8 @@ def note(name: str, version: str, role: str, outcome: str, line: str) -> None:
     client = connection.connect()
     client.set_model_version_tag(name, version, role, outcome)
     client.set_model_version_tag(name, version, f"{role}{LINE}", line)
+
+
+def describe(name: str, version: str, text: str) -> None:
+    """Write the description, in Markdown, that MLflow's page shows of a version."""
+    connection.connect().update_model_version(name, version, text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 from PIL import Image
@@ -25,7 +26,7 @@ from pneumo_core.promotion.signatures import PrivateKey
 from tasks import paths, signing
 from tasks.registry import evidence, sbom, statement
 from tasks.registry.model_versions import BUNDLE_TAG, KEY_TAG
-from tasks.tracking import connection, runs
+from tasks.tracking import connection, descriptions, runs
 
 PYFUNC = Path(__file__).parent / "pyfunc_model.py"
 CORE = Path(__file__).parents[2] / "pneumo_core"
@@ -73,8 +74,11 @@ def register(
     run_id = runs.of_model(client, description, all_params.load(paths.PARAMS).train)
     with mlflow.start_run(run_id=run_id), tempfile.TemporaryDirectory() as scratch:
         folder = gather(cell, Path(scratch), key, decisions)
-        model_uri = _log_model(folder, description)
-    made = mlflow.register_model(model_uri, name, tags=tags)
+        model = _log_model(folder, description)
+    made = mlflow.register_model(model.model_uri, name, tags=tags)
+    with connection.copying("the model's figures"):
+        runs.record_model(cell, str(model.model_id), run_id)
+        client.update_registered_model(name, descriptions.OF_MODEL)
     return str(made.version), run_id
 
 
@@ -92,8 +96,8 @@ def gather(
     return folder
 
 
-def _log_model(folder: Path, description: Description) -> str:
-    info = mlflow.pyfunc.log_model(
+def _log_model(folder: Path, description: Description) -> ModelInfo:
+    info: ModelInfo = mlflow.pyfunc.log_model(
         name="model",
         python_model=str(PYFUNC),
         artifacts={path.name: str(path) for path in sorted(folder.iterdir())},
@@ -102,7 +106,7 @@ def _log_model(folder: Path, description: Description) -> str:
         input_example=_example(description.image_size_px),
         pip_requirements=requirements(description),
     )
-    return str(info.model_uri)
+    return info
 
 
 def _example(size_px: int) -> list[dict[str, str]]:

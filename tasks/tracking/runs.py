@@ -7,19 +7,20 @@ under one sweep, and a training that goes on goes on in its run.
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from pneumo_core.atomic import read_json
+from pneumo_core.atomic import JsonDict, read_json
 from pneumo_core.models import bundle
 from pneumo_core.models.bundle import Blueprint
 from pneumo_core.params import TrainParams
 from tasks import paths
 from tasks.graph import provenance
-from tasks.tracking import connection
+from tasks.tracking import connection, descriptions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -109,13 +110,16 @@ def of_model(client: "MlflowClient", blueprint: Blueprint, params: TrainParams) 
 def record_evaluation(params: TrainParams) -> None:
     """Each cell's figures go to its run, the leaderboard to the sweep's, which ends with it."""
     client = connection.connect()
+    note = descriptions.NOTE
     for folder in sorted(path for path in paths.EVALUATED.iterdir() if path.is_dir()):
         run_id = of_model(client, bundle.read_description(folder / paths.BUNDLE), params)
         client.log_inputs(run_id, _inputs("test"))
         for split in (*paths.VALIDATIONS, "test"):
             _log_figures(client, run_id, folder / split, f"evaluation/{split}")
+        client.set_tag(run_id, note, descriptions.of_cell(folder.name))
     sweep = of_sweep(client, params)
     client.log_artifact(sweep, str(paths.LEADERBOARD))
+    client.set_tag(sweep, note, descriptions.of_sweep())
     client.set_terminated(sweep)
 
 
@@ -133,23 +137,57 @@ def record_report(params: TrainParams) -> None:
     client.log_artifacts(of_sweep(client, params), str(paths.REPORT), "report")
 
 
+def record_decisions(decided: Mapping[str, JsonDict], params: TrainParams) -> None:
+    """The decisions on all roles go to the sweep's run."""
+    client = connection.connect()
+    sweep = of_sweep(client, params)
+    client.log_artifact(sweep, str(paths.DECISION), "promotion")
+    grid = descriptions.of_sweep()
+    client.set_tag(sweep, descriptions.NOTE, f"{grid}\n\n{descriptions.of_decisions(decided)}")
+
+
+def record_model(cell: str, model_id: str, run_id: str) -> None:
+    """A cell's figures go to the model that was made of it, each with the films that it is of."""
+    from mlflow.entities import Metric
+
+    client = connection.connect()
+    films = {each.tags[0].value: each.dataset for each in _inputs("validation", "test")}
+    now_ms = int(time.time() * 1000)
+    for split in (*paths.VALIDATIONS, "test"):
+        of = films.get("test" if split == "test" else "validation")
+        about = {"dataset_name": of.name, "dataset_digest": of.digest} if of else {}
+        figures = _figures(paths.EVALUATED / cell / split, f"evaluation/{split}")
+        client.log_batch(
+            run_id,
+            metrics=[
+                Metric(name, value, now_ms, 0, model_id=model_id, run_id=run_id, **about)
+                for name, value in figures.items()
+            ],
+        )
+
+
 def _log_figures(client: "MlflowClient", run_id: str, folder: Path, place: str) -> None:
     """Log an evaluation's figures as metrics, and `metrics.json` as an artifact, below `place`."""
     from mlflow.entities import Metric
 
     now_ms = int(time.time() * 1000)
+    figures = _figures(folder, place)
+    metrics = [Metric(name, value, now_ms, 0) for name, value in figures.items()]
+    client.log_batch(run_id, metrics=metrics)
+    # The predictions beside it name films and patients, and stay here.
+    client.log_artifact(run_id, str(folder / "metrics.json"), place)
+
+
+def _figures(folder: Path, place: str) -> dict[str, float]:
+    """Return the figures in `metrics.json`, with `place` before each name."""
     figures = read_json(folder / "metrics.json")
     if "refused" in figures:
         figures["refused_share"] = figures["refused"]["share"]
-    values = {
+    return {
         f"{place}/{name}": figure["value"]
         for name, figure in figures.items()
         if isinstance(figure, dict) and "value" in figure
     }
-    metrics = [Metric(name, value, now_ms, 0) for name, value in values.items()]
-    client.log_batch(run_id, metrics=metrics)
-    # The predictions beside it name films and patients, and stay here.
-    client.log_artifact(run_id, str(folder / "metrics.json"), place)
 
 
 def _inputs(*contexts: str) -> list["DatasetInput"]:

@@ -41,11 +41,13 @@ logger = logging.getLogger(__name__)
 def training_run(subject: Subject, params: TrainParams) -> Iterator[Sink]:
     """A sink that writes one run below that of the sweep, with the machine's own figures.
 
-    A training that was killed goes on in the run that it began.
+    A training that was killed goes on in the run that it began. One that fails fails the sweep.
     """
     try:
         client = connection.connect()
-        run_id = _open(client, subject, params)
+        sweep = runs.of_sweep(client, params)
+        client.update_run(sweep, status="RUNNING")
+        run_id = _open(client, subject, sweep)
     except Exception as error:  # every kind of database and network failure
         why = explanations.in_one_line(error)
         logger.warning("MLflow is not to be reached, the run is only in files: %s", why)
@@ -61,13 +63,15 @@ def training_run(subject: Subject, params: TrainParams) -> Iterator[Sink]:
         sender.close()
         with connection.copying("the end of the run"):
             client.set_terminated(run_id, status)
+            if status == "FAILED":
+                client.set_terminated(sweep, status)
 
 
-def _open(client: "MlflowClient", subject: Subject, params: TrainParams) -> str:
+def _open(client: "MlflowClient", subject: Subject, sweep: str) -> str:
     same = subject.tags() | provenance.tags()
     interrupted = runs.find(client, same, "attributes.status != 'FINISHED'")
     if interrupted is None:
-        return runs.begin(client, subject, runs.of_sweep(client, params))
+        return runs.begin(client, subject, sweep)
     client.update_run(interrupted, status="RUNNING")
     return interrupted
 

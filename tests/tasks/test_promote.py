@@ -17,6 +17,7 @@ from pneumo_core.promotion.promotion import comparison_gates
 from pneumo_core.sources.patients import canonical_id
 from tasks import dedup, evaluate, ingest, ledger, paths, promote, split, validate
 from tasks.registry import evidence, model_versions
+from tasks.tracking import connection, descriptions, runs
 
 FULL, PARTIAL = (paths.EVALUATED / f"test_efficientnet-{name}" for name in ("full", "partial"))
 CHOSEN, OTHER = FULL, PARTIAL  # by validation
@@ -170,6 +171,31 @@ def test_refused_model_is_registered_with_its_evidence_and_without_an_alias(
     assert first["who"]
     assert first["run_id"] == version.run_id
     assert first["reasons"] == json.loads(paths.DECISION.read_text())["champion"]["reasons"]
+
+
+def test_mlflow_says_in_words_what_was_decided_and_shows_the_figures_with_their_films(
+    settings: PromoteParams, project: Path
+) -> None:
+    promote.run(settings)
+    version = model_versions.versions("pneumo")["1"]
+    gates = json.loads(paths.DECISION.read_text())["champion"]["gates"]
+    assert f"Cell **{CHOSEN.name}**" in version.description
+    assert "**champion: refused**" in version.description
+    for gate in gates:
+        assert f"| {'✓' if gate['passed'] else '✗'} | {gate['name']} | " in version.description
+    client = connection.connect()
+    assert "pneumo registry history" in client.get_registered_model("pneumo").description
+    measured = {
+        metric.key: metric.value for metric in client.get_logged_model(version.model_id).metrics
+    }
+    found = json.loads((CHOSEN / "test" / "metrics.json").read_text())["auroc"]["value"]
+    assert measured["evaluation/test/auroc"] == pytest.approx(found)
+    sweep = runs.of_sweep(client, params.load(project / "params.yaml").train)
+    note = client.get_run(sweep).data.tags[descriptions.NOTE]
+    assert "**champion: refused**" in note
+    assert f"| 1 | {pd.read_csv(paths.LEADERBOARD)['cell'][0]} | " in note
+    artifacts = [each.path for each in client.list_artifacts(sweep, "promotion")]
+    assert artifacts == ["promotion/decision.json"]
 
 
 def test_decision_file_hangs_on_the_evidence_alone(settings: PromoteParams) -> None:

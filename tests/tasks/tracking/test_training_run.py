@@ -224,3 +224,11 @@ def test_more_values_than_a_batch_holds_are_all_taken(monkeypatch: pytest.Monkey
     tracker = Tracker(lambda _: False)
     carry(tracker, 50)
     assert [metric.step for metric in tracker.taken] == list(range(50))
+
+
+def test_a_training_that_fails_fails_its_sweep_until_it_goes_on() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_for([1], {"lr": 0.1}, killed=True)
+    assert [run.info.status for run in runs()] == ["FAILED", "FAILED"]
+    train_for([2], {"lr": 0.1})
+    assert [run.info.status for run in runs()] == ["RUNNING", "FINISHED"]  # evaluate ends the sweep

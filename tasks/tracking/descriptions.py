@@ -1,0 +1,120 @@
+"""What MLflow's pages say in words, in Markdown: about the model, a version, a grid, a cell."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from pneumo_core.atomic import JsonDict, read_json
+from tasks import paths
+from tasks.graph import provenance
+
+NOTE = "mlflow.note.content"  # the tag that a run's page shows as its description
+SHOWN = {
+    "auroc": "AUROC",
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
+
+OF_MODEL = """\
+Probability of pneumonia on a chest film. Research use only.
+
+Which version is in use: its aliases. Why, and why another was refused: the description of each
+version. Every decision with its gates stands in `ledger/promotions.jsonl`, and
+`pneumo registry history` prints it. Do not move an alias here: a version that the ledger does not
+name for a role is not used."""
+
+
+def of_version(cell: str, decisions: Mapping[str, JsonDict]) -> str:
+    """Return the decisions on a version with their gates, by role, and its figures.
+
+    Args:
+        decisions: by role, as `Decision.as_dict` has them.
+    """
+    of_roles = [_decision(role, decision) for role, decision in decisions.items()]
+    return "\n\n".join([f"Cell **{cell}** of {_data()}.", *of_roles, _figures(cell)])
+
+
+def of_cell(cell: str) -> str:
+    leaderboard = pd.read_csv(paths.LEADERBOARD)["cell"].tolist()
+    place = f"Place {leaderboard.index(cell) + 1} of {len(leaderboard)} by both validations"
+    return f"{place}, of {_data()}.\n\n{_figures(cell)}"
+
+
+def of_sweep() -> str:
+    """Return the cells of a grid by their place."""
+    leaderboard = pd.read_csv(paths.LEADERBOARD)
+    rows = [
+        f"| {place} | {row['cell']} | {row['choice_auroc']:.4f} | {row['test_auroc']:.4f} |"
+        for place, row in enumerate(leaderboard.to_dict("records"), 1)
+    ]
+    return "\n".join(
+        [
+            f"All cells of a grid on {_data()}. The report and the leakage certificate are "
+            "artifacts: `report/index.html`, `report/certificate.html`.",
+            "",
+            "| place | cell: a run below this | AUROC, mean of validations | AUROC on test |",
+            "| --: | --- | --: | --: |",
+            *rows,
+        ]
+    )
+
+
+def of_decisions(decided: Mapping[str, JsonDict]) -> str:
+    """Return for each role which cell was asked about, and what came of it."""
+    lines = [
+        f"- **{role}: {decision['outcome']}**: {decision['cell'] or 'no cell'}. "
+        f"{'; '.join(decision['reasons'])}"
+        for role, decision in decided.items()
+    ]
+    return "\n".join(["Who became what (gates: `promotion/decision.json`):", "", *lines])
+
+
+def _decision(role: str, decision: JsonDict) -> str:
+    rows = [
+        f"| {'✓' if gate['passed'] else '✗'} | {gate['name']} | {_found(gate['found'])} "
+        f"| {gate['asked']} |"
+        for gate in decision["gates"]
+    ]
+    return "\n".join(
+        [
+            f"**{role}: {decision['outcome']}**: {'; '.join(decision['reasons'])}.",
+            "",
+            "| | gate | found | asked for |",
+            "| --- | --- | --- | --- |",
+            *rows,
+        ]
+    )
+
+
+def _found(value: Any) -> str:
+    if value is None:
+        return "missing"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _figures(cell: str) -> str:
+    rows = []
+    for split in (*paths.VALIDATIONS, "test"):
+        metrics = read_json(paths.EVALUATED / cell / split / "metrics.json")
+        cells = [
+            f"{metrics[name]['value']:.3f} "
+            f"[{metrics[name]['ci_low']:.3f}, {metrics[name]['ci_high']:.3f}]"
+            for name in SHOWN
+        ]
+        rows.append(f"| {split} | {metrics['n']} | {' | '.join(cells)} |")
+    heads = " | ".join(SHOWN.values())
+    return "\n".join([f"| films | n | {heads} |", "| --- | --: |" + " --: |" * len(SHOWN), *rows])
+
+
+def _data() -> str:
+    """Return the films and their version, and the commit, as far as they are known."""
+    named = provenance.source().get("dataset", "films")
+    version = provenance.data_versions().get("data_version")
+    commit = provenance.tags().get("git_commit")
+    return (
+        f"`{named}`"
+        + (f", data version `{version}`" if version else "")
+        + (f", commit `{commit[:12]}`" if commit else "")
+    )

@@ -38,7 +38,7 @@ def next_steps() -> str:
     }
     width = max(map(len, steps)) + 2
     lines = [f"  {command:{width}}{what}" for command, what in steps.items()]
-    return "\n".join(["Next, beside the report (README.md):", *lines])
+    return "\n".join(["Next, beside the report (docs/tutorial.md):", *lines])
 
 
 def _in_use(version: str | None) -> str:

@@ -9,6 +9,7 @@ from pneumo_core.atomic import JsonDict, read_json
 from tasks import paths
 from tasks.graph import provenance
 
+MAX_LENGTH = 40  # of a text in a table; enough of a hash to compare it
 NOTE = "mlflow.note.content"  # the tag that a run's page shows as its description
 SHOWN = {
     "auroc": "AUROC",
@@ -27,13 +28,13 @@ name for a role is not used."""
 
 
 def of_version(cell: str, decisions: Mapping[str, JsonDict]) -> str:
-    """Return the decisions on a version with their gates, by role, and its figures.
+    """Return the figures of a version, and by role the decision on it with its gates.
 
     Args:
         decisions: by role, as `Decision.as_dict` has them.
     """
     of_roles = [_decision(role, decision) for role, decision in decisions.items()]
-    return "\n\n".join([f"Cell **{cell}** of {_data()}.", *of_roles, _figures(cell)])
+    return "\n\n".join([f"Cell **{cell}** of {_data()}.", _figures(cell), *of_roles])
 
 
 def of_cell(cell: str) -> str:
@@ -62,20 +63,20 @@ def of_sweep() -> str:
 
 
 def of_decisions(decided: Mapping[str, JsonDict]) -> str:
-    """Return for each role which cell was asked about, and what came of it."""
+    """Return the cells of a grid, and before them which of them got which role, and why."""
     lines = [
         f"- **{role}: {decision['outcome']}**: {decision['cell'] or 'no cell'}. "
         f"{'; '.join(decision['reasons'])}"
         for role, decision in decided.items()
     ]
-    return "\n".join(["Who became what (gates: `promotion/decision.json`):", "", *lines])
+    return "\n".join([*lines, "", "Each gate: `promotion/decision.json`.", "", of_sweep()])
 
 
 def _decision(role: str, decision: JsonDict) -> str:
     rows = [
         f"| {'✓' if gate['passed'] else '✗'} | {gate['name']} | {_found(gate['found'])} "
         f"| {gate['asked']} |"
-        for gate in decision["gates"]
+        for gate in sorted(decision["gates"], key=lambda gate: bool(gate["passed"]))
     ]
     return "\n".join(
         [
@@ -91,7 +92,7 @@ def _decision(role: str, decision: JsonDict) -> str:
 def _found(value: Any) -> str:
     if value is None:
         return "missing"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)[:MAX_LENGTH]
 
 
 def _figures(cell: str) -> str:

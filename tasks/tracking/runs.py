@@ -142,8 +142,7 @@ def record_decisions(decided: Mapping[str, JsonDict], params: TrainParams) -> No
     client = connection.connect()
     sweep = of_sweep(client, params)
     client.log_artifact(sweep, str(paths.DECISION), "promotion")
-    grid = descriptions.of_sweep()
-    client.set_tag(sweep, descriptions.NOTE, f"{grid}\n\n{descriptions.of_decisions(decided)}")
+    client.set_tag(sweep, descriptions.NOTE, descriptions.of_decisions(decided))
 
 
 def record_model(cell: str, model_id: str, run_id: str) -> None:

@@ -28,8 +28,10 @@ RUN_BY = {
     "dvc queue": "flows/test_experiments.py::test_two_workers_take_experiments_from_the_queue",
     "pneumo run": "flows/test_drivers.py::test_both_drivers_give_the_same_hashes",
     "pneumo run --profile": "test_documents.py::test_every_profile_gives_valid_parameters",
-    "pneumo certificate PATH --patients": "flows/cli/test_certificate.py::test_certificate_is_valid_only_where_patients_are_known",
-    "pneumo diff": "flows/test_retraining.py::test_summary_stands_beside_the_figures_of_a_commit_that_has_results",
+    "pneumo certificate PATH --patients": "flows/cli/test_certificate.py::"
+    "test_certificate_is_valid_only_where_patients_are_known",
+    "pneumo diff": "flows/test_retraining.py::"
+    "test_summary_stands_beside_the_figures_of_a_commit_that_has_results",
     "pneumo run --set train.weights": "pneumo_core/models/test_offline_weights.py::"
     "test_mirror_of_the_package_gives_the_same_logits_and_normalisation",
     "pneumo run --set evaluate.committee_size": "tasks/test_evaluate.py::"

@@ -29,6 +29,7 @@ NO_SAY_IN_TASKS = {
         "registry.statement",
         "signing",
         "tracking.connection",
+        "tracking.descriptions",
         "tracking.runs",
         "tracking.training_run",
     )

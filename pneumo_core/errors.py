@@ -97,6 +97,10 @@ class ReleaseError(PneumoError):
     """There is nothing to release, or a release is not what was published."""
 
 
+class ErasureError(PneumoError):
+    """A patient cannot be erased, or it is not known who was."""
+
+
 class PipelineError(PneumoError):
     """A stage failed, or this is no pneumo project."""
 

@@ -5,6 +5,7 @@ from pneumo_core.data import manifest
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import facts, identity
 from pneumo_core.sources.collect import collect
+from pneumo_core.sources.erased import LEFT_OUT
 from pneumo_core.sources.metadata import require_given
 from pneumo_core.sources.source import Listing
 from tasks import paths
@@ -18,6 +19,9 @@ def run(params: IngestParams) -> None:
     for remark in [*facts.remarks(files), *source.notes.sentences()]:
         print(f"ingest: {remark}")
     table = collect(Listing(files), paths.RAW)
+    if known_by_bytes := len(files) - len(table):
+        print(f"ingest: {LEFT_OUT.format(known_by_bytes)}, known by their bytes")
+        source.notes.count(LEFT_OUT, known_by_bytes)
     manifest.write(table, paths.INGESTED)
     identity.write(table, paths.NAMES)
     counts = manifest.count(table, "source_split", "label")

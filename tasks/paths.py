@@ -9,6 +9,7 @@ DVC_EXPERIMENT = os.environ.get("DVC_EXP_NAME")  # None: this is no experiment o
 PROJECT = Path(os.environ["DVC_ROOT"]) if DVC_EXPERIMENT else Path()
 
 PARAMS = Path("params.yaml")
+ERASED = Path("sources/erased.json")  # keyed hashes of erased patients; committed
 
 RAW = Path("results/ingest/raw")
 INGESTED = Path("results/ingest/manifest.parquet")
@@ -54,6 +55,7 @@ DECISION = Path("results/promote/decision.json")
 # Not versioned: what helps the next run, and logs.
 SCRATCH = PROJECT / "var"
 SOURCES = SCRATCH / "sources"
+SALT = SCRATCH / "salt"  # of the keyed hashes in ERASED
 SEARCHED = SCRATCH / "dedup" / "searched.npz"  # by dedup: hashes and pairs of its films
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"
@@ -67,6 +69,7 @@ TEST_LEDGER = PROJECT / TEST_LEDGER_HERE
 PROMOTION_LEDGER = PROJECT / "ledger/promotions.jsonl"
 PINNED_PATIENTS = Path("ledger/pinned_patients.json")  # not append-only: a patient may join test
 RELEASE_LEDGER = PROJECT / "ledger/releases.jsonl"
+ERASURE_LEDGER = PROJECT / "ledger/erasures.jsonl"
 
 TRUSTED_KEYS = PROJECT / "mlflow/trusted_keys"  # public keys of those who may sign models
 

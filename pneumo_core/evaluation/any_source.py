@@ -27,7 +27,7 @@ from pneumo_core.params import DedupParams, EvaluateParams, ValidateParams
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.inventory import take_inventory
-from pneumo_core.sources import collect, identity
+from pneumo_core.sources import collect, erased, identity
 from pneumo_core.sources.metadata import STANDARD
 from pneumo_core.sources.patient_rules import named
 from pneumo_core.sources.source import Source, SourceFile
@@ -179,7 +179,10 @@ def _inspect(
 def inventory_of(
     files: list[SourceFile], size_px: int
 ) -> Iterator[tuple[pd.DataFrame, PackedImages]]:
-    """Yield the manifest of the files, with `identity.NAMES`, and the decoded films, packed."""
+    """Yield the manifest of the files, with `identity.NAMES`, and the decoded films, packed.
+
+    A film that is known by its bytes as one of an erased patient has no row.
+    """
     described = pd.DataFrame([collect.describe(file) for file in files])
     places = described["path"]
     table = described.assign(image_id=places, patient_key=places, patient_group=places)
@@ -188,8 +191,9 @@ def inventory_of(
         looked, images = take_inventory(
             manifest.conform(table), _reader(files), limits, Path(scratch)
         )
-        names = {name: described[name] for name in identity.NAMES}
-        yield identity.called_by_content(looked.assign(**names)), images
+        looked = looked.assign(**{name: described[name] for name in identity.NAMES})
+        is_erased = looked["reason"].eq(erased.REASON).fillna(False)
+        yield identity.called_by_content(looked[~is_erased].reset_index(drop=True)), images
 
 
 def _reader(files: list[SourceFile]) -> Callable[[str], bytes]:

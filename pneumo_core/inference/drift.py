@@ -124,6 +124,7 @@ class Findings:
     is_ingested: bool = True  # the pipeline learns from this source
     max_quarantined_fraction: float = 0.0
     main_fault: str = ""  # the most frequent reason of the quarantined ones
+    num_erased: int = 0  # films of erased patients, which count nowhere else
 
     @property
     def drifted(self) -> list[Comparison]:

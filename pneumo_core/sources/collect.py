@@ -13,6 +13,7 @@ from pneumo_core.labels import LABELS, UNSPLIT
 from pneumo_core.progress import track
 from pneumo_core.sources import identity
 from pneumo_core.sources.dicom_pixels import looks_like_dicom
+from pneumo_core.sources.erased import ErasedFilmError
 from pneumo_core.sources.layout import IMAGE_SUFFIXES
 from pneumo_core.sources.patient_rules import named
 from pneumo_core.sources.patients import UNKNOWN, unknown
@@ -26,8 +27,8 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
     """Store every file as `folder/split/label/SHA-256` and return a row for each, with its names.
 
     Files of an earlier run stay if their bytes are the same, and are removed if the source no
-    longer has them. A file that cannot be read becomes a quarantined row, not an error. The rows
-    are a manifest's, with `identity.NAMES`.
+    longer has them. A file that cannot be read becomes a quarantined row, not an error; a film of
+    an erased patient has no row. The rows are a manifest's, with `identity.NAMES`.
 
     Raises:
         DataError: train or test lacks a class.
@@ -35,9 +36,9 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
     files = named(source.files())
     require_classes(files)
     with ThreadPoolExecutor(NUM_READERS) as pool:  # they wait most of the time
-        rows = pool.map(lambda file: _collect_one(file, folder), files)
-        described = pd.DataFrame(list(track(rows, "ingest", total=len(files))))
-    table = identity.called_by_content(described)
+        found = pool.map(lambda file: _collect_one(file, folder), files)
+        rows = [row for row in track(found, "ingest", total=len(files)) if row is not None]
+    table = identity.called_by_content(pd.DataFrame(rows))
     copied = table[table["state"] == manifest.KEPT]
     _remove_others(folder, {folder / path for path in copied["path"]})
     return table
@@ -137,6 +138,8 @@ def read(file: SourceFile) -> bytes:
         raise OSError(f"{file.num_bytes / 1e6:.0f} MB, more than a film can have")
     try:
         data = file.read()
+    except ErasedFilmError:
+        raise
     except OSError as error:  # which may name the file
         raise OSError(error.strerror or str(error)) from error
     if looks_like_dicom(data):
@@ -144,10 +147,12 @@ def read(file: SourceFile) -> bytes:
     return data
 
 
-def _collect_one(file: SourceFile, folder: Path) -> dict[str, object]:
+def _collect_one(file: SourceFile, folder: Path) -> dict[str, object] | None:
     row = describe(file)
     try:
         data = read(file)
+    except ErasedFilmError:
+        return None
     except OSError as error:
         fault = {"state": manifest.QUARANTINED, "reason": f"cannot be read: {error}"}
         return row | fault | {"sha256": None, "path": ""}

@@ -10,6 +10,7 @@ from pathlib import Path
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom import DicomDescription
+from pneumo_core.sources.erased import Erased, WithoutErased
 from pneumo_core.sources.huggingface import HuggingFaceDescription
 from pneumo_core.sources.kaggle import KaggleDescription
 from pneumo_core.sources.medmnist import MedmnistDescription
@@ -31,6 +32,7 @@ KINDS: Mapping[str, type[Description]] = {
     "several": SeveralDescription,
     "table": TableDescription,
 }
+NOBODY_ERASED = Erased(b"")
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ def open_source(
     params: IngestParams,
     more_kinds: Mapping[str, type[Description]] | None = None,
     cache: Path = Path("var/sources"),
+    erased: Erased = NOBODY_ERASED,
 ) -> OpenedSource:
     """Return the source that `ingest.source` names.
 
     Args:
         more_kinds: kinds that only the caller can open, such as S3, which the core may not import.
         cache: folder for downloads, unless a library has a cache of its own.
+        erased: patients whose films are left out.
 
     Raises:
         SourceError: nothing is there, it is not a kind of source that pneumo knows, or
@@ -61,4 +65,5 @@ def open_source(
     require_harmless(params.metadata, "ingest.metadata")
     opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache)
     source = MetadataKept(opening.source(params.source), params.metadata, opening.notes)
-    return OpenedSource(SafelyNamed(PatientsNamed(source, params.patients)), opening.notes)
+    safe = SafelyNamed(PatientsNamed(source, params.patients))
+    return OpenedSource(WithoutErased(safe, erased, opening.notes), opening.notes)

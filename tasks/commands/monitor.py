@@ -24,9 +24,11 @@ from pneumo_core.report import drift_page
 from pneumo_core.report.drift_page import Distributions
 from pneumo_core.report.files import write_pages
 from pneumo_core.sources import collect
+from pneumo_core.sources.erased import LEFT_OUT, ErasedFilmError, WithoutErased
+from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.source import SourceFile
 from pneumo_core.sources.unlabelled import UnlabelledFolder, holds_labelled_films
-from tasks import paths
+from tasks import erased_list, paths
 from tasks.stores.sources import open_source
 
 NAME = "monitor"  # of the pages and of the JSON file
@@ -43,8 +45,9 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         SourceError: the source's files cannot be listed.
         BundleError: the bundle is incomplete or altered.
     """
-    files = _files(source, params)
-    new = _unseen(files, set(manifest.read(paths.INGESTED)["sha256"].dropna()))
+    notes = Notes()
+    files = _files(source, params, notes)
+    new = _unseen(files, set(manifest.read(paths.INGESTED)["sha256"].dropna()), notes)
     scorer, reference = Scorer.load(bundle), Reference.of_bundle(bundle)
     drift_reference = figures_of_reference(reference)
     with inventory_of(new, scorer.description.image_size_px) as (table, images):
@@ -59,6 +62,7 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         model=model,
         num_files=len(files),
         num_new=len(new),
+        num_erased=notes.counts().get(LEFT_OUT, 0),
         num_quarantined=len(faults),
         num_labelled=int(films["label"].isin(LABELS).sum()),
         num_patients=len(compared),
@@ -77,21 +81,30 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
     return findings
 
 
-def _files(source: str, params: Params) -> list[SourceFile]:
+def _files(source: str, params: Params, notes: Notes) -> list[SourceFile]:
+    """Return the films without those of erased patients, which the notes count."""
     folder = Path(source)
     if folder.is_dir() and not holds_labelled_films(folder):
-        return UnlabelledFolder(folder).files()
-    return open_source(params.ingest.model_copy(update={"source": source})).files()
+        return WithoutErased(UnlabelledFolder(folder), erased_list.read(), notes).files()
+    opened = open_source(params.ingest.model_copy(update={"source": source}))
+    files = opened.files()
+    notes.count(LEFT_OUT, opened.notes.counts().get(LEFT_OUT, 0))
+    return files
 
 
-def _unseen(files: list[SourceFile], known: set[str]) -> list[SourceFile]:
-    """Return the files whose bytes ingest has not seen."""
+def _unseen(files: list[SourceFile], known: set[str], notes: Notes) -> list[SourceFile]:
+    """Return the files whose bytes ingest has not seen, nor an erasure."""
 
-    def is_new(file: SourceFile) -> bool:
+    def is_new(file: SourceFile) -> bool | None:
+        """Return None for a film of an erased patient."""
         try:
             return hashlib.sha256(collect.read(file)).hexdigest() not in known
+        except ErasedFilmError:
+            return None
         except OSError:
             return True  # it is quarantined later
 
     with ThreadPoolExecutor(collect.NUM_READERS) as pool:
-        return [file for file, new in zip(files, pool.map(is_new, files), strict=True) if new]
+        answers = list(pool.map(is_new, files))
+    notes.count(LEFT_OUT, answers.count(None))
+    return [file for file, new in zip(files, answers, strict=True) if new]

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pneumo_core.params import IngestParams, load
 from pneumo_core.sources import opening
 from pneumo_core.sources.opening import OpenedSource
-from tasks import paths
+from tasks import erased_list, paths
 from tasks.stores.s3_source import S3Description
 
 MORE_KINDS = {"s3": S3Description}
 
 
 def open_source(params: IngestParams) -> OpenedSource:
-    """Return the source; see `opening.open_source`."""
-    return opening.open_source(params, MORE_KINDS, paths.SOURCES)
+    """Return the source without erased patients; see `opening.open_source`."""
+    return opening.open_source(params, MORE_KINDS, paths.SOURCES, erased_list.read())
 
 
 def open_by_project(

@@ -88,6 +88,8 @@ def propose(params: PromoteParams, role: str) -> Proposal:
     withdrawn = alias_history.withdrawn(
         alias_history.periods(ledger.read(paths.PROMOTION_LEDGER), name, role)
     )
+    if policy.erased == "refuse":
+        withdrawn |= model_versions.erased_bundles(name)
     challenger = evidence.of_challenger(cell, policy.operating_point, withdrawn)
     decision = decide(challenger, evidence.of_data(), scored(in_use, role, policy), policy)
     if decision.outcome == alias_history.PROMOTED and (found := obstacles(policy)):
@@ -108,12 +110,13 @@ def obstacles(policy: Policy) -> list[Gate]:
 def scored(in_use: "ModelVersion | None", role: str, policy: Policy) -> Champion | None:
     """Return the champion with its reading of the test films, or what keeps it from being read.
 
-    None: there is none, or none that may be used: it is not signed as the policy asks, or its key
-    was revoked.
+    None: there is none, or none that may be used: it is not signed as the policy asks, its key was
+    revoked, or a patient of it was erased.
     """
     if in_use is None:
         return None
     try:
+        model_versions.require_not_erased(in_use, role)
         folder = model_versions.fetch(in_use)
         model_versions.require_signed(folder, role)
         return evidence.of_champion(folder / paths.BUNDLE, policy.operating_point)

@@ -11,6 +11,7 @@ from flows.cli import (
     augment,
     benchmark,
     certificate,
+    erase,
     evaluation,
     pipeline,
     predict,
@@ -46,6 +47,7 @@ HEADINGS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Data and training": {
         "certificate": certificate.certificate,
         "who": who.who,
+        "erase": erase.erase,
         "augment": augment.app,
         "weights": weights.app,
         "benchmark": benchmark.benchmark,

@@ -78,6 +78,7 @@ def successor(model: Model) -> Model | None:
 
     Raises:
         BundleError, PromotionError: as `load_model`.
+        NotTrustedError: it is this one, and may not be loaded again, for a patient was erased.
     """
     if model.alias is None:
         return None
@@ -85,6 +86,7 @@ def successor(model: Model) -> Model | None:
 
     in_use = model_versions.find_champion(model.name, model.alias)
     if in_use is not None and str(in_use.version) == model.version:
+        model_versions.require_not_erased(in_use, model.alias)  # told, while the model stays
         return None
     return load_model(None, model.alias)
 

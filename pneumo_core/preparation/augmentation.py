@@ -97,7 +97,7 @@ def pack_augmented(
     def make(start: int) -> list[tuple[str, Gray | None]]:
         block = []
         for film in films[start : start + CHUNK]:
-            key = _digest(film.label, film.pixel_sha256, film.number)
+            key = packed_key(film.label, film.pixel_sha256, film.number)
             block.append((key, None if packer.knows(key) else make_film(images, film, params)))
         return block
 
@@ -113,6 +113,11 @@ def pack_augmented(
         for block in track(blocks, "augment", len(starts), f"x{CHUNK} img"):
             for key, pixels in block:
                 packer.add(key, pixels)
+
+
+def packed_key(label: str, pixel_sha256: str, number: int) -> str:
+    """Return the name of an augmented film in the index of the packed ones."""
+    return _digest(label, pixel_sha256, number)
 
 
 def _digest(*parts: object) -> str:

@@ -74,6 +74,11 @@ def write(pins: Pins, path: Path) -> None:
     write_json(path, by_split)
 
 
+def hash_of(name: str) -> str:
+    """Return what stands for a key, a group or `film:SHA-256` in the file."""
+    return sha256(name.encode()).hexdigest()
+
+
 def _identities(films: pd.DataFrame) -> pd.DataFrame:
     """Return `hash`, `group` and `split`, two rows a film."""
     by_bytes = "film:" + films["sha256"].astype(str)
@@ -81,10 +86,10 @@ def _identities(films: pd.DataFrame) -> pd.DataFrame:
     group = films["patient_group"].astype(str)
     group = group.where(~group.isin(films["image_id"]), key)  # names of files come and go
     names = pd.concat([key, group], ignore_index=True)
-    hash_of = {name: sha256(name.encode()).hexdigest() for name in names.unique()}
+    hashes = {name: hash_of(name) for name in names.unique()}
     return pd.DataFrame(
         {
-            "hash": names.map(hash_of),
+            "hash": names.map(hashes),
             "group": pd.concat([films["patient_group"]] * 2, ignore_index=True),
             "split": pd.concat([films["split"]] * 2, ignore_index=True),
         }

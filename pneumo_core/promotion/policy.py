@@ -11,6 +11,7 @@ from pneumo_core.params import PromoteParams, Section, SetName, faults, not_yaml
 
 FigureName = Literal["auroc", "balanced_accuracy", "sensitivity", "specificity"]
 Proportion = Literal["sensitivity", "specificity"]
+Erased = Literal["may_serve", "refuse"]
 Subject = Literal["data", "augmentation", "model"]  # of the shortcut audit
 
 
@@ -49,6 +50,9 @@ class Policy(Section):
     # By external set (evaluate.external), which must be there and share nothing with our own films.
     external_min_ci_low: dict[SetName, ExternalFloors] = Field(default={})
     signed: bool = False  # neither promoted nor used without the signature of a trusted key
+    # What becomes of a version that learned from an erased patient or was judged on one: it is not
+    # used any more (but a service that runs goes on), or it may be until the next promotion.
+    erased: Erased = "refuse"
     audited: tuple[Subject, ...]
     min_test_films: int = Field(gt=0)
     max_test_looks: int | None = Field(default=None, gt=0)  # models ever scored on this test split

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BUNDLE_TAG = "bundle_sha256"
 KEY_TAG = "signed_by"  # fingerprint of the key
+ERASED_TAG = "erased_"  # begins the tags that say what a version had to do with erased patients
 LINE = "_line"  # ends the tag that names a line of the ledger
 
 
@@ -85,6 +86,7 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
         PromotionError: no version has the alias, or another one by the ledger.
         LedgerError: the ledger cannot be read.
         SignatureError: a signature is missing, does not fit, or its key is not trusted.
+        NotTrustedError: a patient of the model was erased, and the role's policy refuses it.
         BundleError: what the registry holds is not what was registered.
     """
     version = find_champion(name, alias)
@@ -95,6 +97,7 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
             f"{paths.EVALUATED / 'NAME' / paths.BUNDLE}."
         )
     require_promoted(version, alias)
+    require_not_erased(version, alias)
     folder = fetch(version)
     require_signed(folder, alias)
     return folder / paths.BUNDLE, str(version.version)
@@ -145,6 +148,33 @@ def require_signed(folder: Path, alias: str) -> None:
             f"The model is not signed, and the policy of {alias} asks for it: set "
             f"{signing.PRIVATE_KEY} and promote it again."
         )
+
+
+def require_not_erased(version: "ModelVersion", alias: str) -> None:
+    """Require of a version that no patient of it was erased, where the policy of a role asks so.
+
+    Raises:
+        NotTrustedError: one was.
+    """
+    params = all_params.load(paths.PARAMS).promote
+    if _is_marked(version) and (
+        alias not in params.roles or policy.of_role(params, alias).erased == "refuse"
+    ):
+        raise NotTrustedError(
+            f"{version.name} version {version.version} has to do with a patient who was erased, "
+            f"and the policy of {alias} lets no such model be used (erased: refuse): start 'pneumo "
+            "run', which trains without that patient."
+        )
+
+
+def erased_bundles(name: str) -> dict[str, str]:
+    """Return the bundles that have to do with a patient who was erased, and that reason."""
+    marked = filter(_is_marked, versions(name).values())
+    return {version.tags[BUNDLE_TAG]: "a patient was erased" for version in marked}
+
+
+def _is_marked(version: "ModelVersion") -> bool:
+    return any(tag.startswith(ERASED_TAG) for tag in version.tags)
 
 
 def _must_be_signed(alias: str) -> bool:

@@ -43,6 +43,7 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
         registered = model_versions.versions(name).get(target.version)
         if registered is None:
             raise PromotionError(f"The registry has no version {target.version} of {name}.")
+        model_versions.require_not_erased(registered, role)
         deviation = _check(registered, target, role)
         line = ledger.append(
             paths.PROMOTION_LEDGER,
@@ -90,11 +91,12 @@ def _disagreements(name: str) -> list[str]:
 
 
 def _distrust(in_use: "ModelVersion | None", role: str) -> list[str]:
-    """Return a sentence if the model of a role may not be used for want of a trusted signature."""
+    """Return a sentence if the model of a role may not be used: by its signature, or an erasure."""
     if in_use is None:
         return []
     try:
         model_versions.require_promoted(in_use, role)
+        model_versions.require_not_erased(in_use, role)
         model_versions.require_signed(model_versions.fetch(in_use), role)
     except NotTrustedError as error:
         return [f"{role}: {error}"]

@@ -101,6 +101,29 @@ class Folder:
             keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
         return {key.removeprefix(prefix) for key in keys}
 
+    def versions(self) -> set[tuple[str, str]]:
+        """Return name and version of all objects, also of those that were overwritten or deleted.
+
+        A bucket that keeps no versions has one of each.
+        """
+        bucket, prefix = self._place
+        with self._explained("be listed with its versions"):
+            pages = self._client.get_paginator("list_object_versions").paginate(
+                Bucket=bucket, Prefix=prefix
+            )
+            found = [each for page in pages for each in page.get("Versions", [])]
+        return {(each["Key"].removeprefix(prefix), each["VersionId"]) for each in found}
+
+    def read_version(self, name: str, version: str) -> bytes:
+        with self._explained(f"give {name}"):
+            answer = self._client.get_object(**self._object(name), VersionId=version)
+            data: bytes = answer["Body"].read()
+        return data
+
+    def delete_version(self, name: str, version: str) -> None:
+        with self._explained(f"delete {name}"):
+            self._client.delete_object(**self._object(name), VersionId=version)
+
     def upload(self, name: str, path: Path) -> None:
         """Upload a file; the store checks the bytes by their SHA-256."""
         bucket, key = self._object(name).values()

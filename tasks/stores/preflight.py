@@ -1,6 +1,9 @@
 """Check, before long work, that its results can be stored."""
 
-from tasks.stores.buckets import Folder
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.stores.buckets import Access, Folder
 
 READ_TIMEOUT_S = 5
 # DVC's names of the access settings, and ours.
@@ -22,6 +25,10 @@ def require_remote() -> str:
         remote = repo.config["remote"].get(repo.config["core"].get("remote"), {})
     address = str(remote.get("url", "no remote"))
     if address.startswith("s3://"):
-        access = {ours: remote.get(theirs) for theirs, ours in DVC_OPTIONS.items()}
-        Folder(address, access, READ_TIMEOUT_S).require_writable()
+        Folder(address, access_of(remote), READ_TIMEOUT_S).require_writable()
     return address
+
+
+def access_of(remote: Mapping[str, Any]) -> Access:
+    """Return our access settings from those of a remote of DVC."""
+    return {ours: remote.get(theirs) for theirs, ours in DVC_OPTIONS.items()}

@@ -49,6 +49,8 @@ RUN_BY = {
     ),
     "pneumo registry rollback": "tasks/registry/test_rollback.py::"
     "test_rollback_gives_the_role_back_and_writes_it_down",
+    "pneumo erase": "flows/test_erasure.py::"
+    "test_check_searches_nine_stores_and_sees_what_comes_back",
     "pneumo release": "flows/cli/test_release.py::"
     "test_champion_is_released_checked_and_found_altered",
     "pneumo attest": "tasks/attestation/test_attest.py::test_as_people_type_it",

@@ -26,6 +26,7 @@ def run_body(name: str, *part: str) -> None:
         PipelineError: the part is missing or wrong, or a library is not the recorded one.
     """
     die_with_parent()
+    keep_from_others()
     # Read as torch is imported: threads that spin as they wait starve whoever else computes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
@@ -78,6 +79,18 @@ def require_same_versions() -> None:
             f"Libraries have changed since results were made: {', '.join(changes)}. "
             "Run the same command again: it computes anew what depends on them."
         )
+
+
+def keep_from_others() -> None:
+    """Let only owner and group read what stages write, and the folders where DVC keeps it.
+
+    `var` itself stays open, since the local PostgreSQL may run as another user below it.
+    """
+    paths.SCRATCH.mkdir(parents=True, exist_ok=True)
+    os.umask(os.umask(0o077) | 0o007)
+    for folder in (*map(Path, ("results", "reports", ".dvc/cache")), paths.SCRATCH / "dvc-store"):
+        if folder.is_dir():
+            folder.chmod(folder.stat().st_mode & 0o7770)
 
 
 def die_with_parent() -> None:

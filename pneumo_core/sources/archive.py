@@ -78,7 +78,9 @@ def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], b
             with archive.open(member) as stream:
                 # With a size, zipfile unpacks no more than that, whatever follows.
                 return stream.read(member.file_size + 1)
+        except RuntimeError as error:  # whose text names the member, as others' do
+            raise OSError("encrypted in the archive") from error
         except _DAMAGE as error:
-            raise OSError(f"damaged in the archive: {error}") from error
+            raise OSError("damaged in the archive") from error
 
     return read

@@ -73,3 +73,23 @@ def test_a_stage_ends_badly_where_versions_changed_while_it_ran(
     monkeypatch.setattr(stages, "_run", lambda *_: recorded.write_text(older))
     with pytest.raises(PipelineError, match="timm"):
         stages.run_body("evaluate")
+
+
+def test_others_can_read_nothing_of_what_stages_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o022)
+    try:
+        for name in ("results/ingest", ".dvc/cache", "var"):
+            Path(name).mkdir(parents=True)
+        stages.keep_from_others()
+        Path("results/ingest/raw").mkdir()
+        Path("results/ingest/raw/film").write_bytes(b"x")
+    finally:
+        os.umask(before)
+    modes = {name: oct(Path(name).stat().st_mode & 0o777) for name in ("results", ".dvc/cache")}
+    assert modes == {"results": "0o750", ".dvc/cache": "0o750"}
+    assert Path("results/ingest/raw").stat().st_mode & 0o777 == 0o750
+    assert Path("results/ingest/raw/film").stat().st_mode & 0o777 == 0o640
+    assert Path("var").stat().st_mode & 0o777 == 0o755

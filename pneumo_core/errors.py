@@ -49,6 +49,10 @@ class SplitError(DataError):
     """No split of whole patients has the sizes asked for."""
 
 
+class SaltError(DataError):
+    """The secret of the hashes of patients is missing, or is not the one that made them."""
+
+
 class CertificateError(DataError):
     """The data are not shown to be free of leaks."""
 

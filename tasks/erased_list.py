@@ -1,14 +1,10 @@
 """The project's list of erased patients, and the salt that it cannot be read without."""
 
-import secrets
-
-from pneumo_core.atomic import replacing_file
-from pneumo_core.errors import ErasureError
+from pneumo_core import salt
+from pneumo_core.errors import ErasureError, SaltError
 from pneumo_core.sources import erased
 from pneumo_core.sources.erased import Erased
 from tasks import ledger, paths
-
-SALT_BYTES = 32
 
 
 def read() -> Erased:
@@ -34,22 +30,15 @@ def read_to_add() -> Erased:
     found = read()
     if found.patients:
         return found
-    if not paths.SALT.is_file():
-        with replacing_file(paths.SALT) as draft:
-            draft.chmod(0o600)
-            draft.write_text(secrets.token_hex(SALT_BYTES))
-    return Erased(_salt())
+    return Erased(salt.read_or_make(paths.SALT))
 
 
 def _salt() -> bytes:
     try:
-        found = paths.SALT.read_text("utf-8").strip()
-    except OSError as error:
+        return salt.read(paths.SALT)
+    except SaltError as error:
         raise ErasureError(
-            f"{paths.ERASED} cannot be read without the project's salt, {paths.SALT}, and until "
-            "then no film is read: copy it from the checkout where the patient was erased, or from "
-            "its backup."
+            f"{paths.ERASED} cannot be read without the project's salt, and until then no film is "
+            f"read. {error} Copy it from the checkout where the patient was erased, or from its "
+            "backup."
         ) from error
-    if len(found) < SALT_BYTES:
-        raise ErasureError(f"{paths.SALT} is damaged: restore it from a backup.")
-    return found.encode()

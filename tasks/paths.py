@@ -63,6 +63,8 @@ RUN_LOG = SCRATCH / "run.log"  # the lines of the last run in a terminal
 MONITOR = SCRATCH / "monitor"
 VERSIONS = Path("var/versions")  # of libraries; what the stage of that name writes
 
+SALT = SCRATCH / "salt"  # of hashes of patients; not to be lost
+
 # Append-only, to be committed: who scored the test split, who became champion.
 TEST_LEDGER_HERE = Path("ledger/test_scoring.jsonl")  # which `dvc exp apply` brings
 TEST_LEDGER = PROJECT / TEST_LEDGER_HERE

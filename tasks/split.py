@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from pneumo_core import salt
 from pneumo_core.atomic import read_json, write_json
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import patients_sentence, split_sentence, verdict
@@ -18,7 +19,7 @@ from tasks import paths
 
 
 def run(params: SplitParams) -> None:
-    before = pins.read(paths.PINNED_PATIENTS)
+    before = pins.read(paths.PINNED_PATIENTS, salt.read_or_make(paths.SALT))
     splits = deal(params, before)
     table, films = splits.table, manifest.kept(splits.table)
     found = Duplicates(**read_json(paths.DUPLICATES))

@@ -32,6 +32,7 @@ class Opening:
     limits: IngestParams
     kinds: Mapping[str, type[Description]]
     cache: Path  # for downloads
+    salt: Path = Path("var/salt")  # the project's, where a source that hashes has none of its own
     folder: Path = Path()  # what relative paths are relative to
     within: tuple[Path, ...] = ()  # the descriptions that are being opened
     notes: Notes = field(default_factory=Notes)  # of all sources that are opened together

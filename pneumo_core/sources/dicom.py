@@ -1,16 +1,14 @@
 """DICOM files, of which only the pixels and asked metadata are stored: no name, path or number.
 
 Keyed hashes (HMAC-SHA-256) stand for identities: a film's name is the hash of its SOP instance UID,
-a patient's key that of the patient ID. Nobody can guess an ID by trying without the salt, so keep
-the salt beside the hospital's data and outside this project.
+a patient's key that of the patient ID. Nobody can guess an ID by trying without the salt. It is the
+project's own (`pneumo_core/salt.py`), or one that a hospital keeps for several projects.
 A patient ID that anonymisers write (empty, `0`, `ANONYMOUS`, or one value for most films of several
 studies) names nobody: the patient is unknown, and films of one study are possibly of one patient.
 A film whose header declares text burned into the pixels (`BurnedInAnnotation`) is refused; text
 that the header does not declare is not found.
 """
 
-import hashlib
-import hmac
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +20,7 @@ from typing import Any, Literal, Self
 from pydantic import field_validator, model_validator
 
 from pneumo_core.errors import SourceError
+from pneumo_core.salt import MIN_CHARACTERS, keyed, read_or_make
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom_content import (
     CONTENT_TAGS,
@@ -44,7 +43,6 @@ from pneumo_core.sources.patients import (
 )
 from pneumo_core.sources.source import SourceFile
 
-MIN_SALT_CHARACTERS = 16
 PLACEHOLDERS = {"0", "X"}  # patient IDs that name nobody, beside words
 NO_FILMS = "{} files of the DICOM source are not films (DICOMDIR, reports, presentation states)"
 NOT_STATED = "{{}} DICOM films do not state their {}: they count as frontal chest films"
@@ -66,8 +64,8 @@ class DicomDescription(Description):
 
     @model_validator(mode="after")
     def _one_salt(self) -> Self:
-        if sum(given is not None for given in (self.salt_env, self.salt_file, self.salt)) != 1:
-            raise ValueError("give one of salt_env, salt_file, salt: a secret for the hashes")
+        if sum(given is not None for given in (self.salt_env, self.salt_file, self.salt)) > 1:
+            raise ValueError("give one of salt_env, salt_file, salt, or none: the project's own")
         return self
 
     def source(self, opening: Opening) -> "DicomSource":
@@ -76,10 +74,10 @@ class DicomDescription(Description):
             raise SourceError(f"Nothing at {root}: expected a folder of DICOM files.")
         wanted = tags(opening.limits.metadata)
         known = self.patients == "tag"
-        salt = self._read_salt(opening).encode()
+        salt = self._read_salt(opening)
         return DicomSource(root, salt, self.labels, wanted, opening, known)
 
-    def _read_salt(self, opening: Opening) -> str:
+    def _read_salt(self, opening: Opening) -> bytes:
         if self.salt_env is not None:
             salt, where = os.environ.get(self.salt_env, ""), f"the variable {self.salt_env}"
         elif self.salt_file is not None:
@@ -88,14 +86,16 @@ class DicomDescription(Description):
                 salt = opening.path(self.salt_file).read_text("utf-8")
             except OSError as error:
                 raise SourceError(f"The salt of the DICOM source is not there: {error}.") from error
+        elif self.salt is not None:
+            salt, where = self.salt, "salt"
         else:
-            salt, where = self.salt or "", "salt"
-        if len(salt.strip()) < MIN_SALT_CHARACTERS:
+            return read_or_make(opening.salt)
+        if len(salt.strip()) < MIN_CHARACTERS:
             raise SourceError(
                 f"The salt of the DICOM source in {where} has {len(salt.strip())} characters, "
-                f"expected {MIN_SALT_CHARACTERS} or more: it keeps patient IDs from being guessed."
+                f"expected {MIN_CHARACTERS} or more: it keeps patient IDs from being guessed."
             )
-        return salt.strip()
+        return salt.strip().encode()
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class DicomSource:
         return unknown(place, claim.subtype)
 
     def _hash(self, what: str, identity: str) -> str:
-        return hmac.new(self.salt, f"{what}:{identity}".encode(), hashlib.sha256).hexdigest()[:32]
+        return keyed(self.salt, what, identity)
 
 
 def _is_film(below: PurePosixPath, path: Path) -> bool:

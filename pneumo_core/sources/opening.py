@@ -50,6 +50,7 @@ def open_source(
     more_kinds: Mapping[str, type[Description]] | None = None,
     cache: Path = Path("var/sources"),
     erased: Erased = NOBODY_ERASED,
+    salt: Path = Path("var/salt"),
 ) -> OpenedSource:
     """Return the source that `ingest.source` names.
 
@@ -57,13 +58,14 @@ def open_source(
         more_kinds: kinds that only the caller can open, such as S3, which the core may not import.
         cache: folder for downloads, unless a library has a cache of its own.
         erased: patients whose films are left out.
+        salt: file of the project's salt.
 
     Raises:
         SourceError: nothing is there, it is not a kind of source that pneumo knows, or
             `ingest.metadata` names what can identify a patient.
     """
     require_harmless(params.metadata, "ingest.metadata")
-    opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache)
+    opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache, salt)
     source = MetadataKept(opening.source(params.source), params.metadata, opening.notes)
     safe = SafelyNamed(PatientsNamed(source, params.patients))
     return OpenedSource(WithoutErased(safe, erased, opening.notes), opening.notes)

@@ -13,13 +13,14 @@ from pneumo_core.atomic import file_sha256, read_json
 from pneumo_core.data import manifest
 from pneumo_core.data.images import decode
 from pneumo_core.data.packed import INDEX, PackedImages
-from pneumo_core.errors import NotCheckedError
+from pneumo_core.errors import NotCheckedError, SaltError
 from pneumo_core.preparation import pins
 from pneumo_core.preparation.augmentation import make_film, plan, planned_films
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.preparation.fingerprint import pixel_sha256
 from pneumo_core.preparation.pins import Pins
+from pneumo_core.salt import read_or_make
 from tasks import paths
 from tasks.attestation.claims import WHERE, Outcome, altered, count, differs, off_by, require, same
 from tasks.attestation.subject import Subject
@@ -145,10 +146,17 @@ def _pins(subject: Subject) -> list[Pins]:
             before = Path(scratch) / paths.PINNED_PATIENTS.name
             if content is not None:
                 before.write_bytes(content)
-            found.append(pins.read(before))
+            found.append(_read_pins(before))
     except NotCheckedError:
         pass  # made outside a repository
-    return [*found, pins.read(paths.PINNED_PATIENTS)]
+    return [*found, _read_pins(paths.PINNED_PATIENTS)]
+
+
+def _read_pins(path: Path) -> Pins:
+    try:
+        return pins.read(path, read_or_make(paths.SALT))
+    except SaltError as error:
+        raise NotCheckedError(str(error)) from error
 
 
 def _difference(a: Images, b: Images) -> int:

@@ -85,7 +85,9 @@ def plan(patient: str) -> Plan:
                 "'pneumo who' prints it, or the id of one of the films."
             )
         return _plan(whole, known.patient, reader)
-    whole = whole.with_patient(key, tables.traces(key), films["perceptual_hash"].dropna().unique())
+    whole = whole.with_patient(
+        key, tables.traces(key, whole.salt), films["perceptual_hash"].dropna().unique()
+    )
     return _plan(whole, whole.digest(KEY.format(key)), reader)
 
 
@@ -223,7 +225,7 @@ class Tables:
         own = self.manifests["image_id"].isin(self.names_of(key)["image_id"])
         return self.manifests[own | (self.manifests["patient_key"] == key)]
 
-    def traces(self, key: str) -> set[str]:
+    def traces(self, key: str, salt: bytes) -> set[str]:
         """Return every word by which a file could name the patient or one of the films."""
         names, films = self.names_of(key), self.films_of(key)
         pixels = set(films["pixel_sha256"].dropna())
@@ -242,7 +244,7 @@ class Tables:
             *pixels,
             *names["file"],
             *films["path"].dropna(),
-            *map(pins.hash_of, pinned),
+            *(pins.hash_of(each, salt) for each in pinned),
             *map(str, film_digests(pixels).tolist()),
             *(packed_key(label, each, 0) for label in LABELS for each in pixels),
         } - {""}

@@ -130,12 +130,12 @@ def _ledger(erased: Erased, _: Reader) -> list[Holding]:
         words = set(path.read_text("utf-8").replace('"', " ").split())
         if any(erased.knows(word) for word in words):
             raise ErasureError(f"{path} names the patient, and its lines cannot be altered.")
-    before = pins.read(paths.PINNED_PATIENTS).split_of
+    before = pins.read(paths.PINNED_PATIENTS, erased.salt).split_of
     kept = {name: split for name, split in before.items() if not erased.knows(name)}
     if len(kept) == len(before):
         return []
     where = str(paths.PINNED_PATIENTS)
-    return [_marking(where, partial(pins.write, Pins(kept), paths.PINNED_PATIENTS))]
+    return [_marking(where, partial(pins.write, Pins(erased.salt, kept), paths.PINNED_PATIENTS))]
 
 
 def _runs(erased: Erased, reader: Reader) -> list[Holding]:

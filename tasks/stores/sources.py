@@ -13,7 +13,7 @@ MORE_KINDS = {"s3": S3Description}
 
 def open_source(params: IngestParams) -> OpenedSource:
     """Return the source without erased patients; see `opening.open_source`."""
-    return opening.open_source(params, MORE_KINDS, paths.SOURCES, erased_list.read())
+    return opening.open_source(params, MORE_KINDS, paths.SOURCES, erased_list.read(), paths.SALT)
 
 
 def open_by_project(

@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pneumo_core.errors import SplitError
+from pneumo_core.errors import SaltError, SplitError
 from pneumo_core.preparation import pins
 from pneumo_core.preparation.pins import Pins
+
+SALT = b"sixteen characters"
 
 
 @pytest.fixture
@@ -28,20 +30,20 @@ def films(make_table: Callable[..., pd.DataFrame]) -> pd.DataFrame:
 def test_pins_come_back_from_a_file_that_says_nothing_readable(
     films: pd.DataFrame, tmp_path: Path
 ) -> None:
-    kept = Pins().with_splits(films)
+    kept = Pins(SALT).with_splits(films)
     path = tmp_path / "ledger/pins.json"
     pins.write(kept, path)
-    assert pins.read(path) == kept
+    assert pins.read(path, SALT) == kept
     text = path.read_text()
     assert "person1" not in text
     assert "nobody" not in text
-    pins.write(Pins(dict(reversed(kept.split_of.items()))), path)
+    pins.write(Pins(SALT, dict(reversed(kept.split_of.items()))), path)
     assert path.read_text() == text
-    assert pins.read(tmp_path / "none.json") == Pins()
+    assert pins.read(tmp_path / "none.json", SALT) == Pins(SALT)
 
 
 def test_patients_are_known_again_under_other_names(films: pd.DataFrame) -> None:
-    kept = Pins().with_splits(films)
+    kept = Pins(SALT).with_splits(films)
     later = films.assign(split="all")
     # The other pathogen of person1 is possibly the same patient; nobody.png got a name and a label.
     later.loc[0, "patient_key"] = "person1_bacteria"
@@ -58,13 +60,13 @@ def test_patients_are_known_again_under_other_names(films: pd.DataFrame) -> None
 
 
 def test_a_film_of_nobody_is_known_by_its_bytes_and_not_by_its_name(films: pd.DataFrame) -> None:
-    kept = Pins().with_splits(films)
+    kept = Pins(SALT).with_splits(films)
     replaced = films.tail(1).assign(sha256="of another film")
     assert not any(kept.groups(replaced).values())
 
 
 def test_whom_test_has_once_it_keeps(films: pd.DataFrame) -> None:
-    kept = Pins().with_splits(films)
+    kept = Pins(SALT).with_splits(films)
     linked = films.assign(patient_group="all of them")
     assert kept.groups(linked) == {"test": {"all of them"}, "val": set(), "train": set()}
 
@@ -87,4 +89,18 @@ def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pins.json"
     path.write_text(text)
     with pytest.raises(SplitError, match="restore it from git"):
-        pins.read(path)
+        pins.read(path, SALT)
+
+
+def test_pins_of_another_salt_are_refused(films: pd.DataFrame, tmp_path: Path) -> None:
+    """Else nobody in test would be known again, and could be trained on."""
+    path = tmp_path / "pins.json"
+    pins.write(Pins(SALT).with_splits(films), path)
+    assert SALT.decode() not in path.read_text()
+    with pytest.raises(SaltError, match="copy var/salt from where it was made"):
+        pins.read(path, b"another salt, as after a loss")
+    path.write_text('{"train": ["0a"], "val": [], "test": []}')  # hashes without a salt
+    with pytest.raises(SaltError, match="was made with another salt"):
+        pins.read(path, SALT)
+    pins.write(Pins(SALT), path)  # of a source with a test split of its own
+    assert pins.read(path, b"another salt, as after a loss").split_of == {}

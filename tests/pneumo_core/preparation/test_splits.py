@@ -143,6 +143,7 @@ def _of_patients(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(table["patient_group"], table["split"], strict=True))
 
 
+SALT = b"sixteen characters"
 PARAMS = SplitParams(seed=0, val_per_class=10)
 Unsplit = Callable[..., pd.DataFrame]
 
@@ -150,7 +151,7 @@ Unsplit = Callable[..., pd.DataFrame]
 @pytest.mark.parametrize("seed", range(10))
 def test_made_splits_share_no_patient_and_have_their_sizes(unsplit: Unsplit, seed: int) -> None:
     table = unsplit(seed)
-    made = make_splits(table, PARAMS, Pins())
+    made = make_splits(table, PARAMS, Pins(SALT))
     assert set(made.table["split"]) == set(SPLITS)
     assert _shared(made.table) == 0
     counts = pd.crosstab(made.table["split"], made.table["label"])
@@ -169,7 +170,7 @@ def test_made_splits_share_no_patient_and_have_their_sizes(unsplit: Unsplit, see
 def test_nobody_leaves_a_made_split_as_films_come_and_go(unsplit: Unsplit, seed: int) -> None:
     draw = np.random.default_rng(seed)
     films = unsplit(seed, 120)
-    pins, was = Pins(), dict[str, str]()
+    pins, was = Pins(SALT), dict[str, str]()
     for step in range(6):
         made = make_splits(films, PARAMS, pins)
         pins, now = made.pins, _of_patients(made.table)
@@ -183,7 +184,7 @@ def test_nobody_leaves_a_made_split_as_films_come_and_go(unsplit: Unsplit, seed:
 
 def test_test_grows_with_the_films_even_if_patients_come_one_by_one(unsplit: Unsplit) -> None:
     films = unsplit(0, 40)
-    made = make_splits(films, PARAMS, Pins())
+    made = make_splits(films, PARAMS, Pins(SALT))
     for patient, more in unsplit(1, 60).groupby("patient_group"):
         more = more.assign(patient_group=f"later {patient}", patient_key=f"later {patient}")
         films = pd.concat([films, more], ignore_index=True)
@@ -194,17 +195,17 @@ def test_test_grows_with_the_films_even_if_patients_come_one_by_one(unsplit: Uns
 
 def test_the_same_films_give_the_same_splits_and_pins(unsplit: Unsplit) -> None:
     table = unsplit(0)
-    made = make_splits(table, PARAMS, Pins())
+    made = make_splits(table, PARAMS, Pins(SALT))
     again = make_splits(table.sample(frac=1, random_state=0), PARAMS, made.pins)
     assert _of_patients(again.table) == _of_patients(made.table)
     assert again.pins == made.pins
     assert again.origin == made.origin
-    anew = make_splits(table.sample(frac=1, random_state=0), PARAMS, Pins())
+    anew = make_splits(table.sample(frac=1, random_state=0), PARAMS, Pins(SALT))
     assert _of_patients(anew.table) == _of_patients(made.table)
 
 
 def test_a_group_that_grows_into_test_goes_there_as_a_whole(unsplit: Unsplit) -> None:
-    made = make_splits(unsplit(0), PARAMS, Pins())
+    made = make_splits(unsplit(0), PARAMS, Pins(SALT))
     linked = made.table.groupby("split")["patient_group"].first()
     table = unsplit(0)
     in_one = table["patient_group"].isin(linked)
@@ -219,7 +220,7 @@ def test_where_only_test_is_missing_it_is_made_of_train(unsplit: Unsplit) -> Non
     table = unsplit(0, split="train")
     own = table["patient_group"].isin(sorted(set(table["patient_group"]))[:20])
     table.loc[own, ["split", "source_split"]] = "val"
-    made = make_splits(table, PARAMS, Pins()).table
+    made = make_splits(table, PARAMS, Pins(SALT)).table
     assert set(made.loc[own, "split"]) == {"val"}
     assert 0.17 < (made["split"] == "test").mean() < 0.23
     assert _shared(made) == 0
@@ -234,7 +235,7 @@ def test_an_origin_keeps_its_own_test_and_another_one_is_dealt(
         | (own["split"] == "test")
     ]
     both = pd.concat([own, unsplit(0)], ignore_index=True)
-    made = make_splits(both, PARAMS, Pins()).table
+    made = make_splits(both, PARAMS, Pins(SALT)).table
     archive = made["origin"] == "archive"
     assert ((made["split"] == "test") == (both["split"] == "test"))[archive].all()
     assert 0.17 < (made.loc[~archive, "split"] == "test").mean() < 0.23
@@ -243,7 +244,7 @@ def test_an_origin_keeps_its_own_test_and_another_one_is_dealt(
 
 def test_a_source_with_test_is_left_to_it(table: pd.DataFrame) -> None:
     params = SplitParams(seed=0, val_per_class=20)
-    pins = Pins({"another": "test"})
+    pins = Pins(SALT, {"another": "test"})
     left = make_splits(table, params, pins)
     pd.testing.assert_frame_equal(left.table, _split(table))
     assert left.origin == {"made_by": "source"}
@@ -252,7 +253,7 @@ def test_a_source_with_test_is_left_to_it(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("num_films", [40, 100, 1000])
 def test_validation_does_not_eat_train(unsplit: Unsplit, num_films: int) -> None:
-    made = make_splits(unsplit(1, num_films), SplitParams(seed=0, val_per_class=40), Pins())
+    made = make_splits(unsplit(1, num_films), SplitParams(seed=0, val_per_class=40), Pins(SALT))
     counts = pd.crosstab(made.table["split"], made.table["label"])
     assert (counts.loc["train"] >= 2 * counts.loc["val"]).all()
     assert (counts >= 1).all(axis=None)
@@ -261,20 +262,20 @@ def test_validation_does_not_eat_train(unsplit: Unsplit, num_films: int) -> None
 def test_sizes_per_class_and_their_limits(unsplit: Unsplit) -> None:
     table = unsplit(0)
     per_class = SplitParams(seed=0, val_per_class=10, test_per_class=15)
-    made = make_splits(table, per_class, Pins())
+    made = make_splits(table, per_class, Pins(SALT))
     test = manifest.kept(made.table, "test")["label"].value_counts()
     assert test.between(13, 17).all()
     certificate = certify(made.table, Duplicates([], [], [], []), split_origin=made.origin)
     assert "15 films of each class" in split_sentence(certificate)
     with pytest.raises(SplitError, match=r"test_per_class = 200 is not possible: there are \d+ N"):
-        make_splits(table, SplitParams(seed=0, val_per_class=10, test_per_class=200), Pins())
+        make_splits(table, SplitParams(seed=0, val_per_class=10, test_per_class=200), Pins(SALT))
     with pytest.raises(SplitError, match=r"test has no .* films of \d+ patients are too few"):
-        make_splits(unsplit(0, 6), PARAMS, Pins())
+        make_splits(unsplit(0, 6), PARAMS, Pins(SALT))
 
 
 def test_a_site_is_held_out_with_all_its_patients(unsplit: Unsplit) -> None:
     table = unsplit(0)
-    pins = make_splits(table, PARAMS, Pins()).pins
+    pins = make_splits(table, PARAMS, Pins(SALT)).pins
     held = SplitParams(seed=0, val_per_class=10, hold_out_site="Busan")
     out = make_splits(table, held, pins)
     films = manifest.kept(out.table)
@@ -302,7 +303,7 @@ def test_without_sites_an_origin_is_held_out_and_the_source_s_own_test_is_left_o
     here = unsplit(0).drop(columns="meta_site").assign(origin="here")
     both = pd.concat([table.assign(origin="archive"), here], ignore_index=True)
     held = SplitParams(seed=0, val_per_class=10, hold_out_site="here")
-    out = make_splits(both, held, Pins()).table
+    out = make_splits(both, held, Pins(SALT)).table
     assert set(out.loc[out["split"] == "test", "origin"]) == {"here"}
     own_test = (both["origin"] == "archive") & (both["split"] == "test")
     assert (out.loc[own_test, "state"] == manifest.QUARANTINED).all()
@@ -323,7 +324,7 @@ def test_sixty_thousand_films_are_dealt_in_seconds(unsplit: Unsplit) -> None:
         ignore_index=True,
     )
     begun = time.process_time()
-    made = make_splits(large, PARAMS, Pins())
+    made = make_splits(large, PARAMS, Pins(SALT))
     make_splits(large, PARAMS, made.pins)
     assert len(large) == 60_000
     assert time.process_time() - begun < 10  # both; 2.5 s on one core

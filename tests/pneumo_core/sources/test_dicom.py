@@ -211,16 +211,25 @@ def test_what_is_no_film_says_why(
         ({"salt_env": "PNEUMO_NO_SUCH"}, "in the variable PNEUMO_NO_SUCH has 0 characters"),
         ({"salt_file": "gone.salt"}, "salt of the DICOM source is not there"),
         ({"salt": "short"}, "in salt has 5 characters, expected 16 or more"),
-        ({"salt": None}, "give one of salt_env, salt_file, salt"),
         ({"salt": SALT, "salt_env": "HOME"}, "give one of salt_env, salt_file, salt"),
     ],
 )
-def test_without_a_salt_nothing_runs(
+def test_with_a_bad_salt_nothing_runs(
     films: Path, open_description: Describe, salt: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SourceError, match=message) as raised:
         open_description(kind="dicom", path=films.name, **salt)
     assert SALT not in str(raised.value)
+
+
+@pytest.mark.usefixtures("films")
+def test_without_a_salt_of_its_own_the_project_has_one(
+    tmp_path: Path, open_description: Describe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, again = (open_description(kind="dicom", path="dicom").files() for _ in range(2))
+    assert [file.place for file in first] == [file.place for file in again]
+    assert (tmp_path / "var/salt").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.usefixtures("films")

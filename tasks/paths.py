@@ -55,7 +55,6 @@ DECISION = Path("results/promote/decision.json")
 # Not versioned: what helps the next run, and logs.
 SCRATCH = PROJECT / "var"
 SOURCES = SCRATCH / "sources"
-SALT = SCRATCH / "salt"  # of the keyed hashes in ERASED
 SEARCHED = SCRATCH / "dedup" / "searched.npz"  # by dedup: hashes and pairs of its films
 DATA_DOCS = SCRATCH / "data_docs"
 EVENTS = SCRATCH / "events"

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from pneumo_core.data import manifest
 from pneumo_core.params import DedupParams, IngestParams, SplitParams, ValidateParams
+from pneumo_core.sources import identity
 from tasks import dedup, ingest, paths, split, validate
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/nih_cxr8_224.zip"
@@ -71,17 +72,19 @@ def test_nobody_leaves_test_as_films_and_links_are_added(
 
     # A mirrored film of a test patient, under the number of one in train: both are in test then.
     in_test = first[first["split"] == "test"].index[0]
-    in_train = first[first["split"] == "train"].iloc[0]
-    number = in_train["patient_key"].removeprefix("nih:").zfill(8)
-    mirrored = ImageOps.mirror(Image.open(tmp_path / "films" / in_test.removeprefix("all/")))
-    label = in_test.split("/")[1]
+    in_train = first[first["split"] == "train"].index[0]
+    names = identity.read(paths.NAMES).set_index("image_id")
+    number = names.loc[in_train, "patient"].removeprefix("nih:").zfill(8)
+    place = names.loc[in_test, "file"].removeprefix("all/")
+    mirrored = ImageOps.mirror(Image.open(tmp_path / "films" / place))
+    label = place.split("/")[0]
     (tmp_path / "films" / label).mkdir(exist_ok=True)
     mirrored.save(tmp_path / "films" / label / f"{number}_999.png")
 
     grown = _split(tmp_path / "films", films)
     both = first.index.intersection(grown.index)
     was, now = first.loc[both, "split"], grown.loc[both, "split"]
-    linked = grown.loc[both, "patient_key"] == in_train["patient_key"]
+    linked = grown.loc[both, "patient_key"] == grown.loc[in_train, "patient_key"]
     assert set(now[linked]) == {"test"}
     assert (was == now)[~linked].all()
     certificate = json.loads(paths.CERTIFICATE.read_text())

@@ -13,6 +13,9 @@ from flows.serving.models import load_model, successor
 from pneumo_core import params
 from pneumo_core.data import manifest
 from pneumo_core.errors import ErasureError, NotTrustedError
+from pneumo_core.preparation import pins
+from pneumo_core.preparation.pins import Pins
+from pneumo_core.salt import read_or_make
 from pneumo_core.sources import identity
 from pneumo_core.sources.erased import Erased
 from tasks import ledger, paths, promote
@@ -131,9 +134,9 @@ def test_an_erasure_that_was_stopped_goes_on(
 def test_a_pin_is_taken_out(project: Path) -> None:  # noqa: ARG001
     key = str(patients("test").iloc[0])
     named = identity.find(identity.read(paths.NAMES), key)["patient"]
-    hashed, other = (hashlib.sha256(name.encode()).hexdigest() for name in (named, "another"))
-    paths.PINNED_PATIENTS.parent.mkdir(exist_ok=True)
-    paths.PINNED_PATIENTS.write_text(f'{{"train": [], "val": [], "test": ["{hashed}", "{other}"]}}')
+    salt = read_or_make(paths.SALT)
+    hashed, other = (pins.hash_of(name, salt) for name in (named, "another"))
+    pins.write(Pins(salt, {hashed: "test", other: "test"}), paths.PINNED_PATIENTS)
     planned = erase.plan(key)
     assert [each.where for each in planned.survey["ledger"]] == [str(paths.PINNED_PATIENTS)]
     erase.carry_out(planned, "consent withdrawn")

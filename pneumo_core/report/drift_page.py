@@ -108,11 +108,13 @@ def _training(findings: Findings, words: Words) -> tuple[Level, str]:
 def _facts(findings: Findings, words: Words) -> Definitions:
     files, new = words.count(findings.num_files), words.count(findings.num_new)
     patients, reference = words.count(findings.num_patients), words.count(findings.num_reference)
+    erased = [(words("drift.erased"), words.count(findings.num_erased))]
     return Definitions(
         (
             (words("drift.source"), f"`{findings.source}`"),
             (words("drift.model"), findings.model),
             (words("drift.files"), words("drift.files_new", files=files, new=new)),
+            *(erased if findings.num_erased else ()),
             (words("drift.labelled"), words.count(findings.num_labelled)),
             (
                 words("drift.compared"),

@@ -79,3 +79,9 @@ def test_the_chart_is_in_the_language_of_the_page(language: str) -> None:
     )
     assert Words(language)("drift.share") in chart.svg
     assert str(chart.svg) in to_html(document, page_of("monitor"))
+
+
+def test_films_of_erased_patients_are_counted_where_there_are_any() -> None:
+    some, none = (to_markdown(write(replace(CALM, num_erased=n)), "") for n in (3, 0))
+    assert "- Films of erased patients, left out: 3\n" in some
+    assert "erased" not in none

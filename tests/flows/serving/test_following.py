@@ -23,6 +23,7 @@ class Registry:
 
     def __init__(self, folder: Path) -> None:
         self.version, self.folder = "1", folder
+        self.tags: dict[str, str] = {}
 
     def find_champion(self, name: str, alias: str) -> Any:
         assert (name, alias) == ("pneumo", "champion")

@@ -58,13 +58,13 @@ def test_metadata_is_text_and_missing_where_it_is_not_known(
     assert read["meta_sex"].isna().tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("version", ["1", "3", None])
+@pytest.mark.parametrize("version", ["2", "4", None])
 def test_other_version_is_refused(tmp_path: Path, table: pd.DataFrame, version: str | None) -> None:
     path = tmp_path / "manifest.parquet"
     manifest.write(table, path)
     metadata = {"pneumo_manifest_version": version} if version else None
     pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
-    with pytest.raises(DataError, match=f"manifest version {version or 'none'}, this code reads 2"):
+    with pytest.raises(DataError, match=f"manifest version {version or 'none'}, this code reads 3"):
         manifest.read(path)
 
 

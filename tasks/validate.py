@@ -28,7 +28,7 @@ def run(params: ValidateParams) -> None:
             f"{len(quarantined)} of {len(looked)} files cannot be used, most of them because: "
             f"{quarantined['reason'].mode()[0]}. validate.max_quarantined_fraction allows "
             f"{params.max_quarantined_fraction:.0%}; {paths.QUARANTINE} names them: "
-            f"{', '.join(quarantined['image_id'][:MAX_NAMED])}."
+            f"{', '.join(quarantined['image_id'][:MAX_NAMED])}. 'pneumo who ID' says which file."
         )
     if not result["success"]:
         raise DataError(

@@ -118,11 +118,11 @@ def test_unknown_names_are_an_error(name: str, message: str) -> None:
 def test_models_that_cannot_learn_are_refused_in_one_line(
     model: str, size_px: int, pretrained: bool, message: str
 ) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(TrainingError, match=message) as caught:
         require_trainable(model, size_px, Strategy, pretrained)
     assert "\n" not in str(caught.value)
-    assert time.perf_counter() - begun < 10  # measured: under 1 s
+    assert time.process_time() - begun < 10  # measured: under 1 s
 
 
 def test_large_models_are_tried_without_their_memory() -> None:

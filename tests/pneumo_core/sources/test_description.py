@@ -97,7 +97,7 @@ def test_a_kind_of_the_callers_can_be_opened(tmp_path: Path) -> None:
     path = tmp_path / "films.yaml"
     path.write_text("kind: s3\nbucket: films\nprefix: chest/\n")
     source: Any = open_source(IngestParams(source=str(path)), MORE_KINDS)
-    assert source.source.source.source.source.address == "s3://films/chest/"
+    assert source.source.source.source.source.source.address == "s3://films/chest/"
 
 
 def test_opening_loads_no_client_of_any_kind() -> None:
@@ -109,6 +109,6 @@ def test_opening_loads_no_client_of_any_kind() -> None:
 
 def test_home_is_expanded_in_descriptions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    opening = Opening(IngestParams(source="x"), KINDS, tmp_path, Path("sources"))
+    opening = Opening(IngestParams(source="x"), KINDS, tmp_path, folder=Path("sources"))
     assert opening.path("~/films") == tmp_path / "films"
     assert opening.path("films") == Path("sources/films")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pneumo_core import params
+from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.models import committee
 from pneumo_core.models.bundle import ONNX, Blueprint, OnnxRecord, read_description
@@ -95,7 +96,8 @@ def test_a_committee_is_registered_with_its_members_and_read_like_any_model(
         [member.name for member in _members()]
     )
     predictions = pd.read_csv(paths.EVALUATED / committee.NAME / "test" / "predictions.csv")
-    film = (paths.RAW / predictions["path"][0]).read_bytes()
+    table = manifest.read(paths.SPLIT).set_index("image_id")
+    film = (paths.RAW / table.loc[predictions["image_id"][0], "path"]).read_bytes()
     model = mlflow.pyfunc.load_model("models:/pneumo@champion")
     read = model.predict([{"image": base64.b64encode(film).decode()}])
     assert read["probability"][0] == pytest.approx(predictions["probability"][0], abs=1e-6)

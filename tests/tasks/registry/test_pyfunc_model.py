@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pneumo_core.data import manifest
 from pneumo_core.models import bundle
 from tasks import paths
 from tasks.graph.dvc_stage import environment
@@ -32,10 +33,11 @@ PATIENCE_S = 500  # met in 15 on a free machine
 
 @pytest.fixture
 def film(promote_cell: Callable[..., str]) -> pd.Series:
-    """One of test with what the champion said of it."""
+    """One of test with its path and what the champion said of it."""
     assert promote_cell(CELL) == "1"
     predictions = pd.read_csv(paths.EVALUATED / CELL / "test" / "predictions.csv")
-    return predictions.iloc[3]
+    table = manifest.read(paths.SPLIT)[["image_id", "path"]]
+    return predictions.merge(table, on="image_id").iloc[3]
 
 
 def threshold() -> float:

@@ -183,7 +183,8 @@ def inventory_of(
 
     A film that is known by its bytes as one of an erased patient has no row.
     """
-    described = pd.DataFrame([collect.describe(file) for file in files])
+    rows = [collect.describe(file) for file in files]
+    described = pd.DataFrame(rows, columns=None if rows else ["path", *identity.NAMES])
     places = described["path"]
     table = described.assign(image_id=places, patient_key=places, patient_group=places)
     limits = ValidateParams(image_size_px=size_px)

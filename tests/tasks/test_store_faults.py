@@ -86,7 +86,8 @@ def test_store_that_fails_in_the_middle_of_ingest_costs_no_film(
     store.fault = lambda _method, path: asked.append(path) if "/person" in path else None
     table = collect.collect(source, tmp_path / "raw")
     assert manifest.count(table, "state") == {manifest.KEPT: len(FILMS)}
-    assert {name: (tmp_path / "raw" / name).read_bytes() for name in FILMS} == FILMS
+    stored = zip(table["file"], table["path"], strict=True)
+    assert {name: (tmp_path / "raw" / path).read_bytes() for name, path in stored} == FILMS
     assert len(asked) == len(FILMS) - AFTER
 
 

@@ -179,7 +179,7 @@ def test_other_films_are_drift(name: str, world: World, tmp_path: Path) -> None:
     change, drifting = OTHER[name]
     found = world.look(world.write(tmp_path / "films", change))
     assert drifting in {each.kind for each in found.drifted}
-    assert "**drifted**" in (world.project / "out" / monitor.PAGE).read_text()
+    assert "<strong>drifted</strong>" in (world.project / "out" / "monitor.html").read_text()
 
 
 @pytest.mark.parametrize("kind", ["drawn"])
@@ -193,7 +193,7 @@ def test_films_that_ingest_has_seen_are_not_new(world: World, tmp_path: Path) ->
     manifest.write(known, world.project / paths.INGESTED)
     assert (found.num_files, found.num_new) == (len(data), 5)
     assert found.comparisons == ()
-    assert "Too few patients" in (world.project / "out" / monitor.PAGE).read_text()
+    assert "are too few to compare" in (world.project / "out" / "monitor.html").read_text()
 
 
 @pytest.mark.parametrize("kind", ["drawn"])
@@ -209,7 +209,7 @@ def test_labelled_films_are_counted_each_picture_once_and_broken_ones_told(
     found = replace(world, params=params).look(tmp_path / "films")
     assert found.num_quarantined == 1
     assert found.reasons == [f"{len(world.later)} new films with labels"]
-    output = json.loads((world.project / "out" / monitor.FINDINGS).read_text())
+    output = json.loads((world.project / "out" / "monitor.json").read_text())
     assert (output["num_labelled"], output["reasons"]) == (len(world.later), found.reasons)
 
 

@@ -3,11 +3,12 @@
 Texts may hold **strong** words and `names`; everything else is plain text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pneumo_core.charts import Captioned
+from pneumo_core.report.words import Words
 
 Tone = Literal["plain", "quiet", "note"]
 Level = Literal["good", "caution", "bad", "open"]
@@ -163,3 +164,23 @@ class Document:
     title: str
     use: str  # the uses that are excluded
     sections: tuple[Section, ...]  # the first one is the first screen, without a heading
+
+
+def assemble(
+    words: Words, page: str, sections: Mapping[str, Sequence[Block]], **title: object
+) -> Document:
+    """Return a page whose texts stand under its name in the catalogue; empty sections are left out.
+
+    Args:
+        title: what fills the places in the page's title.
+    """
+    return Document(
+        words.language,
+        words(f"{page}.title", **title),
+        words("page.use"),
+        tuple(
+            Section(name, words(f"{page}.{name}"), tuple(blocks))
+            for name, blocks in sections.items()
+            if blocks
+        ),
+    )

@@ -1,6 +1,6 @@
 """The model card, for a person who receives the bundle (Mitchell et al. 2019)."""
 
-from pneumo_core.report.blocks import Block, Bullets, Document, Paragraph, Section
+from pneumo_core.report.blocks import Block, Bullets, Document, Paragraph, assemble
 from pneumo_core.report.findings import Findings
 from pneumo_core.report.sections import external, limits, provenance, subgroups, use, winner
 from pneumo_core.report.sections.trust import answer, verdicts
@@ -35,14 +35,4 @@ def write(found: Findings, words: Words) -> Document:
         "limits": limits.build_limits(found, words),
         "provenance": provenance.build(found, words),
     }
-    title = words("card.title", model=found.winner.name)
-    return Document(
-        words.language,
-        title,
-        words("page.use"),
-        tuple(
-            Section(name, words(f"card.{name}"), tuple(blocks))
-            for name, blocks in sections.items()
-            if blocks
-        ),
-    )
+    return assemble(words, "card", sections, model=found.winner.name)

@@ -13,11 +13,11 @@ from pneumo_core.report.blocks import (
     Document,
     Level,
     Paragraph,
-    Section,
     Subheading,
     Table,
     Verdict,
     Verdicts,
+    assemble,
 )
 from pneumo_core.report.sections import data
 from pneumo_core.report.words import Words
@@ -35,16 +35,7 @@ def write(certificate: Certificate, source: str, words: Words) -> Document:
         "films": _films(certificate, words),
         "what": [_what(certificate, source, words)],
     }
-    return Document(
-        words.language,
-        words("certificate.title"),
-        words("page.use"),
-        tuple(
-            Section(name, words(f"certificate.{name}"), tuple(blocks))
-            for name, blocks in sections.items()
-            if blocks
-        ),
-    )
+    return assemble(words, "certificate", sections)
 
 
 def _verdict(certificate: Certificate, words: Words) -> list[Block]:

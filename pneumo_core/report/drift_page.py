@@ -19,10 +19,10 @@ from pneumo_core.report.blocks import (
     Level,
     Number,
     Paragraph,
-    Section,
     Table,
     Verdict,
     Verdicts,
+    assemble,
 )
 from pneumo_core.report.words import Words
 
@@ -47,15 +47,7 @@ def write(findings: Findings, drawn: Distributions | None, words: Words) -> Docu
         sections["figures"] = [_table(findings, words), _meaning(findings, words)]
         if drawn is not None:
             sections["figures"].append(Charts((_chart(findings.comparisons, drawn, words),)))
-    return Document(
-        words.language,
-        words("drift.title"),
-        words("page.use"),
-        tuple(
-            Section(name, words(f"drift.{name}"), tuple(blocks))
-            for name, blocks in sections.items()
-        ),
-    )
+    return assemble(words, "drift", sections)
 
 
 def _answers(findings: Findings, words: Words) -> Verdicts:

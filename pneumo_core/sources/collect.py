@@ -31,13 +31,15 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
     an erased patient has no row. The rows are a manifest's, with `identity.NAMES`.
 
     Raises:
-        DataError: train or test lacks a class.
+        DataError: train or test lacks a class, or no film is left without erased patients.
     """
     files = named(source.files())
     require_classes(files)
     with ThreadPoolExecutor(NUM_READERS) as pool:  # they wait most of the time
         found = pool.map(lambda file: _collect_one(file, folder), files)
         rows = [row for row in track(found, "ingest", total=len(files)) if row is not None]
+    if not rows:
+        raise DataError("Every film of the source is one of an erased patient: none is left.")
     table = identity.called_by_content(pd.DataFrame(rows))
     copied = table[table["state"] == manifest.KEPT]
     _remove_others(folder, {folder / path for path in copied["path"]})

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pneumo_core.data.images import decode
-from pneumo_core.errors import ImageError
+from pneumo_core.errors import ErasureError, ImageError
 from pneumo_core.preparation.fingerprint import (
     NUM_BITS,
     perceptual_hashes,
@@ -66,6 +66,9 @@ def read(data: bytes, digest: Callable[[str], str]) -> Content:
 
     Args:
         digest: `Erased.digest`, under the salt of the list.
+
+    Raises:
+        ErasureError: it is a damaged table.
     """
     own = {
         hashlib.md5(data, usedforsecurity=False).hexdigest(),
@@ -100,11 +103,15 @@ def _words(data: bytes) -> set[str]:
 
 
 def _cells(data: bytes) -> set[str]:
-    """Return the texts in a table; nothing of one that cannot be read."""
+    """Return the texts in a table.
+
+    Raises:
+        ErasureError: it cannot be read, so nobody knows whom it names.
+    """
     try:
         table = pd.read_parquet(io.BytesIO(data))
-    except pa.ArrowException:
-        return set()
+    except pa.ArrowException as error:
+        raise ErasureError("it is a table that cannot be read") from error
     texts = table.select_dtypes(exclude=["number", "bool"])
     return {str(cell) for name in texts for cell in texts[name].dropna().unique()}
 

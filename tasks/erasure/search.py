@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from pneumo_core.errors import ErasureError
 from pneumo_core.sources.erased import Erased
 from tasks.erasure import contents
 from tasks.erasure.contents import Content
@@ -49,10 +50,18 @@ class Reader:
         """
         Args:
             md5: stands for the bytes, in whichever store of DVC they lie.
+
+        Raises:
+            ErasureError: nobody can tell whom the file names.
         """
         key = ("", md5) if md5 else (place.address, name)
         if key not in self._known:
-            self._known[key] = contents.read(place.read(name), self.digest)
+            try:
+                self._known[key] = contents.read(place.read(name), self.digest)
+            except ErasureError as error:
+                raise ErasureError(
+                    f"{place.address}/{name}: {error}. Restore or delete it."
+                ) from error
         return self._known[key]
 
     def tables(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pneumo_core.errors import ErasureError
+from pneumo_core.errors import DataError, ErasureError
 from pneumo_core.evaluation.any_source import inventory_of
 from pneumo_core.sources import erased
 from pneumo_core.sources.collect import collect
@@ -97,3 +97,11 @@ def test_ingest_keeps_neither_the_film_nor_a_row_of_it(tmp_path: Path) -> None:
     table = collect(source, tmp_path)
     assert len(table) == len(others)
     assert not list(tmp_path.rglob("b.png"))
+
+
+def test_a_source_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
+    pairs = [(s, label) for s in ("train", "test") for label in ("NORMAL", "PNEUMONIA")]
+    files = [SourceFile(split, label, "a.png", 1, lambda: b"a", "f") for split, label in pairs]
+    source = WithoutErased(Listing(files), listed(hashlib.sha256(b"a").hexdigest()), Notes())
+    with pytest.raises(DataError, match="none is left"):
+        collect(source, tmp_path)

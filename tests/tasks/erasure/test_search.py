@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from pneumo_core.data.images import resize
+from pneumo_core.errors import ErasureError
 from pneumo_core.sources.erased import Erased
 from tasks.erasure import contents, search
 from tasks.erasure.places import LocalFolder
@@ -82,6 +83,13 @@ def test_a_film_is_known_by_bytes_by_pixels_and_by_its_looks(
     assert found.films == {"renamed", "resaved.png"}
     assert found.alike == {"recoded.jpeg", "shard.npy"}
     assert not found.naming | found.beside
+
+
+def test_a_damaged_table_is_not_searched_as_if_it_named_nobody(
+    tmp_path: Path, erased: Erased
+) -> None:
+    with pytest.raises(ErasureError, match=r"films\.parquet: it is a table that cannot be read"):
+        found_in(tmp_path, {"films.parquet": table(image_id=["film-17"])[:-20]}, erased)
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,8 @@ class Stages:
         self._rows = {stage: _Row(stage) for stage in stages}
 
     def started(self, stage: str) -> None:
-        """Count a stage's seconds from now, if it did not start before."""
-        self._rows[stage].begun = self._rows[stage].begun or time.monotonic()
+        """Count a stage's seconds from now: one that runs elsewhere, where its file is not seen."""
+        self._rows[stage].begun = time.monotonic()
 
     def ended(self, stage: str, state: State[Any]) -> None:
         row = self._rows[stage]
@@ -87,6 +87,9 @@ class Stages:
         """Return the table. Where there are too many stages, those that are done are counted first,
         then those that wait."""
         rows = list(self._rows.values())
+        for row in rows:
+            if row.waits and progress_file(row.stage).exists():
+                row.begun = time.monotonic()
         done = [row for row in rows if row.succeeded]
         waiting = [row for row in rows if row.waits]
         too_many = len(rows) + 2 - max_rows if len(rows) > max_rows else 0
@@ -121,6 +124,8 @@ class _Renewed:
 def shown(stages: Sequence[str]) -> Iterator[Stages]:
     """Yield the stages to tell what happens to them; a terminal shows their table meanwhile."""
     found = Stages(stages)
+    for stage in stages:
+        progress_file(stage).unlink(missing_ok=True)  # of a run that was killed
     if not sys.stderr.isatty():
         yield found
         return

@@ -113,8 +113,7 @@ def _run(stale: dict[str, set[str]], ingest_again: bool, ray: str | None) -> Sta
                 table.started(stage)
                 return submit_cell(run_one, stage, before)
             force = ingest_again and dvc_graph.reads_source(stage)
-            here = run_one.with_options(on_running=[lambda *_: table.started(stage)])
-            return runner.submit(here, {"stage": stage, "force": force}, wait_for=before)
+            return runner.submit(run_one, {"stage": stage, "force": force}, wait_for=before)
 
         try:
             for stage, state in _in_turn(stale, submit):

@@ -47,7 +47,8 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
     """
     failures.forget(stage)
     shown = progress_file(stage)
-    shown.unlink(missing_ok=True)
+    shown.parent.mkdir(parents=True, exist_ok=True)
+    shown.write_text("")
     dvc = [sys.executable, "-m", "tasks.graph.reproduce", stage, *["--force"] * force]
     lines: list[str] = []
     variables = {RUN_PID: str(os.getpid())} | ({progress.FILE: str(shown.resolve())} if log else {})
@@ -78,7 +79,7 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
 
 
 def progress_file(stage: str) -> Path:
-    """Return the file whose one line says how far the stage is, while it runs."""
+    """Return the file that is there while the stage runs; its one line says how far it is."""
     return paths.SCRATCH / "progress" / stage
 
 

@@ -12,7 +12,7 @@ import pytest
 from prefect.states import Completed, Failed
 from rich.console import Console
 
-from flows.runs.live_table import Stages, log_to_file
+from flows.runs.live_table import Stages, log_to_file, shown
 from pneumo_core import progress
 from tasks import paths
 from tasks.graph.dvc_stage import progress_file
@@ -58,6 +58,23 @@ def test_a_stage_without_a_bar_runs() -> None:
     assert drawn(a_run())[2].endswith("train@net-full 0 s runs")
 
 
+def test_a_stage_runs_from_when_its_file_is_there() -> None:
+    stages = a_run()
+    assert drawn(stages)[3] == "· report waits"
+    progress_file("report").parent.mkdir()
+    progress_file("report").write_text("")
+    assert drawn(stages)[3].endswith("report 0 s runs")
+    progress_file("report").unlink()
+    assert drawn(stages)[3].endswith("report 0 s runs")
+
+
+def test_a_file_that_a_killed_run_left_is_no_sign_of_a_stage() -> None:
+    progress_file("report").parent.mkdir()
+    progress_file("report").write_text("score 1/2 batch")
+    with shown(["report"]) as stages:
+        assert drawn(stages) == ["· report waits"]
+
+
 def test_a_small_terminal_counts_what_is_done_and_what_waits() -> None:
     stages = Stages([f"stage{n}" for n in range(30)])
     for n in range(4):
@@ -65,12 +82,12 @@ def test_a_small_terminal_counts_what_is_done_and_what_waits() -> None:
     stages.ended("stage1", Failed(message="No."))
     for n in (0, 2):
         stages.ended(f"stage{n}", Completed(message="done (1 s)"))
-    shown = drawn(stages, max_rows=8)
-    assert len(shown) == 8
-    assert shown[0] == "✓ 2 more done"
-    assert shown[1].startswith("✗ stage1")
-    assert shown[2].endswith("stage3 0 s runs")
-    assert shown[-1] == "· 22 more wait"
+    lines = drawn(stages, max_rows=8)
+    assert len(lines) == 8
+    assert lines[0] == "✓ 2 more done"
+    assert lines[1].startswith("✗ stage1")
+    assert lines[2].endswith("stage3 0 s runs")
+    assert lines[-1] == "· 22 more wait"
 
 
 def test_a_stage_in_a_run_writes_its_progress_into_a_file(

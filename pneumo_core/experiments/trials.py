@@ -107,7 +107,7 @@ def choose_films(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     parts = []
     for label in LABELS:
         films = train_films[train_films["label"] == label]
-        groups = films["patient_group"].drop_duplicates()
+        groups = films["patient_group"].drop_duplicates().sort_values()
         order = groups.sample(frac=1, random_state=seed).to_numpy()
         num_before = films.groupby("patient_group").size()[order].cumsum().shift(fill_value=0)
         wanted = num_before.index[num_before < share * len(films)]

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from mlflow.entities import RunInfo
 
 CLEARED_HERE = paths.SCRATCH / "erased.json"  # patients whom this checkout was rid of
+REGISTERED = "registry"  # copies of registered models: what may be used of them says the registry
 MADE_ANEW = (  # in var/, of contents that do not say whose they are, or of which all may be deleted
     *("features", "checkpoints", "dedup", "data_docs", "augment_compare", "monitor"),
-    *("registry", "sources", "failures"),
+    *(REGISTERED, "sources", "failures"),
 )
 OTHER_STORES = ("mlartifacts", "mlflow.db", "dvc-store", "services", "versions", "locks")
 EXPERIMENTS = Path(".dvc/tmp/exps")  # copies of the project by `dvc exp run --temp`
@@ -239,7 +240,8 @@ def _reports(erased: Erased, reader: Reader) -> list[Holding]:
 def _scratch(erased: Erased, reader: Reader) -> list[Holding]:
     """What is made anew goes whole, once: features and checkpoints do not say whose they are."""
     (patient,) = erased.patients
-    rest = LocalFolder(paths.SCRATCH, without=(*OTHER_STORES, paths.SALT.name, CLEARED_HERE.name))
+    kept = (*OTHER_STORES, REGISTERED, paths.SALT.name, CLEARED_HERE.name)
+    rest = LocalFolder(paths.SCRATCH, without=kept)
     holdings = []
     if patient.patient not in cleared_here():
         places = [LocalFolder(paths.SCRATCH / name) for name in MADE_ANEW]

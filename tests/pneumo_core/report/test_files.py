@@ -63,7 +63,8 @@ def readers(written: Path) -> dict[str, _Reader]:
 def test_everything_is_there(written: Path, made: Any) -> None:
     names = {path.name for path in written.iterdir()}
     texts = {f"{name}{suffix}.md" for name in ("report", "model_card") for suffix in ("", ".ko")}
-    assert names == {*PAGES, *texts, "report.json", "figures"}
+    certificates = {"certificate.html", "certificate.ko.html"}
+    assert names == {*PAGES, *certificates, *texts, "report.json", "figures"}
     for suffix, language in (("", "en"), (".ko", "ko")):
         charts = document.charts_of(document.write(made.found, made.pictures, Words(language)))
         for chart in charts:

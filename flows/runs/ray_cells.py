@@ -36,7 +36,8 @@ def require() -> str:
     """Return the address of the Prefect server that the workers report to.
 
     Raises:
-        PipelineError: the extra is not installed, or no server is configured.
+        PipelineError: the extra is not installed, no server is configured, or the cluster would
+            trust everybody.
     """
     if importlib.util.find_spec("prefect_ray") is None:
         raise PipelineError("A Ray cluster needs the extra `ray`, which `make ray` installs.")
@@ -45,6 +46,12 @@ def require() -> str:
         raise PipelineError(
             "The machines of a Ray cluster need a Prefect server that all of them reach: "
             "set PREFECT_API_URL."
+        )
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        raise PipelineError(
+            "Whoever reaches a Ray cluster without tokens can run commands on its machines: make "
+            "a token by 'ray get-auth-token --generate', copy ~/.ray/auth_token to every machine, "
+            "and set RAY_AUTH_MODE=token there and here before 'ray start'."
         )
     return url
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import secrets
 import shutil
 import socket
 import subprocess
@@ -85,13 +86,20 @@ def server(environment: dict[str, str], free_ports: Callable[..., dict[str, int]
 
 
 @pytest.fixture
-def cluster(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def with_token(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    token = tmp_path / "auth_token"
+    token.write_text(secrets.token_hex(32))
+    return environment | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+
+
+@pytest.fixture
+def cluster(with_token: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Its address is the first line that it prints. In the end no process of it may be left."""
     folder = tempfile.mkdtemp(prefix="ray-")  # a short one, for the names of sockets
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", NODES],
         cwd=folder,
-        env=environment | {"RAY_TMPDIR": folder},
+        env=with_token | {"RAY_TMPDIR": folder},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -107,15 +115,21 @@ def cluster(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.slow
 @needs_ray
 def test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine(
-    project: Path, server: str, cluster: Any, environment: dict[str, str]
+    project: Path,
+    server: str,
+    cluster: Any,
+    environment: dict[str, str],
+    with_token: dict[str, str],
 ) -> None:
     alone = {name: v for name, v in environment.items() if name != "OMP_NUM_THREADS"}  # as on Ray
     subprocess.run(["dvc", "repro", "--quiet"], cwd=project, env=alone, check=True)
     trained = locked(project)
     forget_cells(project)
     wait_until(lambda: httpx.get(f"{server}/health").is_success)
-    there = environment | {"PREFECT_API_URL": server}
-    by_ray = [sys.executable, "-c", RUN, cluster.stdout.readline().strip()]
+    there = with_token | {"PREFECT_API_URL": server}
+    address = cluster.stdout.readline().strip()
+    by_ray = [sys.executable, "-c", RUN, address]
+    assert_closed_without_the_token(address, with_token)
 
     with FileLock(project / "var" / "locks" / f"device-{socket.gethostname()}-cpu-0.lock"):
         killed = subprocess.Popen(by_ray, cwd=project, env=there)
@@ -141,6 +155,16 @@ def test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine(
     assert {each["name"]: each["state"]["type"] for each in ran} == dict.fromkeys(
         CELLS, "COMPLETED"
     )
+
+
+def assert_closed_without_the_token(address: str, with_token: dict[str, str]) -> None:
+    join = [sys.executable, "-c", "import ray, sys; ray.init(sys.argv[1])", address]
+    without = {name: value for name, value in with_token.items() if "RAY_AUTH" not in name}
+    wrong = without | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    for others in (without, wrong):
+        refused = subprocess.run(join, env=others, capture_output=True, text=True, check=False)
+        assert refused.returncode != 0
+        assert "auth" in refused.stderr.lower(), refused.stderr
 
 
 def locked(project: Path) -> dict[str, Any]:
@@ -184,6 +208,16 @@ def test_without_a_server_of_its_own_a_run_on_a_cluster_is_refused() -> None:
         ray_cells.require()
 
 
+@needs_ray
+def test_a_cluster_that_trusts_everybody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        pytest.raises(PipelineError, match="ray get-auth-token --generate"),
+    ):
+        ray_cells.require()
+
+
 def test_without_the_extra_its_name_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(PipelineError, match="extra `ray`"):
@@ -191,7 +225,10 @@ def test_without_the_extra_its_name_is_said(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @needs_ray
-def test_where_no_cluster_answers_is_said_at_once(free_ports: Any) -> None:
+def test_where_no_cluster_answers_is_said_at_once(
+    free_ports: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     address = f"127.0.0.1:{free_ports('RAY')['RAY']}"
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),

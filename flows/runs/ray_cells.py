@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from prefect.states import Crashed
 
 from pneumo_core.errors import PipelineError
 from tasks import project_lock, telemetry_off
+from tasks.graph.dvc_stage import environment
 
 Submit = Callable[[Task[..., Any], str, Sequence[PrefectFuture[Any]]], PrefectFuture[Any]]
 
@@ -36,8 +38,7 @@ def require() -> str:
     """Return the address of the Prefect server that the workers report to.
 
     Raises:
-        PipelineError: the extra is not installed, no server is configured, or the cluster would
-            trust everybody.
+        PipelineError: the extra is not installed, or no server is configured.
     """
     if importlib.util.find_spec("prefect_ray") is None:
         raise PipelineError("A Ray cluster needs the extra `ray`, which `make ray` installs.")
@@ -46,12 +47,6 @@ def require() -> str:
         raise PipelineError(
             "The machines of a Ray cluster need a Prefect server that all of them reach: "
             "set PREFECT_API_URL."
-        )
-    if os.environ.get("RAY_AUTH_MODE") != "token":
-        raise PipelineError(
-            "Whoever reaches a Ray cluster without tokens can run commands on its machines: make "
-            "a token by 'ray get-auth-token --generate', copy ~/.ray/auth_token to every machine, "
-            "and set RAY_AUTH_MODE=token there and here before 'ray start'."
         )
     return url
 
@@ -63,7 +58,7 @@ def connected(address: str) -> Iterator[Submit]:
     Cells that still run at the end of the context are killed.
 
     Raises:
-        PipelineError: as `require`, or no cluster answers at the address.
+        PipelineError: as `require`, no cluster answers at the address, or it answers everybody.
     """
     variables = {name: os.environ[name] for name in FORWARDED if name in os.environ}
     variables["PREFECT_API_URL"] = require()
@@ -118,6 +113,7 @@ def _joined(runner: Any, address: str) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         _check_reachable(address)
+        _check_closed(address)
         runner.__enter__()
     except (OSError, RuntimeError, SystemExit) as error:  # Ray gives up by SystemExit
         raise PipelineError(f"No Ray cluster at {address}: {error}") from error
@@ -133,6 +129,19 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host:
         socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
+
+
+def _check_closed(address: str) -> None:
+    """Raise PipelineError if the cluster answers without a token."""
+    nobody = {name: value for name, value in environment().items() if "RAY_AUTH" not in name}
+    asked = ["ray", "status", "--address", address]
+    if subprocess.run(asked, env=nobody, capture_output=True, check=False).returncode == 0:
+        raise PipelineError(
+            f"The Ray cluster at {address} asks for no token: whoever reaches it can run commands "
+            "on its machines. Stop it ('ray stop'), make a token by 'ray get-auth-token "
+            "--generate', copy ~/.ray/auth_token to every machine, and set RAY_AUTH_MODE=token "
+            "there before 'ray start', and here."
+        )
 
 
 def _share() -> dict[str, float]:

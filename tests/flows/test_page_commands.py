@@ -65,8 +65,11 @@ RUN_BY = {
     "test_service_with_tokens_and_tls_as_users_start_it",
     "curl --header": "flows/serving/test_tokens.py::"
     "test_service_with_tokens_and_tls_as_users_start_it",
-    "ray start": "flows/runs/test_ray_cells.py::"
-    "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
+    **dict.fromkeys(
+        ("ray", "export RAY"),
+        "flows/runs/test_ray_cells.py::"
+        "test_a_killed_run_leaves_no_stage_and_the_next_ends_as_on_one_machine",
+    ),
     "curl --form": "flows/serving/test_page.py::test_dropped_film_is_read_and_explained",
     "pneumo who": "flows/test_names_stay_in.py::test_who_tells_what_the_reports_leave_out",
     "mlflow models serve": "tasks/registry/test_pyfunc_model.py::"

@@ -94,8 +94,8 @@ class OnnxRecord(Section):
     opset: int
     versions: dict[str, str]
     num_films: int
-    tolerance: float  # of a logit, and of the largest value of any other output
-    max_difference: dict[str, float]  # by output, in the same units
+    tolerance: float  # of a logit, and of the largest value of the features; of a map ten times it
+    max_difference: dict[str, float]  # by output: of a logit, or a share of its largest value
 
 
 class Description(Blueprint):

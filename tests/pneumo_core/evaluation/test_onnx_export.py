@@ -14,6 +14,7 @@ from PIL import Image
 
 import pneumo_core as pneumo
 from pneumo_core.arrays import Images
+from pneumo_core.evaluation import onnx_export
 from pneumo_core.evaluation.hirescam import contributions
 from pneumo_core.evaluation.onnx_export import TOLERANCE, export
 from pneumo_core.evaluation.scoring import predict
@@ -96,6 +97,37 @@ def test_what_cannot_be_exported_says_why_and_leaves_no_file(
     assert isinstance(found, str)
     assert found.startswith(reason)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "is_near"),
+    [
+        ("features", 0.5, True),
+        ("features", 5, False),
+        ("feature_map", 5, True),
+        ("feature_map", 50, False),
+        ("evidence", 5, True),
+    ],
+)
+def test_how_near_each_output_must_be(
+    name: str,
+    share: float,
+    is_near: bool,
+    noise: Images,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In shares of the tolerance: a cell of a map is no mean, and rounding does not cancel."""
+    in_onnx_runtime = onnx_export._in_onnx_runtime
+
+    def off(path: Path, films: Images, names: list[str]) -> dict[str, Any]:
+        found = in_onnx_runtime(path, films, names)
+        return found | {name: found[name] + share * TOLERANCE * np.abs(found[name]).max()}
+
+    monkeypatch.setattr(onnx_export, "_in_onnx_runtime", off)
+    model = _model("test_efficientnet")
+    found = export(model, NORMALISATION, noise, tmp_path / "model.onnx")
+    assert isinstance(found, OnnxRecord) is is_near
 
 
 def test_the_model_stays_as_it_was(noise: Images, tmp_path: Path) -> None:

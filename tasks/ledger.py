@@ -34,14 +34,17 @@ def append(path: Path, **entry: Any) -> str:
         fcntl.flock(file, fcntl.LOCK_EX)
         end = file.seek(0, os.SEEK_END)
         file.seek(0)
-        lines = file.read().splitlines()
+        content = file.read()
+        lines = content.splitlines()
         stamped = {"time": datetime.now(UTC).isoformat(timespec="seconds")} | entry
         stamped["previous"] = _sha256(lines[-1]) if lines else FIRST
         if key is not None:
             stamped["key"] = key.fingerprint
             stamped["signature"] = key.sign(_encode(stamped))
         line = _encode(stamped)
-        if file.write(line + b"\n") <= len(line):  # the disk filled up on the way
+        before = b"" if content[-1:] in (b"", b"\n") else b"\n"  # an editor took it
+        text = before + line + b"\n"
+        if file.write(text) < len(text):  # the disk filled up on the way
             file.truncate(end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())

@@ -3,9 +3,12 @@
 import json
 import resource
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from pneumo_core.errors import LedgerError
 from tasks import ledger
@@ -36,6 +39,13 @@ def test_lines_come_back_in_order_under_their_hashes(path: Path) -> None:
     assert len(ledger.line_hashes(path)) == 6
 
 
+def test_a_line_whose_end_an_editor_took_stays_a_line_of_its_own(path: Path) -> None:
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    ledger.append(path, number=5)
+    assert [entry["number"] for entry in ledger.read(path)] == list(range(6))
+    assert ledger.broken_links(path) == []
+
+
 def test_a_ledger_not_begun_is_empty_and_whole(tmp_path: Path) -> None:
     assert ledger.read(tmp_path / "none") == []
     assert ledger.broken_links(tmp_path / "none") == []
@@ -63,6 +73,22 @@ def test_tampering_breaks_the_chain(path: Path, change: object, broken: int) -> 
     lines = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join(change(lines)) + b"\n")  # type: ignore[operator]
     assert ledger.broken_links(path)[0] == broken
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(draw=st.data())
+def test_any_change_is_found(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
+    """By the chain, or by the hash of the last line, which the registry keeps."""
+    path = tmp_path_factory.mktemp("ledger") / "lines.jsonl"
+    last = [ledger.append(path, number=number) for number in range(4)][-1]
+    before = path.read_bytes()
+    start, end = sorted(draw.draw(st.tuples(*[st.integers(0, len(before))] * 2)))
+    other = st.binary(max_size=3) | st.sampled_from(before.splitlines(keepends=True))
+    after = before[:start] + draw.draw(other) + before[end:]
+    assume(after.splitlines() != before.splitlines())
+    path.write_bytes(after)
+    with suppress(LedgerError):
+        assert ledger.broken_links(path) or last not in ledger.line_hashes(path)
 
 
 def test_a_line_that_is_earlier_than_the_one_before_is_found(tmp_path: Path) -> None:

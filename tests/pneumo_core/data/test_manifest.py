@@ -1,9 +1,13 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pneumo_core.data import manifest
 from pneumo_core.errors import DataError
@@ -38,6 +42,34 @@ def test_read_and_written_again_gives_the_same_bytes(tmp_path: Path, table: pd.D
     manifest.write(table, second)
     manifest.write(manifest.read(first), third)
     assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+
+
+def _values(field: pa.Field) -> st.SearchStrategy[Any]:
+    values = {
+        pa.string(): st.text(max_size=9),
+        pa.int32(): st.integers(-(2**31), 2**31 - 1),
+        pa.int64(): st.integers(-(2**63), 2**63 - 1),
+        pa.float64(): st.floats(allow_nan=False),
+    }[field.type]
+    return st.none() | values if field.nullable else values
+
+
+METADATA = st.none() | st.text(max_size=9)
+ROW = {field.name: _values(field) for field in manifest.SCHEMA} | {"meta_age": METADATA}
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(rows=st.lists(st.fixed_dictionaries(ROW), max_size=4))
+def test_any_rows_are_read_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "manifest.parquet"
+    manifest.write(pd.DataFrame(rows, columns=list(ROW), dtype=object), path)
+    read = manifest.read(path)
+    assert read.astype(object).where(read.notna(), None).to_dict("records") == rows
+    written = path.read_bytes()
+    manifest.write(read, path)
+    assert path.read_bytes() == written
 
 
 def test_column_that_the_schema_does_not_know_is_not_written(

@@ -4,11 +4,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from pneumo_core.arrays import Gray, Images
 from pneumo_core.data import manifest
 from pneumo_core.data.images import decode, resize
+from pneumo_core.labels import LABELS, SPLITS
 from pneumo_core.params import DedupParams
 from pneumo_core.preparation.duplicates import Duplicates, find_duplicates, remove_duplicates
 from pneumo_core.preparation.fingerprint import pixel_sha256
@@ -179,6 +182,37 @@ def test_every_row_is_still_there(film: Film, stock: Stock) -> None:
     cleaned = _cleaned(table, images)
     assert list(cleaned.index) == list(table["image_id"])
     assert manifest.count(cleaned, "state") == {"duplicate": 15, "kept": 5}
+
+
+PLACES = [f"{split}/{label}" for split in SPLITS for label in LABELS]
+
+
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(
+    films=st.lists(
+        st.tuples(st.sampled_from(PLACES), st.integers(0, 3), st.booleans(), st.booleans()),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_every_film_is_counted_once(
+    film: Film, stock: Stock, films: list[tuple[str, int, bool, bool]]
+) -> None:
+    """Of a few pictures, some a little lighter, some quarantined before."""
+    table, images = stock(
+        {
+            f"{place}/{number}.png": film(picture) // 2 + 9 * lighter
+            for number, (place, picture, lighter, _) in enumerate(films)
+        }
+    )
+    table.loc[[bad for *_, bad in films], "state"] = manifest.QUARANTINED
+    cleaned = _cleaned(table, images)
+    assert sorted(cleaned.index) == sorted(table["image_id"])
+    states = [manifest.KEPT, manifest.QUARANTINED, manifest.DUPLICATE]
+    assert sum((cleaned["state"] == state).sum() for state in states) == len(films)
+    before = table.set_index("image_id")["state"].loc[cleaned.index]
+    assert (cleaned.loc[before == manifest.QUARANTINED, "state"] == manifest.QUARANTINED).all()
+    assert manifest.kept(cleaned)["pixel_sha256"].is_unique
 
 
 def test_train_films_that_look_like_a_test_film_go(film: Film, stock: Stock) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import split_sentence
@@ -14,6 +16,7 @@ from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.preparation.pins import Pins
 from pneumo_core.preparation.splits import enlarge_validation, make_splits
+from pneumo_core.sources.patients import UNKNOWN
 
 MakeTable = Callable[..., pd.DataFrame]
 
@@ -180,6 +183,53 @@ def test_nobody_leaves_a_made_split_as_films_come_and_go(unsplit: Unsplit, seed:
         gone = draw.random(len(films)) < 0.1
         more = unsplit(100 * seed + step, 60).assign(sha256=f"step {step}")
         films = pd.concat([films[~gone], more], ignore_index=True)
+
+
+FILM = st.fixed_dictionaries(
+    {
+        "patient": st.integers(0, 12),  # 0: unknown
+        "label": st.sampled_from(LABELS),
+        "state": st.sampled_from([manifest.KEPT] * 4 + [manifest.QUARANTINED, manifest.DUPLICATE]),
+        "origin": st.sampled_from(["here", "there"]),
+        "meta_view": st.sampled_from(["AP", "PA", None]),
+    }
+)
+
+
+def _films(make_table: MakeTable, films: list[dict[str, object]]) -> pd.DataFrame:
+    rows = []
+    for number, film in enumerate(films):
+        name = f"all/{film['label']}/{number}.png"
+        patient = f"nih:{film['patient']}" if film["patient"] else name
+        rule = "nih" if film["patient"] else UNKNOWN
+        who = {"patient_key": patient, "patient_group": patient, "patient_rule": rule}
+        rows.append({"image_id": name, "sha256": f"{number}", **film, **who})
+    return make_table(rows).drop(columns="patient")
+
+
+@settings(max_examples=25, derandomize=True, deadline=None)
+@given(
+    films=st.lists(FILM, min_size=20, max_size=40),
+    more=st.lists(FILM, max_size=20),
+    seed=st.integers(0, 9),
+)
+def test_whatever_is_added_nobody_is_on_two_sides_or_moves(
+    make_table: MakeTable,
+    films: list[dict[str, object]],
+    more: list[dict[str, object]],
+    seed: int,
+) -> None:
+    params = SplitParams(seed=seed, val_per_class=3)
+    try:
+        first = make_splits(_films(make_table, films), params, Pins(SALT))
+        table = _films(make_table, films + more)
+        grown = make_splits(table, params, first.pins)
+    except SplitError:
+        reject()
+    was, now = (_of_patients(manifest.kept(made.table)) for made in (first, grown))
+    assert now | was == now
+    assert _shared(first.table) == _shared(grown.table) == 0
+    pd.testing.assert_frame_equal(grown.table.drop(columns="split"), table.drop(columns="split"))
 
 
 def test_test_grows_with_the_films_even_if_patients_come_one_by_one(unsplit: Unsplit) -> None:

@@ -193,6 +193,13 @@ def test_gate_that_fails_refuses_with_its_reason(rival: Champion | None, message
     assert any(message in reason for reason in decision.reasons)
 
 
+def test_a_check_that_failed_for_sure_does_not_blame_the_number_of_films() -> None:
+    sure = challenger(checks=[*CHECKS, check("model", 0.11)])
+    assert decide(sure, DATA, None, POLICY).reasons == (
+        "audit: model check, upper bound: 0.11, asked for: at most 0.1",
+    )
+
+
 @pytest.mark.parametrize(
     ("certificate", "message"),
     [
@@ -296,7 +303,11 @@ def test_better_model_takes_the_place_and_the_worse_one_does_not() -> None:
     promoted = decide(challenger(noise=1), DATA, champion(noise=3), POLICY)
     refused = decide(challenger(noise=3), DATA, champion(noise=1), POLICY)
     assert (promoted.outcome, refused.outcome) == ("promoted", "refused")
-    assert promoted.gates[-1].name == "gain in auroc, lower bound"
+    own = decide(challenger(noise=1), DATA, None, POLICY).gates
+    margin, gain = promoted.gates[len(own) :]
+    assert promoted.gates[: len(own)] == own
+    assert (margin.name, margin.asked) == ("gain in sensitivity, lower bound", "at least -0.05")
+    assert gain.name == "gain in auroc, lower bound"
     assert "gain in auroc, lower bound: -0." in refused.reasons[-1]
 
 
@@ -316,8 +327,9 @@ def test_model_that_says_the_same_has_no_gain() -> None:
 
 
 def test_same_bundle_is_champion_already() -> None:
-    same = Champion("new", None)
-    assert decide(challenger(), DATA, same, POLICY).outcome == "already champion"
+    decision = decide(challenger(), DATA, Champion("new", None), POLICY)
+    assert decision.outcome == "already champion"
+    assert decision.gates == decide(challenger(), DATA, None, POLICY).gates
 
 
 def test_champion_that_could_not_be_scored_stays() -> None:
@@ -343,8 +355,14 @@ def test_champion_scored_on_other_films_stays(other: Scores) -> None:
 
 def test_gates_are_the_same_in_the_ledger_and_on_the_screen() -> None:
     decision = decide(challenger(), DATA, champion(noise=3), POLICY)
-    for gate, written in zip(decision.gates, decision.as_dict()["gates"], strict=True):
-        assert written == vars(gate)
+    written = decision.as_dict()
+    assert written["gates"] == [vars(gate) for gate in decision.gates]
+    assert (written["outcome"], written["reasons"]) == (decision.outcome, [*decision.reasons])
+
+
+def test_a_figure_that_is_no_number_is_missing_in_the_ledger_too() -> None:
+    gates = decide(changed(n=float("nan")), DATA, None, POLICY).gates
+    assert [gate.name for gate in gates if gate.found is None] == ["films of the figures"]
 
 
 def on_validation(auroc: float, specificity: float | None) -> dict[str, Any]:
@@ -431,6 +449,16 @@ def test_a_floor_on_an_external_set_opens_for_its_figures_alone() -> None:
     there = challenger(external={"nih": ELSEWHERE})
     assert decide(there, DATA, None, ASKS_ELSEWHERE).outcome == "promoted"
     assert decide(challenger(), DATA, None, POLICY).outcome == "promoted"
+
+
+def test_a_set_that_is_missing_hides_no_other_one() -> None:
+    floors = {"nih": {"auroc": 0.75}, "rsna": {"auroc": 0.8}}
+    policy = POLICY.model_copy(update={"external_min_ci_low": floors})
+    decision = decide(challenger(external={"rsna": ELSEWHERE}), DATA, None, policy)
+    assert decision.reasons == (
+        "external set nih: missing, asked for: scored",
+        "external set rsna: auroc, lower bound: 0.76, asked for: at least 0.8",
+    )
 
 
 @pytest.mark.parametrize(

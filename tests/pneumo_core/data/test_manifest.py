@@ -66,7 +66,11 @@ def test_any_rows_are_read_as_they_were_written(
     path = tmp_path_factory.mktemp("rows") / "manifest.parquet"
     manifest.write(pd.DataFrame(rows, columns=list(ROW), dtype=object), path)
     read = manifest.read(path)
-    assert read.astype(object).where(read.notna(), None).to_dict("records") == rows
+    there = read.astype(object).where(read.notna(), None)
+    assert there.to_dict("records") == rows
+    assert [type(value) for column in there for value in there[column]] == [
+        type(row[column]) for column in there for row in rows
+    ]
     written = path.read_bytes()
     manifest.write(read, path)
     assert path.read_bytes() == written

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pneumo_core.data import manifest
@@ -84,6 +85,26 @@ def test_the_manifest_has_no_name_and_the_names_come_back(
         identity.read(tmp_path / "nothing.parquet")
 
 
+def test_names_of_unknown_patients_in_any_order_keep_their_columns(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    path = tmp_path / "names.parquet"
+    without = table.reset_index(drop=True).assign(patient=None, group=None)[::-1]
+    identity.write(without, path)
+    assert pq.read_schema(path) == identity.SCHEMA
+    assert list(identity.read(path)["image_id"]) == list(without["image_id"])
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path, table: pd.DataFrame) -> None:
+    path = tmp_path / "names.parquet"
+    path.write_text("half of one")
+    with pytest.raises(DataError, match="cannot be read as names of films"):
+        identity.read(path)
+    manifest.write(table, path)
+    with pytest.raises(DataError, match="does not hold names of films"):
+        identity.read(path)
+
+
 def test_a_film_is_found_by_the_beginning_of_its_id(table: pd.DataFrame) -> None:
     found = identity.find(table, _id(b"a")[:6].upper())
     assert found["file"] == "train/NORMAL/IM-0001-0001.png"
@@ -91,6 +112,9 @@ def test_a_film_is_found_by_the_beginning_of_its_id(table: pd.DataFrame) -> None
     assert identity.find(table, _id(b"b"))["file"] == "test/NORMAL/IM-0002-0001.png"  # whole
     with pytest.raises(DataError, match="3 films begin with"):
         identity.find(table, _id(b"b")[:8])
+    two = table[table["image_id"].str.startswith(_id(b"b"))][:2]
+    with pytest.raises(DataError, match="2 films begin with"):
+        identity.find(two, _id(b"b")[:8])
     for unknown in ("0" * 16, "", "p-"):
         with pytest.raises(DataError, match="No film here is called"):
             identity.find(table, unknown)

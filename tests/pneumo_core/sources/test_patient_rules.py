@@ -1,10 +1,12 @@
 """The rule of a whole source: recognised or stated, for each origin."""
 
+from dataclasses import replace
+
 import pytest
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources.patient_rules import name_patients
-from pneumo_core.sources.patients import Patient
+from pneumo_core.sources.patient_rules import name_patients, named
+from pneumo_core.sources.patients import UNKNOWN, Patient, unknown
 from pneumo_core.sources.source import SourceFile
 
 NIH = [f"{patient:08d}_{film:03d}.png" for patient in range(3) for film in range(2)]
@@ -34,6 +36,10 @@ def test_a_few_names_that_look_like_a_rule_are_no_rule() -> None:
     assert set(rules([file(name) for name in names])) == {"unknown"}
 
 
+def test_half_of_the_names_are_enough_for_a_rule() -> None:
+    assert rules([file(NIH[0]), file("scan.png")]) == ["nih", "unknown"]
+
+
 def test_each_origin_has_its_own_rule_and_public_numbers_are_one_patient_in_both() -> None:
     files = [file(f"ap/{NIH[0]}", "ap"), file(f"pa/{NIH[1]}", "pa"), file("c/IM-1-1.png", "c")]
     assert keys(files) == ["nih:0", "nih:0", "IM-0001"]
@@ -45,6 +51,17 @@ def test_what_the_source_says_comes_before_names() -> None:
     assert rules([file(NIH[0], patient=given)], "nih") == ["nih"]
     assert rules([file(NIH[0], patient=given)], "none") == ["unknown"]
     assert rules([file(NIH[0], patient=given), file(NIH[1])], "column") == ["column", "unknown"]
+    tag = Patient("P2", "P2", "dicom")
+    files = [file("1.dcm", patient=given), file("2.dcm", patient=tag), file("3.dcm")]
+    assert rules(files, "dicom") == ["unknown", "dicom", "unknown"]
+
+
+def test_where_all_are_named_nothing_is_recognised() -> None:
+    """As after the rule none."""
+    without = [file(name, patient=unknown(name)) for name in NIH]
+    assert named(without) == without
+    found = named([*without, file("00000007_000.png")])
+    assert {each.patient.rule for each in found if each.patient} == {"nih"}
 
 
 def test_numbers_of_a_pattern_are_confirmed_in_one_origin_and_possible_in_two() -> None:
@@ -55,6 +72,41 @@ def test_numbers_of_a_pattern_are_confirmed_in_one_origin_and_possible_in_two() 
     assert other.patient is not None
     assert other.patient.key != first.patient.key
     assert other.patient.group == first.patient.group
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "key", "group"),
+    [
+        ("17-1.png", r"(?P<patient>\d+)-", "folder/pattern:17", "pattern:17"),
+        ("-1.png", r"(?P<patient>\d*)-", None, None),
+        ("scan.png", r"(?P<patient>\d+)-", None, None),
+        ("hong/1.png", "parent_folder", "folder/HONG", "HONG"),
+        ("person3_virus_1.png", "kermany", "person3_virus", "person3"),
+        ("scan.png", "none", None, None),
+    ],
+)
+@pytest.mark.parametrize("id_space", ["", "ward 7"])
+def test_key_and_group_are_of_the_origin_as_far_as_its_numbers_are(
+    name: str, rule: str, key: str | None, group: str | None, id_space: str
+) -> None:
+    """What the source says of the pathogen stays."""
+    given = replace(file(name, patient=unknown("row 1", "bacteria")), id_space=id_space)
+    other = file("99-/person9_virus_1.png", patient=unknown("row 2"))
+    found = name_patients([given, other], rule)[0].patient
+    if key is None or group is None:
+        assert found == given.patient
+        return
+    own = f"{id_space}/" if id_space else ""
+    key = key if key.startswith("folder/") else own + key
+    name_of_rule = "pattern" if "(" in rule else rule
+    assert found == Patient(key, own + group, name_of_rule, "bacteria")
+
+
+def test_a_film_that_no_rule_fits_is_a_patient_of_its_own() -> None:
+    found = name_patients([file("1.png"), file("2.png")], "none")
+    assert [each.patient for each in found] == [
+        Patient(place, place, UNKNOWN) for place in ("train/NORMAL/1.png", "train/NORMAL/2.png")
+    ]
 
 
 @pytest.mark.parametrize(

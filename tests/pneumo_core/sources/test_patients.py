@@ -1,6 +1,14 @@
 import pytest
 
-from pneumo_core.sources.patients import PUBLIC_RULES, Patient, by_pattern, kermany, unknown
+from pneumo_core.sources.patients import (
+    PUBLIC_RULES,
+    Patient,
+    by_pattern,
+    canonical_id,
+    kermany,
+    number_of_nobody,
+    unknown,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +58,30 @@ def test_equal_names_without_a_rule_tell_nothing() -> None:
 def test_public_sets_number_their_patients(rule: str, name: str, key: str | None) -> None:
     patient = PUBLIC_RULES[rule](name)
     assert (patient and patient.key) == key
+
+
+def test_a_zero_in_front_counts_nothing_in_a_number_and_something_in_a_name() -> None:
+    assert canonical_id("00012") == canonical_id("12.0") == "12"
+    assert canonical_id("000") == "0"
+    assert canonical_id("0ab") != canonical_id("AB")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "nobody"),
+    [
+        ("111234", None),  # half of them
+        ("11123", "1"),
+        ("1112345", None),
+        ("1123", None),
+        ("", None),
+    ],
+)
+def test_the_number_of_most_films_in_several_studies_names_nobody(
+    numbers: str, nobody: str | None
+) -> None:
+    films = [(number, f"study {place}") for place, number in enumerate(numbers)]
+    assert number_of_nobody([*films, ("ANONYMOUS", "a"), ("", "b")]) == nobody
+    assert number_of_nobody((number, "one study") for number in numbers) is None
 
 
 def test_a_pattern_needs_a_group() -> None:

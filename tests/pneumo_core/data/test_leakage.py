@@ -1,5 +1,6 @@
 """The hashes that tie a certificate to its films."""
 
+import hashlib
 from collections.abc import Callable
 
 import pandas as pd
@@ -33,3 +34,9 @@ def test_the_hash_of_test_films_is_of_bytes_and_labels_alone(table: pd.DataFrame
     assert leakage.test_split_hash(films.assign(label="NORMAL")) != leakage.test_split_hash(films)
     assert leakage.test_split_hash(films[:1]) != leakage.test_split_hash(films)
     assert leakage.test_split_hash(films[:0]) != leakage.test_split_hash(films)
+
+
+def test_a_hash_that_somebody_wrote_down_stays_what_it_is(table: pd.DataFrame) -> None:
+    """As in `split.pinned_test_hash`."""
+    lines = f"{2:064x} NORMAL\n{3:064x} PNEUMONIA"
+    assert leakage.test_split_hash(table[2:]) == hashlib.sha256(lines.encode()).hexdigest()

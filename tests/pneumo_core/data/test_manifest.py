@@ -163,6 +163,8 @@ def test_steps_obey_the_counting_law(table: pd.DataFrame) -> None:
     assert steps.loc[("train", "PNEUMONIA")].tolist() == [1, 0, 0, -1, 0]
     assert steps.loc[("val", "PNEUMONIA")].tolist() == [0, 0, 0, 1, 1]
     assert steps.loc["test", "used"].sum() == 0
+    dealt = manifest.count_steps(table.assign(source_split="all"), "label")
+    assert dealt.groupby("split")["files"].sum()["all"] == len(table)
 
 
 def test_ages_of_everybody() -> None:
@@ -172,6 +174,7 @@ def test_ages_of_everybody() -> None:
     found = manifest.age_groups(ages)
     assert found[:8].tolist() == ["0-17", "0-17", "18-39", "18-39", "40-64", "40-64", "65+", "65+"]
     assert found[8:].isna().all()
+    assert manifest.age_groups(pd.Series([5, 18])).tolist() == ["0-17", "18-39"]
 
 
 def test_where_all_are_children_the_groups_are_of_children() -> None:

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import require_valid
+from pneumo_core.data.leakage import patients_sentence, require_valid
 from pneumo_core.errors import CertificateError
-from pneumo_core.preparation.certificate import certify
+from pneumo_core.preparation.certificate import CERTIFICATE_VERSION, certify
 from pneumo_core.preparation.duplicates import Duplicates, remove_duplicates
 from pneumo_core.sources.patients import UNKNOWN
 
@@ -38,7 +38,9 @@ def _drop(table: pd.DataFrame, *image_ids: str) -> pd.DataFrame:
 
 
 def test_counts_are_by_split_and_label(table: pd.DataFrame) -> None:
-    assert certify(table, NOTHING)["counts"] == {
+    found = certify(table, NOTHING)
+    assert found["certificate_version"] == CERTIFICATE_VERSION
+    assert found["counts"] == {
         "train": {"NORMAL": 2, "PNEUMONIA": 2},
         "val": {"NORMAL": 1, "PNEUMONIA": 0},
         "test": {"NORMAL": 1, "PNEUMONIA": 3},
@@ -87,6 +89,8 @@ def test_unknown_patients_are_a_state_of_their_own_which_training_refuses(
         require_valid(found, sound, train)
     require_valid(certify(sound, NOTHING, accept_unknown_patients=True), sound, train)
     assert certify(table, NOTHING)["state"] == "not valid"
+    nobody = certify(sound.assign(patient_rule=UNKNOWN), NOTHING)
+    assert patients_sentence(nobody) == "Patient known for 0 of 8 films by no rule"
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -95,6 +99,14 @@ def test_a_split_without_a_readable_film_is_a_fault(table: pd.DataFrame, split: 
     found = certify(table, NOTHING)
     assert found["state"] == "not valid"
     assert f"no readable film in {split}" in found["faults"]
+
+
+def test_splits_that_nobody_named_are_missing_and_counted_as_empty(table: pd.DataFrame) -> None:
+    only_test = table[table["source_split"] == "test"]
+    found = certify(only_test[only_test["label"] == "NORMAL"], NOTHING)
+    assert found["faults"] == ["no readable film in train"]
+    nobody = {"NORMAL": 0, "PNEUMONIA": 0}
+    assert found["counts"] == {"train": nobody, "val": nobody, "test": nobody | {"NORMAL": 1}}
 
 
 def test_nothing_at_all_is_not_valid(table: pd.DataFrame) -> None:
@@ -197,7 +209,9 @@ def test_steps_add_up(table: pd.DataFrame) -> None:
     table.loc[0, "state"] = manifest.QUARANTINED
     table.loc[5, "state"] = manifest.DUPLICATE
     table.loc[4, "split"] = "val"
-    steps = pd.DataFrame(certify(table, NOTHING)["steps"])
+    rows = certify(table, NOTHING)["steps"]
+    assert {row["subtype"] for row in rows if row["label"] == "NORMAL"} == {None}
+    steps = pd.DataFrame(rows)
     left = steps["files"] - steps["quarantined"] - steps["duplicate"] + steps["moved"]
     assert (left == steps["used"]).all()
     assert steps["files"].sum() == len(table)

@@ -77,6 +77,10 @@ class PromotionError(PneumoError):
     """The registry or a policy cannot be used as asked."""
 
 
+class NoChampionError(PromotionError):
+    """No version has the alias: none was promoted yet."""
+
+
 class NotCheckedError(PneumoError):
     """A claim of a statement cannot be checked here; the message says why."""
 

@@ -172,12 +172,19 @@ def _describe(
     of_version: Mapping[str, Mapping[str, JsonDict]],
 ) -> None:
     """Write into MLflow, for people, what was decided."""
+    name, entries = params.registered_model, ledger.read(paths.PROMOTION_LEDGER)
+    report = runs.record_decisions(decided, name, all_params.load(paths.PARAMS).train)
     for version, by_role in of_version.items():
         if version:
+            promotions = [
+                dict(period.entry)
+                for role in by_role
+                for period in alias_history.periods(entries, name, role)
+                if period.version == version
+            ]
             (cell, *_) = (decision["cell"] for decision in by_role.values())
-            text = descriptions.of_version(cell, by_role)
-            model_versions.describe(params.registered_model, version, text)
-    runs.record_decisions(decided, all_params.load(paths.PARAMS).train)
+            text = descriptions.of_version(cell, by_role, promotions, report)
+            model_versions.describe(name, version, text)
 
 
 def stated(proposal: Proposal) -> JsonDict:

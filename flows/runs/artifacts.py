@@ -1,10 +1,9 @@
-"""Artifacts of a run on Prefect's page: progress, stages, result, links."""
+"""Artifacts of a run on Prefect's page: progress, stages, result."""
 
 from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -15,7 +14,7 @@ from prefect.client.schemas import State
 from flows.runs import outcome
 from pneumo_core import params
 from tasks import paths
-from tasks.tracking import connection
+from tasks.tracking import connection, runs
 
 
 class Progress:
@@ -23,7 +22,9 @@ class Progress:
 
     def __init__(self, num_stages: int) -> None:
         self._num_stages, self._num_ended = num_stages, 0
-        self._artifact = cast(UUID, create_progress_artifact(0, key="progress"))
+        self._artifact = cast(
+            UUID, create_progress_artifact(0, key="progress", description="Stages that have ended")
+        )
 
     def another(self) -> None:
         self._num_ended += 1
@@ -39,18 +40,17 @@ def show_stages(states: dict[str, State[Any]]) -> None:
 
 
 def show_result() -> None:
-    create_markdown_artifact(f"```\n{outcome.describe()}\n```", key="result")
-    page = (paths.REPORT / paths.PAGE).resolve().as_uri()
-    create_link_artifact(page, "Report", key="report")
-    if connection.uri().startswith("http"):
-        create_link_artifact(_mlflow_run(), "MLflow run of the newest version", key="mlflow-run")
-
-
-def _mlflow_run() -> str:
-    client = connection.connect()
-    name = params.load(paths.PARAMS).promote.registered_model
-    (version,) = client.search_model_versions(
-        f"name = '{name}'", order_by=["version_number DESC"], max_results=1
+    links = _links() if connection.uri().startswith("http") else ""
+    create_markdown_artifact(
+        f"{links}\n\n```\n{outcome.describe()}\n```",
+        key="result",
+        description="Decisions, figures, report",
     )
-    experiment = client.get_run(str(version.run_id)).info.experiment_id
-    return f"{connection.uri()}/#/experiments/{experiment}/runs/{version.run_id}"
+
+
+def _links() -> str:
+    """Return links to MLflow's page: a browser opens no file from the page of a server."""
+    client, asked = connection.connect(), params.load(paths.PARAMS)
+    report = runs.report_page(client, runs.of_sweep(client, asked.train))
+    page, name = connection.shown_uri(), asked.promote.registered_model
+    return f"[Report]({page}/{report}), [versions of the model]({page}/#/models/{name})"

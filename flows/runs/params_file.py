@@ -105,13 +105,13 @@ def _merge(base: Any, changes: Any, above: tuple[str, ...]) -> None:
 def _assign(content: Any, assignment: str) -> None:
     dotted, equals, text = assignment.partition("=")
     if not equals:
-        raise ParamsError(f"--set {assignment!r}: expected section.key=value.")
+        raise ParamsError(f"{assignment!r}: expected section.key=value.")
     *sections, key = dotted.split(".")
     place = content
     for name in sections:
         place = place.get(name) if isinstance(place, dict) else None
     if not isinstance(place, dict) or key not in place:
-        raise ParamsError(f"--set: unknown key {dotted}")
+        raise ParamsError(f"unknown key {dotted}")
     place[key] = _value(text)
 
 

@@ -19,7 +19,7 @@ from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from rich.console import Console
 
-from flows.runs import alarm, artifacts, dead_runs, live_table, params_file, ray_cells
+from flows.runs import alarm, artifacts, dead_runs, live_table, params_file, ray_cells, run_name
 from flows.runs.own_server import OwnServer, configured
 from pneumo_core.errors import BusyError, PipelineError, StoreError, UnavailableError
 from tasks.device_lock import num_slots
@@ -62,7 +62,12 @@ def run_one(stage: str, force: bool = False, project: str | None = None) -> Stat
     return Completed(message=f"{last_line or 'done'} ({time.monotonic() - begun:.0f} s)")
 
 
-@flow(name="pneumo", on_failure=[alarm.notify_failure], on_crashed=[alarm.notify_failure])
+@flow(
+    name="pneumo",
+    flow_run_name=run_name.of_this_run,
+    on_failure=[alarm.notify_failure],
+    on_crashed=[alarm.notify_failure],
+)
 def pipeline(
     profile: Profile | None = None,
     changes: list[str] | None = None,

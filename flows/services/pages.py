@@ -9,9 +9,10 @@ from pneumo_core.errors import PipelineError
 from tasks.tracking import connection
 
 HOST = "127.0.0.1"
+MLFLOW_PAGE = "/#/experiments?workflowType=machine_learning"  # its first page is on language models
 COMMANDS = {
-    "mlflow": ("5000", ["-m", "mlflow", "server", "--workers", "1"]),
-    "prefect": ("4200", ["-m", "prefect", "server", "start"]),
+    "mlflow": ("5000", MLFLOW_PAGE, ["-m", "mlflow", "server", "--workers", "1"]),
+    "prefect": ("4200", "", ["-m", "prefect", "server", "start"]),
 }
 
 
@@ -41,10 +42,10 @@ def serve(which: str, port: int | None) -> None:
     Raises:
         PipelineError: the port is taken.
     """
-    usual, server = COMMANDS[which]
+    usual, page, server = COMMANDS[which]
     chosen = str(port or usual)
     require_free(HOST, int(chosen))
-    print(f"http://{HOST}:{chosen} until Ctrl-C", flush=True)
+    print(f"http://{HOST}:{chosen}{page} until Ctrl-C", flush=True)
     if which == "prefect":
         os.environ["PREFECT_SERVER_API_AUTH_STRING"] = credentials.prefect_login()
         print(credentials.how_to_log_in_to_prefect(), flush=True)

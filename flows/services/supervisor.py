@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from flows.services import compose, credentials, local_postgres
+from flows.services import compose, credentials, local_postgres, pages
 from flows.services.compose import Service
 from flows.services.credentials import FOLDER
 from pneumo_core.errors import PipelineError
@@ -66,6 +66,8 @@ def _variables() -> dict[str, str]:
         "MLFLOW_PASSWORD": credentials.password(credentials.MLFLOW),
         "MLFLOW_KEY": credentials.password(credentials.MLFLOW_KEY),
     }
+    prefect_port = os.environ.get("PREFECT_PORT", "4200")
+    given["PREFECT_UI_URL"] = f"http://{LOOPBACK}:{prefect_port}"
     if "AWS_ENDPOINT_URL_S3" not in os.environ:
         given["MLFLOW_ARTIFACTS_DESTINATION"] = str(FOLDER.resolve() / "artifacts")
     return given | os.environ | own
@@ -83,12 +85,15 @@ def _services(variables: dict[str, str]) -> list[Service]:
 
 
 def _how_to_use(variables: dict[str, str]) -> str:
+    mlflow = f"http://{LOOPBACK}:{variables['MLFLOW_PORT']}"
     return (
         f"All services are up; their logs are in {FOLDER}. To use them:\n"
-        f"export MLFLOW_TRACKING_URI=http://{LOOPBACK}:{variables['MLFLOW_PORT']}\n"
+        f"export MLFLOW_TRACKING_URI={mlflow}\n"
         f"{credentials.how_to_log_in_to_mlflow()}\n"
         f"export PREFECT_API_URL=http://{LOOPBACK}:{variables['PREFECT_PORT']}/api\n"
-        f"{credentials.how_to_log_in_to_prefect()}"
+        f"{credentials.how_to_log_in_to_prefect()}\n"
+        f"Pages: {mlflow}{pages.MLFLOW_PAGE}\n"
+        f"       {variables['PREFECT_UI_URL']}"
     )
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pneumo_core import progress
@@ -50,7 +50,7 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
     shown.parent.mkdir(parents=True, exist_ok=True)
     shown.write_text("")
     dvc = [sys.executable, "-m", "tasks.graph.reproduce", stage, *["--force"] * force]
-    lines: list[str] = []
+    last = ""
     variables = {RUN_PID: str(os.getpid())} | ({progress.FILE: str(shown.resolve())} if log else {})
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *dvc],
@@ -62,15 +62,14 @@ def run_stage(stage: str, log: Callable[[str], None] | None = None, force: bool 
     ) as process:
         _running.add(process)
         try:
-            for line in filter(_is_news, process.stdout or ()):
-                lines.append(line.strip())
+            for lines_at_once in _records(filter(_is_news, process.stdout or ())):
+                last = lines_at_once[-1].strip()
                 if log is not None:
-                    log(line.rstrip())
+                    log("".join(lines_at_once).rstrip())
             code = process.wait()
         finally:
             _running.discard(process)
             shown.unlink(missing_ok=True)
-    last = lines[-1] if lines else ""
     if code:
         failure = failures.recall(stage)
         kind = UnavailableError if failure and failure.may_pass else PipelineError
@@ -87,6 +86,19 @@ def stop_running() -> None:
     """Ends the stages that run in other threads of this process, which no exception reaches."""
     for process in list(_running):
         os.killpg(process.pid, signal.SIGTERM)
+
+
+def _records(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield each line, and each traceback whole: its indented lines and the one after them."""
+    record: list[str] = []
+    for line in lines:
+        record.append(line)
+        is_traceback = record[0].startswith("Traceback ")
+        if not is_traceback or (len(record) > 1 and not line.startswith(" ")):
+            yield record
+            record = []
+    if record:
+        yield record
 
 
 def _is_news(line: str) -> bool:

@@ -12,7 +12,13 @@ from mlflow.exceptions import MlflowException
 
 from pneumo_core import params as all_params
 from pneumo_core.atomic import replacing_folder
-from pneumo_core.errors import BundleError, NotTrustedError, PromotionError, SignatureError
+from pneumo_core.errors import (
+    BundleError,
+    NoChampionError,
+    NotTrustedError,
+    PromotionError,
+    SignatureError,
+)
 from pneumo_core.models import bundle
 from pneumo_core.promotion import alias_history, policy, signatures
 from tasks import explanations, ledger, paths, signing
@@ -83,7 +89,8 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
     """Return the bundle behind an alias, and its version.
 
     Raises:
-        PromotionError: no version has the alias, or another one by the ledger.
+        NoChampionError: no version has the alias.
+        PromotionError: another version has it by the ledger.
         LedgerError: the ledger cannot be read.
         SignatureError: a signature is missing, does not fit, or its key is not trusted.
         NotTrustedError: a patient of the model was erased, and the role's policy refuses it.
@@ -91,7 +98,7 @@ def champion_bundle(name: str, alias: str) -> tuple[Path, str]:
     """
     version = find_champion(name, alias)
     if version is None:
-        raise PromotionError(
+        raise NoChampionError(
             f"No model {name}@{alias} in the registry at {connection.shown_uri()}: run the "
             "pipeline, and ask 'pneumo promote --dry-run' why nobody may be; or give --bundle, as "
             f"{paths.EVALUATED / 'NAME' / paths.BUNDLE}."

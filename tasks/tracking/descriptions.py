@@ -1,6 +1,7 @@
 """What MLflow's pages say in words, in Markdown: about the model, a version, a grid, a cell."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -27,14 +28,30 @@ version. Every decision with its gates stands in `ledger/promotions.jsonl`, and
 name for a role is not used."""
 
 
-def of_version(cell: str, decisions: Mapping[str, JsonDict]) -> str:
+def of_experiment(model: str, report: str) -> str:
+    """Return what stands above all runs: links to the model and to the newest report."""
+    return (
+        f"Which version is in use, on which films, and why: [{model}](#/models/{model}). "
+        f"The newest grid: [report]({report})."
+    )
+
+
+def of_version(
+    cell: str,
+    decisions: Mapping[str, JsonDict],
+    promotions: Iterable[JsonDict],
+    report: str,
+) -> str:
     """Return the figures of a version, and by role the decision on it with its gates.
 
     Args:
         decisions: by role, as `Decision.as_dict` has them.
+        promotions: lines of the ledger that gave this version an alias.
+        report: address of the report.
     """
     of_roles = [_decision(role, decision) for role, decision in decisions.items()]
-    return "\n\n".join([f"Cell **{cell}** of {_data()}.", _figures(cell), *of_roles])
+    head = f"Cell **{cell}** of {_data()}. [Report]({report})."
+    return "\n\n".join([head, *map(_promotion, promotions), _figures(cell), *of_roles])
 
 
 def of_cell(cell: str) -> str:
@@ -43,8 +60,12 @@ def of_cell(cell: str) -> str:
     return f"{place}, of {_data()}.\n\n{_figures(cell)}"
 
 
-def of_sweep() -> str:
-    """Return the cells of a grid by their place."""
+def of_sweep(report: str) -> str:
+    """Return the cells of a grid by their place.
+
+    Args:
+        report: address of the report.
+    """
     leaderboard = pd.read_csv(paths.LEADERBOARD)
     rows = [
         f"| {place} | {row['cell']} | {row['choice_auroc']:.4f} | {row['test_auroc']:.4f} |"
@@ -52,8 +73,8 @@ def of_sweep() -> str:
     ]
     return "\n".join(
         [
-            f"All cells of a grid on {_data()}. The report and the leakage certificate are "
-            "artifacts: `report/index.html`, `report/certificate.html`.",
+            f"All cells of a grid on {_data()}. [Report]({report}); beside it among the artifacts: "
+            "the leakage certificate, `report/certificate.html`.",
             "",
             "| place | cell: a run below this | AUROC, mean of validations | AUROC on test |",
             "| --: | --- | --: | --: |",
@@ -62,14 +83,20 @@ def of_sweep() -> str:
     )
 
 
-def of_decisions(decided: Mapping[str, JsonDict]) -> str:
+def of_decisions(decided: Mapping[str, JsonDict], report: str) -> str:
     """Return the cells of a grid, and before them which of them got which role, and why."""
     lines = [
         f"- **{role}: {decision['outcome']}**: {decision['cell'] or 'no cell'}. "
         f"{'; '.join(decision['reasons'])}"
         for role, decision in decided.items()
     ]
-    return "\n".join([*lines, "", "Each gate: `promotion/decision.json`.", "", of_sweep()])
+    return "\n".join([*lines, "", "Each gate: `promotion/decision.json`.", "", of_sweep(report)])
+
+
+def _promotion(line: JsonDict) -> str:
+    when = f"{datetime.fromisoformat(line['time']):%Y-%m-%d %H:%M} UTC"
+    who = line.get("who", "somebody")
+    return f"Became **{line['role']}** on {when}: {line['outcome']} by `{who}`."
 
 
 def _decision(role: str, decision: JsonDict) -> str:

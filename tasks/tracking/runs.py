@@ -119,7 +119,7 @@ def record_evaluation(params: TrainParams) -> None:
         client.set_tag(run_id, note, descriptions.of_cell(folder.name))
     sweep = of_sweep(client, params)
     client.log_artifact(sweep, str(paths.LEADERBOARD))
-    client.set_tag(sweep, note, descriptions.of_sweep())
+    client.set_tag(sweep, note, descriptions.of_sweep(report_page(client, sweep)))
     client.set_terminated(sweep)
 
 
@@ -137,12 +137,24 @@ def record_report(params: TrainParams) -> None:
     client.log_artifacts(of_sweep(client, params), str(paths.REPORT), "report")
 
 
-def record_decisions(decided: Mapping[str, JsonDict], params: TrainParams) -> None:
-    """The decisions on all roles go to the sweep's run."""
+def record_decisions(decided: Mapping[str, JsonDict], model: str, params: TrainParams) -> str:
+    """The decisions on all roles go to the sweep's run; return the address of its report."""
     client = connection.connect()
     sweep = of_sweep(client, params)
+    report = report_page(client, sweep)
     client.log_artifact(sweep, str(paths.DECISION), "promotion")
-    client.set_tag(sweep, descriptions.NOTE, descriptions.of_decisions(decided))
+    client.set_tag(sweep, descriptions.NOTE, descriptions.of_decisions(decided, report))
+    experiment = connection.experiment_id(client)
+    client.set_experiment_tag(
+        experiment, descriptions.NOTE, descriptions.of_experiment(model, report)
+    )
+    return report
+
+
+def report_page(client: "MlflowClient", sweep: str) -> str:
+    """Return where MLflow's page shows the report of a grid, relative to the page's address."""
+    experiment = connection.experiment_id(client)
+    return f"#/experiments/{experiment}/runs/{sweep}/artifacts/report/{paths.PAGE}"
 
 
 def record_model(cell: str, model_id: str, run_id: str) -> None:

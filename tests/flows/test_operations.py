@@ -11,6 +11,8 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,19 @@ import pytest
 import websockets
 import yaml
 from filelock import FileLock
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from websockets.sync.client import connect
 
+from flows.runs import monitoring
+from pneumo_core.inference.drift import Comparison, Findings
+from pneumo_core.params import MonitorParams
+
+ROOT = Path(__file__).parents[2]
+DRIFT = Comparison("std", "contrast", 0.4, 1e-5, 50.0, 70.0, drifted=True)
+DRIFTED = Findings(
+    "elsewhere", "pneumo@champion", 30, 30, 0, 0, 25, 60, (DRIFT,), MonitorParams(), False
+)
 STAGE = "pneumo stage train"
 
 
@@ -40,10 +53,51 @@ def test_a_schedule_fires_by_itself_and_the_second_run_finds_nothing_to_do(team:
     team.ask(f"/deployments/{retrain['id']}/pause_deployment", force=True)
     first, second = ended()[:2]
     assert {run["auto_scheduled"] for run in (first, second)} == {True}
+    assert re.fullmatch(r"retrain 20\d\d-\d\d-\d\d \d\d:\d\d", first["name"])
     assert first["state"]["message"] == f"{len(team.stages)} stages run"
     assert second["state"]["message"].startswith("Nothing to do")
     assert team.task_runs(second["id"]) == []
     assert list(team.locked()) == list(team.stages)
+
+
+def test_a_failure_and_a_drift_are_sent_as_notifications(
+    team: Any,
+    served: Callable[[type[BaseHTTPRequestHandler]], AbstractContextManager[str]],
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """By `automations.yaml`, as docs/operations.md says, to a chat on loopback."""
+    sent: list[str] = []
+
+    class Chat(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            sent.append(json.loads(body)["text"])
+            self.send_response(200)
+            self.end_headers()
+
+    login = f"pneumo:{team.password('prefect_password')}"
+    here = {PREFECT_API_URL: team.api, PREFECT_API_AUTH_STRING: login}
+    with served(Chat) as chat, temporary_settings(here):
+        text = {"text": "{{subject}}\n{{body}}"}
+        block = CustomWebhookNotificationBlock(name="chat", url=chat, json_data=text).save("chat")
+        template = (ROOT / "automations.yaml").read_text()
+        filled = tmp_path / "automations.yaml"
+        filled.write_text(template.replace("00000000-0000-0000-0000-000000000000", str(block)))
+        subprocess.run(
+            ["prefect", "automation", "create", "--from-file", filled],
+            env=environment | {"PREFECT_API_URL": team.api, "PREFECT_API_AUTH_STRING": login},
+            check=True,
+        )
+        monitoring.call_for_training(DRIFTED)
+        run = team.start_run("study", profile=None, changes=["split.colour=3"])
+        assert team.end_of(run)["type"] == "FAILED"
+        team.wait_until(lambda: len(sent) == 2)
+    drift, failure = sorted(sent)
+    assert drift.startswith("elsewhere is unlike the training data\npneumo@champion: contrast")
+    assert re.match(r"study 20\d\d-\d\d-\d\d \d\d:\d\d: Failed\n", failure)
+    assert "unknown key split.colour" in failure
+    assert f"{team.api.removesuffix('/api')}/runs/flow-run/{run}" in failure
 
 
 def test_no_page_and_nobody_without_the_login_may_use_prefect(team: Any) -> None:

@@ -75,6 +75,8 @@ RUN_BY = {
     "mlflow models serve": "tasks/registry/test_pyfunc_model.py::"
     "test_film_as_file_and_as_gray_levels",
     "curl http": "tasks/registry/test_pyfunc_model.py::test_film_as_file_and_as_gray_levels",
+    "prefect automation create": "flows/test_operations.py::"
+    "test_a_failure_and_a_drift_are_sent_as_notifications",
     "export": "tasks/registry/test_pyfunc_model.py::test_film_as_file_and_as_gray_levels",
 }
 

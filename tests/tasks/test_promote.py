@@ -190,11 +190,26 @@ def test_mlflow_says_in_words_what_was_decided_and_shows_the_figures_with_their_
     found = json.loads((CHOSEN / "test" / "metrics.json").read_text())["auroc"]["value"]
     assert measured["evaluation/test/auroc"] == pytest.approx(found)
     sweep = runs.of_sweep(client, params.load(project / "params.yaml").train)
+    report = f"(#/experiments/1/runs/{sweep}/artifacts/report/index.html)"
+    assert f"[Report]{report}" in version.description
+    assert f"[report]{report}" in client.get_experiment("1").tags[descriptions.NOTE]
     note = client.get_run(sweep).data.tags[descriptions.NOTE]
     assert "**champion: refused**" in note
     assert f"| 1 | {pd.read_csv(paths.LEADERBOARD)['cell'][0]} | " in note
     artifacts = [each.path for each in client.list_artifacts(sweep, "promotion")]
     assert artifacts == ["promotion/decision.json"]
+
+
+def test_mlflow_says_who_promoted_a_version_and_when(
+    settings: PromoteParams, promote_cell: Callable[..., str]
+) -> None:
+    version = promote_cell(CHOSEN.name)
+    (line,) = ledger.read(paths.PROMOTION_LEDGER)
+    promote.run(settings)  # decides again, and does not promote
+    when = line["time"][:16].replace("T", " ")
+    shown = model_versions.versions("pneumo")[version].description
+    assert f"Became **champion** on {when} UTC: promoted by `{line['who']}`." in shown
+    assert "Became **screening**" not in shown
 
 
 def test_decision_file_hangs_on_the_evidence_alone(settings: PromoteParams) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import get_current_settings
 from prefect.testing.utilities import prefect_test_harness
 
@@ -107,8 +107,10 @@ def test_a_server_without_the_deployment_is_told() -> None:
 
 @pytest.mark.usefixtures("deployed")
 def test_same_findings_start_one_training_which_looks_into_the_source() -> None:
-    assert "Training started as" in monitoring.call_for_training(DRIFTED)
+    started = monitoring.call_for_training(DRIFTED)
     (run,) = runs()
+    assert started.startswith("Training started: http")
+    assert str(run.id) in started
     assert run.parameters == {"ingest_again": True}
     monitoring.call_for_training(DRIFTED)
     assert len(runs()) == 1
@@ -134,6 +136,17 @@ def test_the_flow_fails_where_no_film_can_be_read(
     assert str(nowhere.message).startswith("Nothing at ")
 
 
+@pytest.mark.usefixtures("server")
+def test_before_the_first_champion_the_flow_raises_no_alarm(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    state = monitoring.monitor(alias="nobody", return_state=True)
+    assert (state.type, state.name) == (StateType.COMPLETED, "Skipped")
+    assert "No model pneumo@nobody" in str(state.message)
+
+
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize(("findings", "num_started"), [(CALM, 0), (DRIFTED, 1)])
 def test_the_flow_shows_the_page_and_trains_where_it_is_called_for(
@@ -147,6 +160,7 @@ def test_the_flow_shows_the_page_and_trains_where_it_is_called_for(
     assert state.is_completed()
     assert len(runs()) - before == num_started
     assert ("contrast drifted" in str(state.message)) == bool(num_started)
+    assert ("30 new films: no drift" in str(state.message)) != bool(num_started)
     artifact = Artifact.get(key="new-films")
     assert artifact is not None
     assert str(artifact.data).startswith("# New films")

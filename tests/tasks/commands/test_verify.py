@@ -1,6 +1,7 @@
 """A bit that flips on the disk, and changes neither time nor size."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -139,3 +140,13 @@ def test_nothing_is_not_called_intact(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match="nothing to verify"):
         list(verify.faults("pneumo"))
+
+
+def test_nothing_raises_no_alarm_before_the_first_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy("params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert verification.verify.fn().name == "Skipped"
+    ledger.append(paths.TEST_LEDGER, number=1)  # something ran, and its dvc.lock is gone
+    assert "There is no dvc.lock" in str(verification.verify.fn().message)

@@ -17,6 +17,7 @@ from tasks.graph import dvc_stage, failures
 STAGES = {
     "talk": "echo first; echo last",
     "stumble": "echo why; exit 1",
+    "break": "python -c '1 / 0'",
     "sleep": "touch asleep; exec sleep 600",
 }
 PATIENCE_S = 120
@@ -48,6 +49,17 @@ def test_its_lines_come_as_they_are_said_and_the_last_is_returned() -> None:
 def test_one_that_left_no_reason_is_known_by_what_it_said() -> None:
     with pytest.raises(PipelineError, match=r"Stage stumble failed\. DVC: .*exited with 1"):
         dvc_stage.run_stage("stumble", lambda _: None)
+
+
+def test_a_traceback_is_one_record_of_the_log() -> None:
+    records: list[str] = []
+    with pytest.raises(PipelineError, match="Stage break failed"):
+        dvc_stage.run_stage("break", records.append)
+    (traceback,) = (each for each in records if "Traceback" in each)
+    first, *_, last = traceback.splitlines()
+    assert first.startswith("Traceback ")
+    assert last == "ZeroDivisionError: division by zero"
+    assert records.index(traceback) < len(records) - 1  # what DVC says of it is not part of it
 
 
 def test_a_reason_that_may_pass_is_another_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,7 +160,8 @@ def _collect_one(file: SourceFile, folder: Path) -> dict[str, object] | None:
         return row | fault | {"sha256": None, "path": ""}
     sha256 = hashlib.sha256(data).hexdigest()
     suffix = PurePosixPath(file.name).suffix.lower()
-    path = f"{file.split}/{file.label}/{sha256}{suffix if suffix in IMAGE_SUFFIXES else ''}"
+    hidden = sha256 + (suffix if suffix in IMAGE_SUFFIXES else "")
+    path = f"{file.split}/{file.label}/{file.name if file.is_drawn else hidden}"
     _keep(folder / path, data)
     return row | {"sha256": sha256, "path": path, "file_bytes": len(data)}
 

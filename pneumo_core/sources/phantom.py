@@ -119,7 +119,7 @@ class PhantomSource:
             data = self._encode(entry)
             read = partial(bytes, data)
             place = entry.split, entry.label, entry.name
-            files.append(SourceFile(*place, len(data), read, origin="phantom"))
+            files.append(SourceFile(*place, len(data), read, origin="phantom", is_drawn=True))
         return sorted(files, key=lambda file: file.place)
 
     def truth(self) -> PhantomTruth:

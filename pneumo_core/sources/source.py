@@ -21,6 +21,7 @@ class SourceFile:
     data_set: DataSet | None = None  # the public data set that it should be part of
     metadata: Mapping[str, str] = field(default_factory=dict)  # by name: age, sex, view, site, ...
     found: str = ""  # how people find it, where they do not by its place
+    is_drawn: bool = False  # by a program: nobody is behind it, and its name need not be hidden
 
     @property
     def place(self) -> str:

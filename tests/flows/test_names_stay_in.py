@@ -31,9 +31,15 @@ OF_PHANTOM = re.compile(rb"IM-\d{4}|person\d+_(?:bacteria|virus)")  # its files 
 def _texts(path: Path) -> Iterator[bytes]:
     """Yield what a file says: its bytes, and those that a format hides."""
     data = path.read_bytes()
+    if data[:4] == b"PAR1":  # but for where a film is stored: drawn ones keep their names
+        yield (
+            pd.read_parquet(io.BytesIO(data))
+            .drop(columns="path", errors="ignore")
+            .to_csv()
+            .encode()
+        )
+        return
     yield data
-    if data[:4] == b"PAR1":
-        yield pd.read_parquet(io.BytesIO(data)).to_csv().encode()
     if data[:2] == b"PK":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             yield from map(archive.read, archive.namelist())

@@ -1,5 +1,6 @@
 """`pneumo certificate`: what the splits of a source share."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from flows.cli.evaluation import PatientsOption
 
 Found = tuple[str, Mapping[str, Any], list[str]]  # source, certificate, remarks
 
+NUM_REASONS = 3  # the commonest why files cannot be read
 NOT_CERTIFIED = 3  # exit code: the certificate was written, and it is not valid
 
 
@@ -46,8 +48,10 @@ def certificate(
         num_films = found["patients"][f"{strength}_across_splits"]
         print(f"  patients {strength} in two splits: {num_films} films")
     unknown = found["patients"]["films"] - found["patients"]["known"]
-    unread = len(found["lists"]["quarantined"])
-    print(f"  not checked: {unread} files that cannot be read, patients of {unknown} films")
+    unread = Counter(found["lists"]["quarantined"].values())
+    print(f"  not checked: {unread.total()} files that cannot be read, patients of {unknown} films")
+    for reason, num_files in unread.most_common(NUM_REASONS):
+        print(f"    {num_files}: {reason}")
     for sentence in notes:
         print(f"  {sentence}")
     print(f"Page: {page.resolve()}\nEvery film behind each number: {out}")

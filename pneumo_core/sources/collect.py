@@ -145,7 +145,9 @@ def read(file: SourceFile) -> bytes:
     except OSError as error:  # which may name the file
         raise OSError(error.strerror or str(error)) from error
     if looks_like_dicom(data):
-        raise OSError("DICOM, whose header names the patient: use a description of kind: dicom")
+        raise OSError(
+            "DICOM, whose header names the patient: use a description of kind: dicom (docs/data.md)"
+        )
     return data
 
 

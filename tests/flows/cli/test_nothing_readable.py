@@ -61,3 +61,4 @@ def test_a_certificate_of_no_film_is_not_valid(broken: Path, typed: Run, tmp_pat
     assert result.returncode == 3
     assert "Not valid: no readable film in train; no readable film in test" in result.stdout
     assert "not checked: 24 files that cannot be read" in result.stdout
+    assert "\n    24: not an image\n" in result.stdout

@@ -146,7 +146,8 @@ def read(file: SourceFile) -> bytes:
         raise OSError(error.strerror or str(error)) from error
     if looks_like_dicom(data):
         raise OSError(
-            "DICOM, whose header names the patient: use a description of kind: dicom (sources/dicom.yaml)"
+            "DICOM, whose header names the patient: use a description of kind: dicom "
+            "(sources/dicom.yaml)"
         )
     return data
 

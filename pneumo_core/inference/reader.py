@@ -107,4 +107,4 @@ class Reader:
 
 def _share(hits: Bools) -> str:
     share = wilson_interval(hits.mean(keepdims=True), len(hits)).figure()
-    return f"{share.value:.0%} (95 % interval {share.ci_low:.0%} to {share.ci_high:.0%})"
+    return f"{share.value:.0%} (95% interval {share.ci_low:.0%} to {share.ci_high:.0%})"

@@ -52,8 +52,8 @@ def test_film_with_a_high_ood_score_is_rejected(reading: Reader, films: Images) 
 
 def test_meaning_states_what_happened_on_validation(reading: Reader) -> None:
     """Its labels are just what the model says of them, so every reading is right."""
-    assert "found 100% (95 % interval 98% to 100%) of the films with pneumonia" in reading.meaning
-    assert "cleared 100% (95 % interval 98% to 100%) of those without" in reading.meaning
+    assert "found 100% (95% interval 98% to 100%) of the films with pneumonia" in reading.meaning
+    assert "cleared 100% (95% interval 98% to 100%) of those without" in reading.meaning
     assert f"A probability of {reading.threshold:.3f} or more reads as PNEUMONIA" in reading.meaning
 
 

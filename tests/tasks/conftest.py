@@ -1,9 +1,10 @@
 """A project that stands just before the stage promote: drawn films, and two untrained models. And a
-store that speaks S3, straight and through one that fails as stores do."""
+store that speaks S3, straight and through one that fails as stores do; and keys that sign."""
 
 import http.client
 import os
 import shutil
+import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -216,3 +217,24 @@ def promote_cell(project: Path) -> Callable[..., str]:  # noqa: ARG001 (needs to
         return carry_out(params.load(paths.PARAMS).promote, proposal, [proposal])
 
     return promote
+
+
+@pytest.fixture
+def key_pair(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a key pair as docs/operations.md does; gives the private key.
+
+    The public half is in `trusted_keys` beside it.
+    """
+
+    def make(name: str) -> Path:
+        private, public = tmp_path / f"{name}.key", tmp_path / "trusted_keys" / f"{name}.pem"
+        public.parent.mkdir(exist_ok=True)
+        for command in (
+            ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", private],
+            ["openssl", "ec", "-in", private, "-pubout", "-out", public],
+        ):
+            subprocess.run(command, check=True, capture_output=True)
+        private.chmod(0o600)
+        return private
+
+    return make

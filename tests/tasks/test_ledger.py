@@ -1,7 +1,9 @@
 """Lines that nobody loses, and that nobody changes unseen."""
 
+import errno
 import json
 import resource
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pneumo_core.errors import LedgerError
-from tasks import ledger
+from tasks import ledger, paths, signing
 
 
 @pytest.fixture
@@ -109,13 +111,35 @@ def test_a_full_disk_leaves_no_half_line(path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
     try:
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="No space left") as full:
             ledger.append(path, number=5)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(path))
     assert path.read_bytes() == before
     ledger.append(path, number=5)
     assert ledger.broken_links(path) == []
+
+
+def test_what_json_has_no_word_for_is_not_written(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        ledger.append(path, deviation=float("nan"))
+    assert path.read_bytes() == before
+
+
+def test_each_line_is_signed_and_another_line_under_its_signature_is_found(
+    path: Path, key_pair: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = key_pair("anna")
+    monkeypatch.setattr(paths, "TRUSTED_KEYS", key.parent / "trusted_keys")
+    monkeypatch.setenv(signing.PRIVATE_KEY, str(key))
+    ledger.append(path, number=5)
+    ledger.append(path, number=6)
+    assert [ledger.signer(entry) for entry in ledger.read(path)] == [None] * 5 + ["anna"] * 2
+    assert ledger.false_signatures(path) == []
+    path.write_bytes(path.read_bytes().replace(b'"number": 5', b'"number": 7'))
+    assert ledger.false_signatures(path) == [f"{path}: line 6: altered after anna signed it"]
 
 
 @pytest.mark.parametrize("line", [b"{half", b"[]", b"\xff"])

@@ -29,6 +29,14 @@ def test_reading_aid_lies_near_the_best_threshold(seed: int) -> None:
     assert point.ci_low < 0.5 < point.ci_high
 
 
+@pytest.mark.parametrize("num_positive", [100, 900])
+def test_reading_aid_does_not_follow_the_share_of_pneumonia(num_positive: int) -> None:
+    labels = (np.arange(1000) < num_positive).astype(int)
+    scores = _scores(labels, norm.cdf(np.random.default_rng(0).normal(2 * labels) - 1))
+    point = choose_operating_points(scores, PARAMS)["reading_aid"]
+    assert point.threshold == pytest.approx(0.5, abs=0.15)
+
+
 @pytest.mark.parametrize("floor", [0.8, 0.95])
 @pytest.mark.parametrize("seed", range(3))
 def test_screening_holds_its_floor_on_films_not_seen(floor: float, seed: int) -> None:
@@ -44,13 +52,17 @@ def test_screening_is_the_highest_threshold_that_holds_the_floor() -> None:
     labels = np.repeat([0, 1], 100)
     probabilities = np.r_[np.linspace(0, 0.5, 100), np.linspace(0.4, 1, 100)]
     params = EvaluateParams(num_draws=100, screening_sensitivity=0.9, min_screening_sensitivity=0.9)
-    threshold = choose_operating_points(_scores(labels, probabilities), params)[
-        "screening"
-    ].threshold
+    point = choose_operating_points(_scores(labels, probabilities), params)["screening"]
+
+    def num_missed(threshold: float) -> int:
+        return int((probabilities[100:] < threshold).sum())
+
     # Wilson's lower bound of 96/100 is 0.902, that of 95/100 is 0.888: four are missed.
-    assert (probabilities[100:] < threshold).sum() == 4
-    following = probabilities[probabilities > threshold].min()
+    assert num_missed(point.threshold) == 4
+    following = probabilities[probabilities > point.threshold].min()
     assert following == probabilities[104]
+    # The intervals of 99/100 to 93/100 hold 0.96; that of 92/100 ends at 0.959.
+    assert (num_missed(point.ci_low), num_missed(point.ci_high)) == (1, 7)
 
 
 @pytest.mark.parametrize("floor", [0.01, 0.5, 0.8])

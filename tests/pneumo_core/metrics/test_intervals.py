@@ -36,6 +36,7 @@ def test_values_equal_those_of_scikit_learn(start: int, random_scores: MakeScore
             "fpr": 1 - sk.recall_score(y, called, pos_label=0),
         }
         found = figures(scores, THRESHOLD, num_draws=100, seed=0)
+        assert found.keys() == expected.keys() | {"ece"}
         assert {name: found[name].value for name in expected} == pytest.approx(expected, abs=1e-9)
 
 
@@ -178,6 +179,7 @@ def test_perfect_and_perfectly_wrong_models_are_not_certain(
     found = figures(scores, THRESHOLD, num_draws=100, seed=0)
     assert found["auroc"].value == right
     assert found["auroc"].ci_high - found["auroc"].ci_low == pytest.approx(0.071, abs=0.002)
+    assert vars(auroc(_twice(scores))) == pytest.approx(vars(found["auroc"]))
     for name in ("sensitivity", "f1", "balanced_accuracy", "average_precision"):
         assert found[name].ci_low < found[name].ci_high
 

@@ -319,6 +319,9 @@ def test_sizes_per_class_and_their_limits(unsplit: Unsplit) -> None:
     assert "15 films of each class" in split_sentence(certificate)
     with pytest.raises(SplitError, match=r"test_per_class = 200 is not possible: there are \d+ N"):
         make_splits(table, SplitParams(seed=0, val_per_class=10, test_per_class=200), Pins(SALT))
+    all_of_one = int((table["label"] == "PNEUMONIA").sum())
+    with pytest.raises(SplitError, match=f"test_per_class = {all_of_one} is not possible"):
+        make_splits(table, per_class.model_copy(update={"test_per_class": all_of_one}), Pins(SALT))
     with pytest.raises(SplitError, match=r"test has no .* films of \d+ patients are too few"):
         make_splits(unsplit(0, 6), PARAMS, Pins(SALT))
 

@@ -64,7 +64,7 @@ def _stated(rule: str) -> Rule:
     if rule == NONE:
         return lambda _: None
     if rule in (COLUMN, DICOM):
-        return lambda file: file.patient if _is_known(file) and _given(file) == rule else None
+        return lambda file: file.patient if _given(file) == rule else None
     if rule in PUBLIC_RULES:
         return lambda file: _public(file, rule)
     if rule == PARENT_FOLDER:

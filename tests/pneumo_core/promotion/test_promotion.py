@@ -15,6 +15,7 @@ from pneumo_core.errors import PromotionError
 from pneumo_core.metrics.intervals import at_threshold
 from pneumo_core.metrics.metrics import Estimate, Scores
 from pneumo_core.metrics.paired import Reading
+from pneumo_core.params import PromoteParams
 from pneumo_core.promotion import policy as policies
 from pneumo_core.promotion.gates import Challenger, Data
 from pneumo_core.promotion.policy import Policy
@@ -413,6 +414,20 @@ def test_policy_that_leaves_a_gate_out_is_none(
     path = tmp_path / "role.yaml"
     path.write_text(yaml.safe_dump(POLICY.model_dump(mode="json") | change))
     with pytest.raises(PromotionError, match=message):
+        policies.load(path)
+
+
+def test_a_role_has_the_policy_of_its_name() -> None:
+    params = PromoteParams(
+        policies=str(MLFLOW / "roles"), roles=("screening",), registered_model="pneumo"
+    )
+    assert policies.of_role(params, "screening") == policies.load(MLFLOW / "roles/screening.yaml")
+
+
+def test_a_policy_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "role.yaml"
+    path.write_text("purpose: [a test")
+    with pytest.raises(PromotionError, match=f"{path}, line 1 is not YAML"):
         policies.load(path)
 
 

@@ -107,6 +107,8 @@ def test_a_film_that_no_rule_fits_is_a_patient_of_its_own() -> None:
     assert [each.patient for each in found] == [
         Patient(place, place, UNKNOWN) for place in ("train/NORMAL/1.png", "train/NORMAL/2.png")
     ]
+    (left,) = name_patients([file("1.png", patient=Patient("P1", "P1", "column", "virus"))], "none")
+    assert left.patient == unknown("train/NORMAL/1.png", "virus")
 
 
 @pytest.mark.parametrize(
@@ -139,3 +141,8 @@ def test_parent_folder_is_a_patient_but_the_folder_of_an_origin_is_none() -> Non
 def test_a_rule_that_fits_nothing_is_refused(rule: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         name_patients([file("1.png")], rule)
+
+
+def test_a_rule_for_no_films_is_refused() -> None:
+    with pytest.raises(SourceError, match="nih fits none of 0 films: state another rule"):
+        name_patients([], "nih")

@@ -162,6 +162,16 @@ def test_rollback_to_what_is_not_what_it_was_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("two_champions")
+def test_rollback_to_another_bundle_than_that_of_the_ledger_is_refused() -> None:
+    path = paths.PROMOTION_LEDGER
+    bundle = next(entry["bundle_sha256"] for entry in ledger.read(path) if entry["version"] == "1")
+    path.write_bytes(path.read_bytes().replace(bundle.encode(), b"f" * 64))
+    with pytest.raises(BundleError, match="is not the bundle that the ledger says it is"):
+        rollback.roll_back("pneumo", "champion", None, "why")
+    assert champion() == "2"
+
+
+@pytest.mark.usefixtures("two_champions")
 def test_rollback_as_it_is_typed(
     project: Path, typed: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -162,8 +162,20 @@ def end_of(stages: Sequence[State[Any]]) -> State[None]:
     wrong = [state for state in stages if state.is_failed() or state.is_crashed()]
     if wrong:
         end = Crashed if any(state.is_crashed() for state in wrong) else Failed
-        return end(message=" ".join(str(state.message) for state in wrong))
+        return end(message=_each_reason_once([str(state.message) for state in wrong]))
     return Completed(message=f"{len(stages)} stages run")
+
+
+def _each_reason_once(messages: Sequence[str]) -> str:
+    """Join messages; stages that failed for the same reason are named together."""
+    heads: dict[str, list[str]] = {}
+    for message in messages:
+        head, failed, reason = message.partition(" failed. ")
+        heads.setdefault(failed + reason if reason else message, []).append(head)
+    return " ".join(
+        reason if reason in stages else " and ".join(stages) + reason
+        for reason, stages in heads.items()
+    )
 
 
 def _stop_with(server: OwnServer) -> None:

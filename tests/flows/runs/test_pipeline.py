@@ -21,6 +21,11 @@ def test_the_profiles_of_the_form_are_those_of_the_folder() -> None:
         ([Completed(), Failed(message="No films.")], "FAILED", "No films."),
         ([Crashed(message="Told to go.")], "CRASHED", "Told to go."),
         ([Failed(message="No films."), Crashed(message="Gone.")], "CRASHED", "No films. Gone."),
+        (
+            [Failed(message=f"Stage {name} failed. {why}") for name, why in ("ax", "by", "cx")],
+            "FAILED",
+            "Stage a and Stage c failed. x Stage b failed. y",
+        ),
     ],
 )
 def test_a_run_ends_as_its_stages_did(stages: list[State], end: str, message: str) -> None:

@@ -1,9 +1,10 @@
 """How a run ended, in a few lines for the terminal."""
 
-from pneumo_core.atomic import read_json
+from pneumo_core.atomic import JsonDict, read_json
 from tasks import paths
 
 HOW = "pneumo promote --dry-run"
+NUM_REASONS = 3  # of a refusal; the report and HOW have all
 SHOWN = ("auroc", "accuracy", "sensitivity", "specificity")
 
 
@@ -14,10 +15,7 @@ def describe(promote: bool = True) -> str:
         decided = read_json(paths.DECISION)
         cells = sorted({decision["cell"] for decision in decided.values()} - {None})
         for role, decision in decided.items():
-            cell, why = decision["cell"] or "no cell", "; ".join(decision["reasons"])
-            lines.append(f"{role}: {cell}, {decision['outcome']} ({why})")
-            if decision["outcome"] == "refused":
-                lines.append(f"  in use: {_in_use(decision['in_use'])}; each gate: {HOW}")
+            lines += _decision(role, decision)
     else:
         cells = [read_json(paths.METRICS)["cell"]]
         lines.append("Best by validation; the registry was not asked:")
@@ -39,6 +37,17 @@ def next_steps() -> str:
     width = max(map(len, steps)) + 2
     lines = [f"  {command:{width}}{what}" for command, what in steps.items()]
     return "\n".join(["Next, beside the report (docs/tutorial.md):", *lines])
+
+
+def _decision(role: str, decision: JsonDict) -> list[str]:
+    head, reasons = f"{role}: {decision['cell'] or 'no cell'}", decision["reasons"]
+    if decision["outcome"] != "refused":
+        return [f"{head}, {decision['outcome']} ({'; '.join(reasons)})"]
+    shown = [f"  - {reason}" for reason in reasons[:NUM_REASONS]]
+    if num_more := len(reasons) - len(shown):
+        shown.append(f"  - and {num_more} more")
+    use = f"  in use: {_in_use(decision['in_use'])}; each gate: {HOW}"
+    return [f"{head}, refused", *shown, use]
 
 
 def _in_use(version: str | None) -> str:

@@ -4,6 +4,7 @@ Prefect is imported only when there is something to notify of.
 """
 
 import json
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -20,18 +21,27 @@ if TYPE_CHECKING:
 FAILED_RUNS = paths.SCRATCH / "failed_runs.jsonl"
 COMMAND = "PNEUMO_ON_FAILURE"  # for a shell, which gets it as JSON on its standard input
 PATIENCE_S = 60
+RUN_LOG = "prefect.flow_runs"  # the logger of what a run's page shows
 
 
 def notify_failure(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> None:
     """Notify of a failed run; a hook of flows for `on_failure` and `on_crashed`."""
+    logging.getLogger(RUN_LOG).addFilter(_is_news)
     notify(flow.name, flow_run, state)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return False for Prefect's own traceback at the end of a run that returned Failed."""
+    from prefect.exceptions import CrashedRun, FailedRun
+
+    return not (record.exc_info and isinstance(record.exc_info[1], FailedRun | CrashedRun))
 
 
 def notify(flow_name: str, flow_run: "FlowRun", state: "State[Any]") -> None:
     """Notify of a run by its final state."""
-    from prefect.logging import get_logger
+    from prefect.logging.loggers import flow_run_logger
 
-    get_logger(__name__).error("Run %s of %s: %s", flow_run.name, flow_name, state.message)
+    flow_run_logger(flow_run).error("Run %s of %s: %s", flow_run.name, flow_name, state.message)
     _notify(flow_name, flow_run.name, str(flow_run.id), str(state.name), state.message)
 
 

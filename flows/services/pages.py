@@ -9,7 +9,7 @@ from pneumo_core.errors import PipelineError
 from tasks.tracking import connection
 
 HOST = "127.0.0.1"
-MLFLOW_PAGE = "/#/experiments?workflowType=machine_learning"  # its first page is on language models
+MLFLOW_PAGE = "/#/models"  # the registry; its first page is on language models
 COMMANDS = {
     "mlflow": ("5000", MLFLOW_PAGE, ["-m", "mlflow", "server", "--workers", "1"]),
     "prefect": ("4200", "", ["-m", "prefect", "server", "start"]),

@@ -93,10 +93,15 @@ def test_a_failure_and_a_drift_are_sent_as_notifications(
         run = team.start_run("study", profile=None, changes=["split.colour=3"])
         assert team.end_of(run)["type"] == "FAILED"
         team.wait_until(lambda: len(sent) == 2)
+    team.wait_until(lambda: not team.processes_of("prefect.engine"))  # which sends its log at last
     drift, failure = sorted(sent)
     assert drift.startswith("elsewhere is unlike the training data\npneumo@champion: contrast")
     assert re.match(r"study 20\d\d-\d\d-\d\d \d\d:\d\d: Failed\n", failure)
     assert "unknown key split.colour" in failure
+    shown = [line["message"] for line in team.errors_of(run)]
+    assert shown == [
+        "Run " + failure.partition(": Failed")[0] + " of pneumo: unknown key split.colour"
+    ]
     assert f"{team.api.removesuffix('/api')}/runs/flow-run/{run}" in failure
 
 

@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect.states import Failed
 
 from flows.runs import alarm
 
-RUN: Any = SimpleNamespace(name="tidy-crab", id="4711")
+RUN = FlowRun(name="tidy-crab", flow_id=uuid4())
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -27,7 +29,8 @@ def test_one_that_cannot_be_told_does_not_keep_it_from_the_other(
         file.mkdir()
     monkeypatch.setattr(alarm, "FAILED_RUNS", file)
     monkeypatch.setenv(alarm.COMMAND, "exit 1" if fault == "command" else f"cat > {notified}")
-    alarm.notify("pneumo", RUN, cast(Any, Failed(message="No films.")))
+    with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}):
+        alarm.notify("pneumo", RUN, cast(Any, Failed(message="No films.")))
     alarms = ([] if fault == "command" else lines(notified)) + (
         [] if fault == "file" else lines(file)
     )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import patients_sentence, require_valid
+from pneumo_core.data.leakage import patients_sentence, require_valid, split_sentence
 from pneumo_core.errors import CertificateError
 from pneumo_core.preparation.certificate import CERTIFICATE_VERSION, certify
 from pneumo_core.preparation.duplicates import Duplicates, remove_duplicates
@@ -45,6 +45,10 @@ def test_counts_are_by_split_and_label(table: pd.DataFrame) -> None:
         "val": {"NORMAL": 1, "PNEUMONIA": 0},
         "test": {"NORMAL": 1, "PNEUMONIA": 3},
     }
+
+
+def test_who_made_the_test_split_is_told(table: pd.DataFrame) -> None:
+    assert split_sentence(certify(table, NOTHING)) == "Test is the source's own"
 
 
 def known(num_films: int) -> dict[str, Any]:

@@ -146,6 +146,7 @@ def _of_patients(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(table["patient_group"], table["split"], strict=True))
 
 
+NO_DUPLICATES = Duplicates([], [], [], [])
 SALT = b"sixteen characters"
 PARAMS = SplitParams(seed=0, val_per_class=10)
 Unsplit = Callable[..., pd.DataFrame]
@@ -161,7 +162,7 @@ def test_made_splits_share_no_patient_and_have_their_sizes(unsplit: Unsplit, see
     assert ((counts.loc["test"] / counts.sum() - 0.2).abs() < 0.03).all()
     assert (counts.loc["val"].between(8, 12)).all()
     pd.testing.assert_frame_equal(made.table.drop(columns="split"), table.drop(columns="split"))
-    certificate = certify(made.table, Duplicates([], [], [], []), split_origin=made.origin)
+    certificate = certify(made.table, NO_DUPLICATES, split_origin=made.origin)
     assert certificate["state"] == "valid"
     assert split_sentence(certificate) == (
         "Test made by pneumo: 20% of the films, in whole patients, stratified by label, site, "
@@ -315,7 +316,7 @@ def test_sizes_per_class_and_their_limits(unsplit: Unsplit) -> None:
     made = make_splits(table, per_class, Pins(SALT))
     test = manifest.kept(made.table, "test")["label"].value_counts()
     assert test.between(13, 17).all()
-    certificate = certify(made.table, Duplicates([], [], [], []), split_origin=made.origin)
+    certificate = certify(made.table, NO_DUPLICATES, split_origin=made.origin)
     assert "15 films of each class" in split_sentence(certificate)
     with pytest.raises(SplitError, match=r"test_per_class = 200 is not possible: there are \d+ N"):
         make_splits(table, SplitParams(seed=0, val_per_class=10, test_per_class=200), Pins(SALT))
@@ -346,6 +347,10 @@ def test_a_site_is_held_out_with_all_its_patients(unsplit: Unsplit) -> None:
     assert set(left_out["reason"]) == {"left out: Busan is held out (split.hold_out_site)"}
     assert out.origin == {"made_by": "site", "site": "Busan", "left_out": len(left_out)}
     assert out.pins == pins
+    certificate = certify(out.table, NO_DUPLICATES, split_origin=out.origin)
+    assert split_sentence(certificate) == (
+        f"Test is the site Busan, held out; {len(left_out)} films of other sites are left out"
+    )
     with pytest.raises(SplitError, match="no film is of 'Daegu'; the sites are Busan, Jeju, Seoul"):
         make_splits(table, SplitParams(seed=0, val_per_class=10, hold_out_site="Daegu"), pins)
 

@@ -85,6 +85,10 @@ def test_rollback_gives_the_role_back_and_writes_it_down() -> None:
     assert last["reasons"] == ["misses infants"]
     assert last["deviation"] < 1e-4
     assert rollback.verify("pneumo") == []
+    lines = paths.PROMOTION_LEDGER.read_bytes().splitlines(keepends=True)
+    paths.PROMOTION_LEDGER.write_bytes(b"".join(lines[:-1]))
+    lost = "version 1: the ledger has lost the line"
+    assert [fault for fault in rollback.verify("pneumo") if fault.startswith(lost)]
 
 
 @pytest.mark.usefixtures("two_champions")

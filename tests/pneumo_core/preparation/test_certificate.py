@@ -200,6 +200,8 @@ def test_training_needs_a_valid_certificate_of_exactly_its_data(table: pd.DataFr
     require_valid(certify(sound, NOTHING), sound, train)
     with pytest.raises(CertificateError, match="not valid: 1 images of patients"):
         require_valid(certify(table, NOTHING), table, train)
+    with pytest.raises(CertificateError, match="is not valid"):
+        require_valid(dict(certify(sound, NOTHING)) | {"state": "fine"}, sound, train)
     for column, value in (("split", "test"), ("label", "PNEUMONIA"), ("patient_key", "x")):
         moved = sound.copy()
         moved.loc[0, column] = value

@@ -52,6 +52,10 @@ def certificate(
     print(f"  not checked: {unread.total()} files that cannot be read, patients of {unknown} films")
     for reason, num_files in unread.most_common(NUM_REASONS):
         print(f"    {num_files}: {reason}")
+    if unknown:
+        print(
+            "    who is on them: --patients PATTERN here, ingest.patients for a run (docs/data.md)"
+        )
     for sentence in notes:
         print(f"  {sentence}")
     print(f"Page: {page.resolve()}\nEvery film behind each number: {out}")

@@ -29,7 +29,7 @@ def next_steps() -> str:
     """Return what a newcomer would do next, in five commands."""
     steps = {
         "source .venv/bin/activate": "makes these commands known to the terminal",
-        "pneumo predict FILM": "reads a film with the champion; without one add --bundle, as above",
+        "pneumo predict FILM": "reads a film with the champion; for this run's model add --bundle",
         "pneumo serve": "offers the champion as a page to drop films on",
         "pneumo ui mlflow": "shows every training and every version of the model",
         "pneumo run --profile small-cpu --set ingest.source=FOLDER": "learns from your own films",

@@ -30,8 +30,9 @@ def faults(model: str) -> Iterator[str]:
     """
     if not LOCK.is_file():
         raise PipelineError(f"There is no {LOCK}, so nothing to verify: start 'pneumo run' first.")
-    yield from integrity.altered_outputs()
-    for store in _stores():
+    stages, stores = _of_dvc()
+    yield from integrity.altered_outputs(stages=stages)
+    for store in stores:
         yield from integrity.damaged_objects(store)
     for path in LEDGERS:
         yield from (f"{path}: line {n} was altered" for n in ledger.broken_links(path))
@@ -39,12 +40,13 @@ def faults(model: str) -> Iterator[str]:
     yield from rollback.verify(model)
 
 
-def _stores() -> list[Path]:
-    """Return the folders of DVC's cache, and of its default remote if that is a folder."""
+def _of_dvc() -> tuple[set[str], list[Path]]:
+    """Return the graph's stages, and DVC's cache and its default remote if that is a folder."""
     from dvc.repo import Repo
 
     with Repo() as repo:
+        stages = {stage.addressing for stage in repo.index.stages}
         stores = [Path(repo.cache.local.path)]
         if repo.config["core"].get("remote") and repo.cloud.get_remote().fs.protocol == "local":
             stores.append(Path(repo.cloud.get_remote_odb().path))
-    return stores
+    return stages, stores

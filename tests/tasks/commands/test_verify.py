@@ -61,6 +61,19 @@ def test_what_nobody_altered_is_found_so() -> None:
     assert verification.verify.fn().is_completed()
 
 
+def test_a_model_that_the_parameters_do_not_name_any_more_may_be_gone(recorded: Path) -> None:
+    locked = yaml.safe_load((recorded / "dvc.lock").read_text())
+    gone = {"path": "results/train/gone", "md5": "0" * 32}
+    locked["stages"]["train@gone"] = {"cmd": "true", "outs": [gone]}
+    (recorded / "dvc.lock").write_text(yaml.safe_dump(locked))
+    assert list(verify.faults("pneumo")) == []
+    locked["stages"]["split"]["outs"].append(gone)
+    (recorded / "dvc.lock").write_text(yaml.safe_dump(locked))
+    assert list(verify.faults("pneumo")) == [
+        "results/train/gone is missing, which the stage split wrote"
+    ]
+
+
 @pytest.mark.usefixtures("recorded")
 def test_flipped_bit_stops_promotion_and_is_found() -> None:
     """DVC itself sees nothing of it."""

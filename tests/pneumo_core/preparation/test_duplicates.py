@@ -198,7 +198,7 @@ PLACES = [f"{split}/{label}" for split in SPLITS for label in LABELS]
 def test_every_film_is_counted_once(
     film: Film, stock: Stock, films: list[tuple[str, int, bool, bool]]
 ) -> None:
-    """Of a few pictures, some a little lighter, some quarantined before."""
+    """Draw a few pictures; some are a little lighter, some were quarantined before."""
     table, images = stock(
         {
             f"{place}/{number}.png": film(picture) // 2 + 9 * lighter

@@ -132,15 +132,21 @@ def _check_reachable(address: str) -> None:
 
 
 def _check_closed(address: str) -> None:
-    """Raise PipelineError if the cluster answers without a token."""
+    """Raise PipelineError unless the cluster refuses whoever has no token."""
     nobody = {name: value for name, value in environment().items() if "RAY_AUTH" not in name}
     asked = ["ray", "status", "--address", address]
-    if subprocess.run(asked, env=nobody, capture_output=True, check=False).returncode == 0:
+    answer = subprocess.run(asked, env=nobody, capture_output=True, text=True, check=False)
+    if answer.returncode == 0:
         raise PipelineError(
             f"The Ray cluster at {address} asks for no token: whoever reaches it can run commands "
             "on its machines. Stop it ('ray stop'), make a token by 'ray get-auth-token "
             "--generate', copy ~/.ray/auth_token to every machine, and set RAY_AUTH_MODE=token "
             "there before 'ray start', and here."
+        )
+    if "authentication" not in answer.stderr:
+        raise PipelineError(
+            f"Nobody can say whether the Ray cluster at {address} asks for a token: 'ray status' "
+            f"fails with {answer.stderr.strip()[-300:] or 'no word'}"
         )
 
 

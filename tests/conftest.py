@@ -21,6 +21,8 @@ telemetry_off.apply()
 # pytest's workers share the cores, and their models are small
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# This process outlives the projects whose databases it opens: no connection stays open
+os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -77,7 +77,7 @@ def test_ap_and_pa_as_two_origins_share_patients(describe: Describe, rows: Rows)
     shared = sum(number in of_view["AP"] for number in of_view["PA"])
     assert shared == 30  # films of 24 patients
     assert found["patients"]["confirmed_across_splits"] == shared
-    assert patients_sentence(found) == "Patient known for 449 of 449 films by nih"
+    assert patients_sentence(found) == "Patient known for 449 of 449 films by nih (305 patients)"
     assert verdict(found).startswith("not valid")
     assert not found["valid"]
 

@@ -10,10 +10,12 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import CertificateError
 
 Certificate = Mapping[str, Any]
-SplitOrigin = Mapping[str, Any]  # `made_by`: source, pneumo or site; and how
+SplitOrigin = Mapping[str, Any]  # `made_by`: source, pneumo, site or nobody; and how
 BY_SOURCE: SplitOrigin = {"made_by": "source"}
+BY_NOBODY: SplitOrigin = {"made_by": "nobody"}  # the films are in no split yet
 
 VALID, NOT_VALID, PATIENTS_UNKNOWN = "valid", "not valid", "patients unknown"  # its `state`
+NOT_SPLIT = "the films are in no split, the stage split makes the splits"  # a fault
 
 
 def all_known(certificate: Certificate) -> bool:
@@ -27,10 +29,11 @@ def verdict(certificate: Certificate) -> str:
 
 
 def patients_sentence(certificate: Certificate) -> str:
-    """Return how many films have a known patient, and by which rule."""
+    """Return how many films have a known patient, by which rule, and the number of patients."""
     patients = certificate["patients"]
     rules = " and ".join(patients["rules"]) or "no rule"
-    return f"Patient known for {patients['known']} of {patients['films']} films by {rules}"
+    known = f"Patient known for {patients['known']} of {patients['films']} films by {rules}"
+    return f"{known} ({patients['num_patients']} patients)" if patients["known"] else known
 
 
 def split_sentence(certificate: Certificate) -> str:
@@ -43,6 +46,8 @@ def split_sentence(certificate: Certificate) -> str:
         )
     if origin["made_by"] == "source":
         return "Test is the source's own"
+    if origin["made_by"] == "nobody":
+        return "The films are in no split yet"
     size = f"{origin['fraction']:.0%} of the films"
     if origin["per_class"] is not None:
         size = f"{origin['per_class']} films of each class"

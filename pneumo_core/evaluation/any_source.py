@@ -13,7 +13,7 @@ import pandas as pd
 from pneumo_core.arrays import Bools, Images
 from pneumo_core.atomic import replacing_file, write_json
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import Certificate
+from pneumo_core.data.leakage import BY_NOBODY, BY_SOURCE, Certificate
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.evaluation import as_predictions, as_scores, write_evaluation
@@ -160,7 +160,8 @@ def certify_source(source: Source) -> Certificate:
         SourceError: the source's files cannot be listed.
     """
     with _inspect(named(source.files()), CERTIFIED_SIZE_PX) as inspected:
-        return certify(inspected.table, inspected.found)
+        origin = BY_NOBODY if UNSPLIT in set(inspected.table["split"]) else BY_SOURCE
+        return certify(inspected.table, inspected.found, split_origin=origin)
 
 
 @contextmanager

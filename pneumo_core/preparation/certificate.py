@@ -13,6 +13,7 @@ import pandas as pd
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import (
     BY_SOURCE,
+    NOT_SPLIT,
     NOT_VALID,
     PATIENTS_UNKNOWN,
     VALID,
@@ -100,10 +101,12 @@ def _steps(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _known(films: pd.DataFrame) -> dict[str, Any]:
-    rules = films.loc[films["patient_rule"] != UNKNOWN, "patient_rule"].value_counts()
+    known = films[films["patient_rule"] != UNKNOWN]
+    rules = known["patient_rule"].value_counts()
     return {
         "films": len(films),
-        "known": int(rules.sum()),
+        "known": len(known),
+        "num_patients": known["patient_key"].nunique(),
         "rules": {str(rule): int(rules[rule]) for rule in sorted(rules.index)},
     }
 
@@ -112,11 +115,7 @@ def _empty_splits(table: pd.DataFrame) -> list[str]:
     """Return a fault for each split without a film: train, test, and the source's own splits."""
     there = set(manifest.kept(table)["split"])
     if UNSPLIT in set(table["split"]):
-        return [
-            "no readable film"
-            if not there
-            else "the films are in no split, the stage split makes the splits"
-        ]
+        return [NOT_SPLIT if there else "no readable film"]
     wanted = {"train", "test", *table["source_split"]}
     return [f"no readable film in {split}" for split in SPLITS if split in wanted - there]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN, VALID, Certificate
+from pneumo_core.data.leakage import NOT_SPLIT, NOT_VALID, PATIENTS_UNKNOWN, VALID, Certificate
 from pneumo_core.labels import SPLITS
 from pneumo_core.report.blocks import (
     Block,
@@ -40,16 +40,18 @@ def write(certificate: Certificate, source: str, words: Words) -> Document:
 
 def _verdict(certificate: Certificate, words: Words) -> list[Block]:
     state = certificate["state"]
-    level, key = LEVEL_OF[state], state.replace(" ", "_")
+    faults = [fault for fault in certificate["faults"] if fault != NOT_SPLIT]
+    key = state.replace(" ", "_") if faults or not certificate["faults"] else "not_split"
+    level = LEVEL_OF[state]
     marks = {each: words(f"certificate.mark_{each}") for each in LEVEL_OF.values()}
     blocks: list[Block] = [
         Verdicts(
             (Verdict(level, words("certificate.question"), words(f"certificate.{key}")),), marks
         )
     ]
-    if certificate["faults"]:
+    if faults:
         known = _faults(certificate, words)
-        blocks.append(Bullets(tuple(known.get(each, each) for each in certificate["faults"])))
+        blocks.append(Bullets(tuple(known.get(each, each) for each in faults)))
     return [*blocks, *data.who_and_how(certificate, words)]
 
 
@@ -66,7 +68,6 @@ def _faults(certificate: Certificate, words: Words) -> Mapping[str, str]:
         **{(key, ""): {"number": number} for key, number in numbers.items()},
         **{("fault_empty", split): {"split": split} for split in SPLITS},
         ("fault_nothing", ""): {},
-        ("fault_unsplit", ""): {},
         ("fault_pin", ""): {"found": certificate["test_split_hash"][:12], "pinned": pinned[:12]},
     }
     english = Words("en")

@@ -77,6 +77,7 @@ def who_and_how(certificate: Certificate, words: Words) -> list[Block]:
                 known=words.count(patients["known"]),
                 films=words.count(patients["films"]),
                 rules=", ".join(patients["rules"]) or words("data.no_rule"),
+                patients=words.count(patients["num_patients"]),
             )
         ),
         Paragraph(_test_split(certificate["split_origin"], words)),

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pneumo_core.data.leakage import BY_NOBODY
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.report import certificate_page
@@ -72,11 +73,10 @@ def test_every_fault_is_said_in_korean(table: pd.DataFrame) -> None:
     certificates = [
         certify(both, Duplicates([ACROSS], [ACROSS], [ACROSS], []), pinned_test_hash="f" * 64),
         certify(table[train], NOTHING),
-        certify(table.assign(split="all", source_split="all"), NOTHING),
         certify(table.assign(split="all", source_split="all", state="quarantined"), NOTHING),
     ]
     faults = [fault for each in certificates for fault in each["faults"]]
-    assert len(faults) == 8
+    assert len(faults) == 7
     for certificate in certificates:
         written = page(certificate, "ko")
         for fault in certificate["faults"]:
@@ -84,6 +84,18 @@ def test_every_fault_is_said_in_korean(table: pd.DataFrame) -> None:
         assert len(re.findall(r"^- ", written.split("##")[1], re.MULTILINE)) > len(
             certificate["faults"]
         )
+
+
+def test_films_in_no_split_are_nothing_to_mend_in_the_source(table: pd.DataFrame) -> None:
+    unsplit = table.assign(split="all", source_split="all")
+    certificate = certify(unsplit, NOTHING, split_origin=BY_NOBODY)
+    for language in ("en", "ko"):
+        words = Words(language)
+        found = page(certificate, language)
+        assert words("certificate.mark_bad") in found
+        assert words("certificate.not_split") in found
+        assert words("data.test_by_nobody") in found
+        assert words("certificate.not_valid") not in found
 
 
 def test_long_lists_end_with_how_many_are_left_out(

@@ -7,6 +7,7 @@ LABELS = ("NORMAL", "PNEUMONIA")
 POSITIVE = LABELS.index("PNEUMONIA")
 SPLITS = ("train", "val", "test")
 UNSPLIT = "all"  # of a film that its source puts into no split; the stage split deals it
+MIN_FILMS, MIN_PATIENTS = 3, 2  # of each class, without which there are no figures
 
 
 _WHOLE_NUMBER = re.compile(r"\+?(?P<number>-?\d+)(?:[.,]0*)?")

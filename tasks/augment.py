@@ -9,7 +9,9 @@ from tasks import paths
 
 
 def run(params: AugmentParams) -> None:
-    films = plan(manifest.read(paths.SPLIT), params)
+    table = manifest.read(paths.SPLIT)
+    manifest.check_judges(table)
+    films = plan(table, params)
     pack_augmented(PackedImages.open(paths.IMAGES), films, params, paths.TRAIN_IMAGES)
     with replacing_file(paths.TRAIN_FILMS) as draft:
         films.to_parquet(draft, index=False)

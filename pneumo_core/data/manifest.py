@@ -7,6 +7,7 @@ or its patient, such as `meta_age` (years), `meta_sex`, `meta_view` or `meta_sit
 null where it is not known. Nothing that identifies a patient may stand there.
 """
 
+import itertools
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pneumo_core.atomic import replacing_file
 from pneumo_core.errors import DataError
-from pneumo_core.labels import LABELS, SPLITS
+from pneumo_core.labels import LABELS, MIN_FILMS, MIN_PATIENTS, SPLITS
 
 SCHEMA_VERSION = 3
 METADATA = "meta_"  # what the columns of metadata begin with
@@ -183,3 +184,20 @@ def check_counting_law(before: pd.DataFrame, after: pd.DataFrame) -> None:
             f"Counting law broken: {len(before)} rows in, {len(after)} out, "
             f"states {json.dumps(count(after, 'state'))}. This is a defect of pneumo."
         )
+
+
+def check_judges(table: pd.DataFrame) -> None:
+    """Check that validation and test can judge a model, before any is trained.
+
+    Raises:
+        DataError: one of them has too few films or patients of a class for figures.
+    """
+    for split, label in itertools.product(("val", "test"), LABELS):
+        films = kept(table, split).query("label == @label")
+        num_patients = films["patient_key"].nunique()
+        if len(films) < MIN_FILMS or num_patients < MIN_PATIENTS:
+            raise DataError(
+                f"The split {split} has {len(films)} films of {num_patients} patients of the class "
+                f"{label}: figures need at least {MIN_FILMS} films of {MIN_PATIENTS} patients. Add "
+                "films, or change split.val_per_class, split.test_fraction or split.test_per_class."
+            )

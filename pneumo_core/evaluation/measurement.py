@@ -9,7 +9,7 @@ import pandas as pd
 
 from pneumo_core.atomic import JsonDict
 from pneumo_core.errors import EvaluationError
-from pneumo_core.labels import LABELS
+from pneumo_core.labels import LABELS, MIN_FILMS, MIN_PATIENTS
 from pneumo_core.metrics.calibration import calibration, calibration_figures
 from pneumo_core.metrics.dimensions import dimensions
 from pneumo_core.metrics.group_differences import group_differences
@@ -20,8 +20,6 @@ from pneumo_core.metrics.predictive import decision_curve, predictive_values
 from pneumo_core.metrics.subgroups import subgroups, worst_groups
 from pneumo_core.models.bundle import OperatingPoint
 from pneumo_core.params import READING_AID, EvaluateParams
-
-MIN_FILMS, MIN_PATIENTS = 3, 2  # of each class
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,10 @@ def test_nobody_leaves_test_as_films_and_links_are_added(
     first = _split(tmp_path / "films", dict(list(films.items())[:NUM_AT_FIRST]))
     printed = capsys.readouterr().out.splitlines()
     lines = [line for line in printed if line.startswith("split:")]
-    assert lines[0] == f"split: Patient known for {len(first)} of {len(first)} films by nih"
+    assert lines[0] == (
+        f"split: Patient known for {len(first)} of {len(first)} films by nih "
+        f"({first['patient_key'].nunique()} patients)"
+    )
     assert lines[1].startswith("split: Test made by pneumo: 20% of the films, in whole patients")
     assert "split: 0 of" in lines[2]
     pinned, written = paths.PINNED_PATIENTS.read_bytes(), paths.CERTIFICATE.read_bytes()

@@ -74,7 +74,7 @@ def propose(params: PromoteParams, role: str) -> Proposal:
     """Return the decision on a role as it would be now, with reasons; change nothing.
 
     Raises:
-        PromotionError: the registry or the policy cannot be read.
+        PromotionError: the registry or the policy cannot be read, or no cell was evaluated.
         BundleError: the challenger's bundle is incomplete or was altered.
     """
     name = params.registered_model

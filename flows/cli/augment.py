@@ -22,13 +22,18 @@ def show(
     from pneumo_core.preparation import recipes
     from tasks import paths
 
-    if recipe is None:
+    if recipe in (None, "own"):
         asked = params.load(paths.PARAMS).augment
+        if recipe:
+            asked = asked.model_copy(update={"recipe": recipe})
         name, found = asked.recipe, recipes.chosen(asked)
     elif recipe in recipes.RECIPES:
         name, found = recipe, recipes.RECIPES[recipe]
     else:
-        raise ParamsError(f"No recipe {recipe!r}; there are {', '.join(recipes.RECIPES)}.")
+        raise ParamsError(
+            f"No recipe {recipe!r}; there are {', '.join(recipes.RECIPES)}, and own with the "
+            "ranges of augment.ranges."
+        )
     print(f"{name}: {found.what} (source: {found.source})")
     for line in found.describe_ranges():
         print(f"  {line}")

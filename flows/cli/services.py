@@ -14,7 +14,8 @@ class Ui(StrEnum):
 def ui(
     which: Ui,
     port: Annotated[
-        int | None, typer.Option(help="By default 5000 (MLflow) or 4200 (Prefect).")
+        int | None,
+        typer.Option(min=1, max=65535, help="By default 5000 (MLflow) or 4200 (Prefect)."),
     ] = None,
 ) -> None:
     """Serve the MLflow or the Prefect page of this project on 127.0.0.1, for a browser."""

@@ -10,6 +10,7 @@ from pneumo_core.params import READING_AID, PromoteParams
 from pneumo_core.promotion import policy
 from pneumo_core.promotion.alias_history import PROMOTED
 from tasks import ledger, paths
+from tasks.graph import provenance
 
 if TYPE_CHECKING:
     from pneumo_core.evaluation.scoring import Scorer
@@ -35,10 +36,23 @@ class Model:
 
     def describe(self) -> str:
         unverified = "" if self.in_ledger else f" (unverified: not in {paths.PROMOTION_LEDGER})"
-        return (
-            f"Model {self.identity}{unverified}, "
-            f"{self.reader.operating_point} at {self.reader.threshold:.3f}. Research use only."
+        elsewhere = (
+            f" It did not learn from the films in {paths.SPLIT.parent}: a model of them is in "
+            f"{paths.EVALUATED}/CELL/{paths.BUNDLE}, for --bundle."
+            if self.alias and self._learned_elsewhere()
+            else ""
         )
+        return (
+            f"Model {self.identity}{unverified}, {self.reader.operating_point} at "
+            f"{self.reader.threshold:.3f}. Research use only.{elsewhere}"
+        )
+
+    def _learned_elsewhere(self) -> bool:
+        """Return whether the films of the last run are others than those that it learned from."""
+        if not paths.TRAIN_FILMS.is_file():
+            return False
+        learned_from = self.scorer.description.origin.data_sha256
+        return learned_from != provenance.data_hashes()["data_sha256"]
 
 
 def load_model(bundle: Path | None, alias: str) -> Model:

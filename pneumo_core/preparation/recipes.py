@@ -136,7 +136,7 @@ RECIPES: dict[RecipeName, Recipe] = {
         keeps_originals=True,
     ),
     "symmetric": Recipe(
-        "brightness, contrast and rotation as above, and a crop of 30 to 100 % of the area",
+        "brightness, contrast and rotation, and a crop to 30 to 100 % of the area",
         "Each part is; the crop goes to the limit, where a lung may be all that is shown.",
         "this project's own; docs/training.md says what each part is worth on validation",
         _same(

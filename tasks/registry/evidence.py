@@ -12,7 +12,7 @@ import pandas as pd
 from pneumo_core import params as all_params
 from pneumo_core.atomic import read_json
 from pneumo_core.data import leakage, manifest
-from pneumo_core.errors import EvaluationError
+from pneumo_core.errors import EvaluationError, PromotionError
 from pneumo_core.evaluation.evaluation import PREDICTION_COLUMNS, as_scores, predict
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.metrics.dimensions import dimensions
@@ -162,6 +162,11 @@ def _external(cell: str) -> dict[str, dict[str, Any]]:
 
 
 def _cells() -> list[Path]:
+    if not paths.EVALUATED.is_dir():
+        raise PromotionError(
+            f"There is no {paths.EVALUATED}: no model of the last run was evaluated. `pneumo run` "
+            "ends the run, or says why it cannot."
+        )
     return sorted(path for path in paths.EVALUATED.iterdir() if path.is_dir())
 
 

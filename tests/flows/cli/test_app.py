@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.app import HEADINGS, app
+from pneumo_core.data import manifest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -241,6 +242,20 @@ def test_predict_with_the_champion(trained: Path, typed: Run, tmp_path: Path) ->
         {"path", "error"},
     ]
     assert abs(entries[0]["probability"] - entries[1]["probability"]) < 0.2
+
+
+def test_a_champion_of_other_films_than_the_last_run_says_so(
+    trained: Path, typed: Run, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(trained, tmp_path / "project", symlinks=True))
+    film = next((project / "results/ingest/raw/test/PNEUMONIA").iterdir())
+    same = typed("pneumo", "predict", film, cwd=project)
+    split = project / "results/split/manifest.parquet"
+    manifest.write(manifest.read(split).iloc[1:], split)
+    other = typed("pneumo", "predict", film, cwd=project)
+    assert (same.returncode, other.returncode) == (0, 0)
+    assert "It did not learn from the films in results/split" in other.stderr
+    assert "It did not learn" not in same.stderr
 
 
 def test_evaluate_gives_the_pipelines_own_figures(

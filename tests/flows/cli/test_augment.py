@@ -38,6 +38,17 @@ def test_ranges_of_a_recipe_are_shown(tmp_path: Path, typed: Run) -> None:
     assert "No recipe 'flip'; there are brightness, contrast" in unknown.stderr
 
 
+def test_own_ranges_are_shown(make_project: Callable[[], Path], typed: Run) -> None:
+    project = make_project()
+    without = typed("pneumo", "augment", "show", "own", cwd=project)
+    assert without.returncode == 1
+    assert "augment.ranges of the recipe own: expected some of brightness" in without.stderr
+    params_file.rewrite(None, ["augment.recipe=own", "augment.ranges={rotation_deg: [-5, 5]}"])
+    for arguments in ((), ("own",)):
+        result = typed("pneumo", "augment", "show", *arguments, cwd=project)
+        assert result.stdout.splitlines()[1:] == ["  rotation_deg  -5 to 5 (widest -15 to 15)"]
+
+
 def test_dvc_takes_a_range_as_pneumo_does(
     make_project: Callable[[], Path], run: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -56,6 +56,12 @@ def test_dry_run_shows_every_gate_and_changes_nothing(trained: Path, typed: Run,
     assert "up to date" in run("dvc", "status", cwd=trained).stdout
 
 
+def test_dry_run_without_a_model_says_so(make_project: Callable[[], Path], typed: Run) -> None:
+    result = typed("pneumo", "promote", "--dry-run", cwd=make_project())
+    assert result.returncode == 1
+    assert "no model of the last run was evaluated" in result.stderr
+
+
 def test_history_and_the_day_a_model_was_in_use(trained: Path, typed: Run) -> None:
     lines = typed("pneumo", "registry", "history", cwd=trained).stdout.splitlines()
     assert re.match(r"time +role +outcome +version +cell +commit +who +why", lines[0])

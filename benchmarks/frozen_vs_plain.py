@@ -1,6 +1,6 @@
 """Training what is frozen once, against a plain loop that runs it in every epoch.
 
-    python benchmarks/frozen_vs_plain.py SOURCE [--films N] [--model NAME]
+    python benchmarks/frozen_vs_plain.py SOURCE [--films N]
 
 SOURCE is a folder or zip in the Kaggle layout; films of train are shuffled, a tenth is validation.
 The first table is of time: pneumo's whole training with validation, beside the plain loop (JPEGs,
@@ -19,6 +19,7 @@ from unittest import mock
 import numpy as np
 from scipy.special import expit
 
+from pneumo_core import params
 from pneumo_core.data.images import decode
 from pneumo_core.data.packed import PackedImages, packing
 from pneumo_core.evaluation.scoring import predict
@@ -26,7 +27,7 @@ from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.experiments.plain_loop import Job, plain_steps
 from pneumo_core.labels import LABELS
 from pneumo_core.models.compute import choose_device
-from pneumo_core.params import IngestParams, Strategy, StrategyParams, TrainParams
+from pneumo_core.params import IngestParams, Strategy, StrategyParams
 from pneumo_core.sources.source import SourceFile
 from pneumo_core.training import batches
 from pneumo_core.training.context import Cell
@@ -34,23 +35,12 @@ from pneumo_core.training.events import Cached, Event
 from pneumo_core.training.training import LabelledFilms, train
 from tasks.stores.sources import open_source
 
+MODEL = "tf_efficientnet_lite0"
 SIZE_PX, BATCH_SIZE, MAX_PIXELS, VAL_SHARE = 224, 32, 10**8, 0.1
 CELLS = {Strategy.FROZEN: (1e-3, 10), Strategy.PARTIAL: (3e-4, 3)}  # rate and epochs
-PARAMS = TrainParams(
-    models=("tf_efficientnet_lite0",),
-    strategies=tuple(CELLS),
-    weights="packaged",
-    seed=0,
-    precision="auto",
-    batch_size=BATCH_SIZE,
-    optimizer="adamw",
-    weight_decay=0.01,
-    schedule="one_cycle",
-    class_weights=(1.0, 1.0),
-    label_smoothing=0.1,
-    feature_cache_gb=50,
-    **{strategy.value: StrategyParams(lr=lr, epochs=n) for strategy, (lr, n) in CELLS.items()},
-    full=StrategyParams(lr=3e-4, epochs=3),
+PARAMS = params.load(Path(__file__).parent.parent / "params.yaml").train.model_copy(
+    update={"batch_size": BATCH_SIZE}
+    | {strategy.value: StrategyParams(lr=lr, epochs=n) for strategy, (lr, n) in CELLS.items()}
 )
 
 
@@ -85,33 +75,26 @@ def seconds_of_plain_epoch(job: Job, num_films: int) -> float:
 
 
 def trained(
-    strategy: Strategy,
-    films: LabelledFilms,
-    val: LabelledFilms,
-    params: TrainParams,
-    cached: bool,
+    strategy: Strategy, films: LabelledFilms, val: LabelledFilms, precision: str, cached: bool
 ) -> tuple[float, np.ndarray]:
     """(seconds from weights to the last epoch, validation probabilities in float32)."""
     events: list[Event] = []
     uncut: AbstractContextManager[object] = mock.patch.object(batches, "cut", return_value=None)
+    settings = PARAMS.model_copy(update={"precision": precision})
     with tempfile.TemporaryDirectory() as scratch, nullcontext() if cached else uncut:
         begun = time.perf_counter()
-        cell = Cell(params.models[0], strategy)
-        found = train(cell, films, val, params, Path(scratch), events.append)
+        cell = Cell(MODEL, strategy)
+        found = train(cell, films, val, settings, Path(scratch), events.append)
         seconds = time.perf_counter() - begun
     assert cached == any(isinstance(event, Cached) for event in events)
     return seconds, expit(predict(TorchEngine(found.model, found.normalisation), val.images)[0])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source")
     parser.add_argument("--films", type=int, default=10**9)
-    parser.add_argument("--model", default=PARAMS.models[0])
     asked = parser.parse_args()
-    params = PARAMS.model_copy(update={"models": (asked.model,)})
-    if asked.model != PARAMS.models[0]:
-        params = params.model_copy(update={"weights": "none"})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = choose(asked.source, asked.films)
@@ -122,17 +105,16 @@ def main() -> None:
         val = pack(files[:of_val], folder / "val")
         write_jpegs(files[of_val:], folder / "jpeg")
         num_films = len(films.labels)
-        print(f"{asked.model}, {num_films} films at {SIZE_PX} px, {of_val} for validation")
+        print(f"{MODEL}, {num_films} films at {SIZE_PX} px, {of_val} for validation")
         print(f"packing, once for all trainings: {packing_s:.1f} s")
         print(f"{'strategy':9} {'epochs':>6} {'pneumo s':>9} {'plain s':>8} {'ratio':>6}", end="")
         print(f" {'with packing':>13} {'float32 s':>10} {'uncached s':>11} {'apart by':>9}")
         for strategy, (lr, epochs) in CELLS.items():
-            job = Job(folder / "jpeg", asked.model, strategy, SIZE_PX, BATCH_SIZE, lr)
-            ours, _ = trained(strategy, films, val, params, cached=True)
+            job = Job(folder / "jpeg", MODEL, strategy, SIZE_PX, BATCH_SIZE, lr)
+            ours, _ = trained(strategy, films, val, "auto", cached=True)
             plain = epochs * seconds_of_plain_epoch(job, num_films)
-            exact = params.model_copy(update={"precision": "float32"})
-            cached_s, first = trained(strategy, films, val, exact, cached=True)
-            uncached_s, second = trained(strategy, films, val, exact, cached=False)
+            cached_s, first = trained(strategy, films, val, "float32", cached=True)
+            uncached_s, second = trained(strategy, films, val, "float32", cached=False)
             print(
                 f"{strategy:9} {epochs:6} {ours:9.1f} {plain:8.1f} {plain / ours:6.1f}"
                 f" {plain / (ours + packing_s):13.1f} {cached_s:10.1f} {uncached_s:11.1f}"

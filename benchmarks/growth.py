@@ -6,23 +6,23 @@ Phantom films, drawn before the clock starts; the stages' own functions in one p
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import yaml
 
+from pneumo_core.params import DedupParams, IngestParams, SplitParams, ValidateParams
+from tasks import dedup, ingest, split, telemetry_off, validate
 
-def measure(num_films: int) -> None:
-    """In an empty folder."""
-    from pneumo_core.params import DedupParams, IngestParams, SplitParams, ValidateParams
-    from tasks import dedup, ingest, split, telemetry_off, validate
 
+def measure(num_films: int, folder: str) -> dict[str, float]:
+    """Seconds of each stage, whose results are left in the folder."""
     telemetry_off.apply()
+    os.chdir(folder)
     part = num_films // 100
     description = {
         "kind": "phantom",
@@ -43,34 +43,25 @@ def measure(num_films: int) -> None:
         begun = time.perf_counter()
         run()
         seconds[name] = time.perf_counter() - begun
-    Path("seconds.json").write_text(json.dumps(seconds))
+    return seconds | {"all": sum(seconds.values())}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--films", type=int, nargs=2, default=[6_000, 60_000])
-    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure:
-        measure(asked.measure)
-        return
+    numbers = parser.parse_args().films
     found = []
-    root = str(Path(__file__).parent.parent)
-    for num_films in asked.films:
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(
-                [sys.executable, str(Path(__file__).resolve()), "--measure", str(num_films)],
-                cwd=folder,
-                env=os.environ | {"PYTHONPATH": root},
-                check=True,
-            )
-            found.append(json.loads((Path(folder) / "seconds.json").read_text()))
-    few, many = found
-    print(f"\n| stage | {asked.films[0]:,} films | {asked.films[1]:,} films | times |")
+    for num_films in numbers:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            ProcessPoolExecutor(1, get_context("spawn")) as process,
+        ):
+            found.append(process.submit(measure, num_films, folder).result())
+    print(f"\n| stage | {numbers[0]:,} films | {numbers[1]:,} films | times |")
     print("| --- | --: | --: | --: |")
-    for name in [*few, "all"]:
-        a, b = (sum(each.values()) if name == "all" else each[name] for each in (few, many))
-        print(f"| {name} | {a:.1f} s | {b:.1f} s | {b / a:.1f} |")
+    for name, few in found[0].items():
+        many = found[1][name]
+        print(f"| {name} | {few:.1f} s | {many:.1f} s | {many / few:.1f} |")
 
 
 if __name__ == "__main__":

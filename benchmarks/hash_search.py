@@ -45,7 +45,7 @@ def search_films(num_films: int) -> None:
     found = sum(1 for _ in _candidates(hashes, nobody, np.arange(num_films), DedupParams()))
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     print(
-        f"{num_films:,} films in {len(VARIANTS)} variants: {found} pairs, {seconds:.0f} s "
+        f"{num_films:,} films, {len(VARIANTS)} hashes each: {found} pairs, {seconds:.0f} s "
         f"({cpu:.0f} s of processors), {peak_gb():.2f} GB at most"
     )
 

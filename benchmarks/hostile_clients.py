@@ -15,7 +15,6 @@ import random
 import resource
 import socket
 import struct
-import sys
 import threading
 import time
 import zlib
@@ -26,10 +25,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 from PIL import Image
-from serving import NUM_CLIENTS, Served, say, serving
+from serving import NUM_CLIENTS, PNEUMO, Served, read_films, say, say_memory, serving
 
 NUM_IDLE, NUM_ALONE, ONE_BAD_IN, NUM_BLOCKS = 1100, 1000, 20, 10
-MAX_RATIO, MAX_GROWTH_MB = 2, 20
+MAX_RATIO = 2
 HALF = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\n"
 SLOW = HALF + (
     b"Content-Length: 100000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n"
@@ -46,20 +45,18 @@ def main() -> None:
     asked = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
-    paths = sorted(path for path in asked.films.rglob("*") if path.is_file())
-    films = [path.read_bytes() for path in random.Random(0).sample(paths, min(200, len(paths)))]
-    command = Path(sys.executable).with_name("pneumo")
+    films = read_films(asked.films)
     with (
-        serving(command, asked.bundle, films) as served,
+        serving(PNEUMO, asked.bundle, films) as served,
         ThreadPoolExecutor(NUM_CLIENTS) as clients,
         ThreadPoolExecutor(64) as attackers,
     ):
         alone, _ = many(served, clients, NUM_ALONE)
         stop, answers = threading.Event(), Counter[str]()
-        idle = threading.Thread(target=hold_connections, args=(address_of(served), stop))
+        idle = threading.Thread(target=hold_connections, args=(served.address, stop))
         idle.start()
         attack = Attack(served, films, answers)
-        beside, refused, memory = list[float](), 0, list[float]()
+        beside, refused = list[float](), 0
         for _ in range(NUM_BLOCKS):
             for _ in range(asked.requests // NUM_BLOCKS // ONE_BAD_IN):
                 attackers.submit(attack)
@@ -67,7 +64,7 @@ def main() -> None:
             times, num_refused = many(served, clients, num_good)
             beside += times
             refused += num_refused
-            memory.append(memory_mb(served))
+            served.note_memory()
         stop.set()
         idle.join()
         attackers.shutdown()
@@ -78,13 +75,7 @@ def main() -> None:
     print("attacks:", ", ".join(f"{what} {number}" for what, number in sorted(answers.items())))
     faults = sum(number for what, number in answers.items() if what.endswith("500"))
     say("no crash, no error of the server", is_alive and not faults)
-    settled, *later = memory
-    grown = [mb - settled for mb in later]
-    say(
-        f"memory {settled:.0f} MB after the first tenth, then "
-        f"{', '.join(f'{mb:+.0f}' for mb in grown)} MB",
-        max(grown) <= MAX_GROWTH_MB,
-    )
+    say_memory(served)
 
 
 def show(alone: list[float], beside: list[float]) -> None:
@@ -151,7 +142,7 @@ class Attack:
 
     def _slow(self) -> str:
         """A body of which a byte comes each second."""
-        with socket.create_connection(address_of(self._served), timeout=60) as client:
+        with socket.create_connection(self._served.address, timeout=60) as client:
             client.sendall(SLOW)
             for _ in range(60):
                 client.sendall(b"x")
@@ -177,16 +168,6 @@ def half(address: tuple[str, int]) -> socket.socket:
     client = socket.create_connection(address, timeout=60)
     client.sendall(HALF)
     return client
-
-
-def address_of(served: Served) -> tuple[str, int]:
-    url = served.client.base_url
-    return url.host, url.port or 80
-
-
-def memory_mb(served: Served) -> float:
-    family = [served.process, *served.process.children(recursive=True)]
-    return sum(each.memory_info().rss for each in family) / 1e6
 
 
 def many_directories() -> bytes:

@@ -1,29 +1,23 @@
-"""Which copies of a film are found, and how many of the pairs reported are copies.
+"""Which changed copies of a film dedup finds, and how many of the pairs it reports are copies.
 
-For each kind of change: a set of real films, one a patient, with one changed copy of each. Recall
-is the share of the copies found; precision, the share of the reported pairs that are a film and its
-own copy. Each finder sees originals and copies of one kind, never those of another.
+    python benchmarks/near_duplicates.py ZIP
 
-    python benchmarks/near_duplicates.py --images FOLDER_OR_ZIP [--imagededup PYTHON]
-
-imagededup is no dependency: PYTHON is the interpreter of an environment of its own that has it.
+For each kind of change: the real films of ZIP, at most 300 and one a patient, with one changed copy
+of each, saved as JPEG. Recall is the share of the copies found; precision, the share of the
+reported pairs that are a film and its own copy.
 """
 
 import argparse
-import json
-import subprocess
-import tempfile
+import io
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from functools import cache, partial
+from collections.abc import Callable
+from functools import partial
 from itertools import combinations
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from changed_copies import CHANGES, plant
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pneumo_core.arrays import Gray
 from pneumo_core.data.images import decode, resize
@@ -32,146 +26,120 @@ from pneumo_core.preparation.duplicates import find_duplicates
 from pneumo_core.preparation.fingerprint import pixel_sha256
 from pneumo_core.sources.patients import kermany, unknown
 
-MAX_PIXELS = 100_000_000
-SIZE_PX = 224  # at which the pipeline compares films by default
-SUFFIXES = {".jpeg", ".jpg", ".png"}
+MAX_PIXELS, SIZE_PX = 100_000_000, 224  # at which the pipeline compares films by default
+NUM_FILMS = 300
+BORDER = 0.05  # of each side
 
-Pair = frozenset[Path]
-Finder = Callable[[list[Path]], list[Pair]]
+Look = tuple[bytes, dict[str, object], Gray]  # a film, what validate states of it, and its pixels
 
 
-def choose_originals(images: Path, num_images: int, seed: int, folder: Path) -> list[Path]:
-    """Real films as they are, one a patient, no two with the same pixels."""
-    files = _zip_files(images) if images.is_file() else _folder_files(images)
-    files = dict(sorted(files.items()))
-    names = np.random.default_rng(seed).permutation(list(files))
-    taken: dict[str, bytes] = {}  # by hash
+def resized(film: Image.Image, factor: float) -> Image.Image:
+    width, height = film.size
+    return film.resize((round(width * factor), round(height * factor)), Image.Resampling.BICUBIC)
+
+
+def cropped(film: Image.Image, share: float) -> Image.Image:
+    x, y = (round(side * share) for side in film.size)
+    return film.crop((x, y, film.width - x, film.height - y))
+
+
+def toned(film: Image.Image, gain: float = 1, shift: float = 0) -> Image.Image:
+    """Contrast about the film's mean, then a shift in shares of the range; clipped."""
+    values = np.asarray(film, np.float64)
+    values = (values - values.mean()) * gain + values.mean() + shift * 255
+    return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8))
+
+
+def framed(film: Image.Image) -> Image.Image:
+    x, y = (round(side * BORDER) for side in film.size)
+    return ImageOps.expand(film, (x, y, x, y))
+
+
+def painted_over(film: Image.Image) -> Image.Image:
+    x, y = (round(side * BORDER) for side in film.size)
+    painted = Image.new("L", film.size)
+    painted.paste(cropped(film, BORDER), (x, y))
+    return painted
+
+
+def lettered(film: Image.Image) -> Image.Image:
+    marked = film.copy()
+    size = max(min(film.size) // 15, 8)
+    font, pen = ImageFont.load_default(size), ImageDraw.Draw(marked)
+    pen.text((size, size), "R  PORTABLE", 255, font)
+    pen.text((size, film.height - 2 * size), "2018-03-24  12:34", 255, font)
+    return marked
+
+
+def rotated(film: Image.Image, angle: float) -> Image.Image:
+    return film.rotate(angle, Image.Resampling.BICUBIC)
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    **{f"resized x {f}": partial(resized, factor=f) for f in (0.5, 0.75, 1.5)},
+    **{f"{s:.1%} cropped, each side": partial(cropped, share=s) for s in (0.025, 0.05)},
+    **{f"brightness {s:+}": partial(toned, shift=s) for s in (0.15, -0.15)},
+    **{f"contrast x {gain}": partial(toned, gain=gain) for gain in (0.7, 1.3)},
+    **{f"rotated {a:+} deg": partial(rotated, angle=a) for a in (2, -2, 5, -5, 10, -10)},
+    "flipped": ImageOps.mirror,
+    "5 % painted black, each side": painted_over,
+    "5 % black added, each side": framed,
+    "burnt-in text": lettered,
+}
+QUALITIES = {f"JPEG quality {q}": q for q in (30, 50, 75, 95)}  # of the film itself; else 95
+
+
+def choose_films(path: Path) -> list[bytes]:
+    """Films as they are, in an order drawn by lot, one a patient, no two with the same pixels."""
+    taken: dict[str, bytes] = {}  # by the hash of the pixels
     patients = set()
-    for name in map(str, names):
-        group = (kermany(name) or unknown(name)).group
-        if len(taken) < num_images and group not in patients:
-            patients.add(group)
-            data = files[name]()
-            taken.setdefault(pixel_sha256(decode(data, MAX_PIXELS).pixels), data)
-    folder.mkdir()
-    originals = [folder / f"{number:04}.img" for number in range(len(taken))]
-    for path, data in zip(originals, taken.values(), strict=True):
-        path.write_bytes(data)
-    return originals
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpeg"))
+        for name in map(str, np.random.default_rng(0).permutation(names)):
+            group = (kermany(name) or unknown(name)).group
+            if len(taken) < NUM_FILMS and group not in patients:
+                patients.add(group)
+                data = archive.read(name)
+                taken.setdefault(pixel_sha256(decode(data, MAX_PIXELS).pixels), data)
+    return list(taken.values())
 
 
-def _folder_files(folder: Path) -> dict[str, Callable[[], bytes]]:
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return {str(path.relative_to(folder)): path.read_bytes for path in found}
+def look_at(data: bytes) -> Look:
+    film = decode(data, MAX_PIXELS, size_px=SIZE_PX)
+    found = {"width_px": film.width_px, "height_px": film.height_px}
+    return data, found | {"pixel_sha256": pixel_sha256(film.pixels)}, resize(film.pixels, SIZE_PX)
 
 
-def _zip_files(path: Path) -> dict[str, Callable[[], bytes]]:
-    archive = zipfile.ZipFile(path)
-    found = (name for name in archive.namelist() if PurePosixPath(name).suffix.lower() in SUFFIXES)
-    return {name: partial(archive.read, name) for name in found}
+def copy_of(data: bytes, name: str) -> bytes:
+    buffer, film = io.BytesIO(), Image.open(io.BytesIO(data)).convert("L")
+    changed = CHANGES[name](film) if name in CHANGES else film
+    changed.save(buffer, "JPEG", quality=QUALITIES.get(name, 95))
+    return buffer.getvalue()
 
 
-@cache
-def _look(path: Path) -> tuple[dict[str, object], Gray]:
-    film = decode(path.read_bytes(), MAX_PIXELS, size_px=SIZE_PX)
-    sides = {"width_px": film.width_px, "height_px": film.height_px}
-    return sides | {"pixel_sha256": pixel_sha256(film.pixels)}, resize(film.pixels, SIZE_PX)
-
-
-def pneumo_pairs(paths: list[Path]) -> list[Pair]:
-    """What `dedup` finds among the films as `validate` packs them."""
-    looks = [_look(path) for path in paths]
-    table = pd.DataFrame([found for found, _ in looks])
-    table = table.assign(image_id=list(map(str, paths)), path=list(map(str, paths)))
-    table = table.assign(packed_row=range(len(paths)), split="train", label="NORMAL", state="kept")
-    images = np.stack([film for _, film in looks])
-    found = find_duplicates(table, images, lambda path: Path(path).read_bytes(), DedupParams())
-    pairs = (pair for group in found.exact + found.near for pair in combinations(group, 2))
-    return [frozenset(map(Path, pair)) for pair in pairs]
-
-
-IMAGEDEDUP_WORKER = """
-import functools, json, sys, warnings
-from imagededup.methods import PHash
-warnings.simplefilter("ignore")
-phash = PHash(verbose=False)
-encode = functools.cache(phash.encode_image)
-for line in sys.stdin:
-    asked = json.loads(line)
-    found = phash.find_duplicates(
-        encoding_map={path: encode(path) for path in asked["paths"]},
-        max_distance_threshold=asked["max_bits"],
-    )
-    print(json.dumps([[one, other] for one, others in found.items() for other in others]))
-    sys.stdout.flush()
-"""
-
-
-def imagededup_pairs(
-    paths: list[Path], worker: "subprocess.Popen[str]", max_bits: int
-) -> list[Pair]:
-    assert worker.stdin
-    assert worker.stdout
-    worker.stdin.write(json.dumps({"paths": list(map(str, paths)), "max_bits": max_bits}) + "\n")
-    worker.stdin.flush()
-    answer = worker.stdout.readline()
-    return list({frozenset(map(Path, pair)) for pair in json.loads(answer)})
-
-
-def compare(originals: list[Path], finders: dict[str, Finder], folder: Path) -> Iterable[str]:
-    """The rows of a Markdown table."""
-    yield "| change | " + " | ".join(f"{name}: recall | precision" for name in finders) + " |"
-    yield "| --- |" + " --: |" * (2 * len(finders))
-    nothing = [f"- | {len(finder(originals))} pairs, all false" for finder in finders.values()]
-    yield f"| nothing planted | {' | '.join(nothing)} |"
-    all_changes: dict[str, Counter[str]] = {name: Counter() for name in finders}
-    for number, (name, (change, quality)) in enumerate(CHANGES.items()):
-        copies = plant(originals, change, quality, folder / str(number))
-        planted = {frozenset(pair) for pair in zip(originals, copies, strict=True)}
-        cells = []
-        for finder_name, finder in finders.items():
-            reported = set(finder(originals + copies))
-            counts = Counter(
-                true=len(reported & planted), reported=len(reported), planted=len(planted)
-            )
-            all_changes[finder_name] += counts
-            cells.append(_shares(counts))
-        yield f"| {name} | {' | '.join(cells)} |"
-    yield f"| **all** | {' | '.join(map(_shares, all_changes.values()))} |"
-
-
-def _shares(counts: Counter[str]) -> str:
-    precision = f"{counts['true'] / counts['reported']:.3f}" if counts["reported"] else "-"
-    return f"{counts['true'] / counts['planted']:.3f} | {precision}"
+def find_pairs(looks: list[Look]) -> set[tuple[int, ...]]:
+    """What dedup finds among the films as validate packs them."""
+    rows = range(len(looks))
+    table = pd.DataFrame([found for _, found, _ in looks])
+    table = table.assign(image_id=list(map(str, rows)), path=list(map(str, rows)), packed_row=rows)
+    table = table.assign(split="train", label="NORMAL", state="kept")
+    images = np.stack([film for *_, film in looks])
+    found = find_duplicates(table, images, lambda path: looks[int(path)][0], DedupParams())
+    groups = (sorted(map(int, group)) for group in found.exact + found.near)
+    return {pair for group in groups for pair in combinations(group, 2)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=Path, required=True, metavar="FOLDER_OR_ZIP")
-    parser.add_argument("--num-images", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--imagededup", metavar="PYTHON")
-    parser.add_argument("--max-bits", type=int, nargs="+", default=[10, 0], help="of imagededup")
-    asked = parser.parse_args()
-    finders: dict[str, Finder] = {"pneumo": pneumo_pairs}
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        if asked.imagededup:
-            worker = subprocess.Popen(
-                [asked.imagededup, "-c", IMAGEDEDUP_WORKER],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            stack.enter_context(worker)  # on leaving, its input closes and it ends
-            for bits in asked.max_bits:
-                finder = partial(imagededup_pairs, worker=worker, max_bits=bits)
-                finders[f"imagededup PHash, {bits} of 64 bits"] = finder
-        originals = choose_originals(asked.images, asked.num_images, asked.seed, folder / "films")
-        print(f"{len(originals)} films of {asked.images.name}, one a patient, seed {asked.seed}.\n")
-        for line in compare(originals, finders, folder):
-            print(line, flush=True)
+    parser.add_argument("zip", type=Path)
+    films = [look_at(data) for data in choose_films(parser.parse_args().zip)]
+    print(f"{len(films)} films, {len(find_pairs(films))} pairs among them as they are")
+    print("| change | recall | precision |\n| --- | --: | --: |")
+    planted = {(number, number + len(films)) for number in range(len(films))}
+    for name in [*QUALITIES, *CHANGES]:
+        found = find_pairs(films + [look_at(copy_of(data, name)) for data, *_ in films])
+        recall, precision = (len(found & planted) / max(len(of), 1) for of in (planted, found))
+        print(f"| {name} | {recall:.3f} | {precision:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

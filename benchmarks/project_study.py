@@ -1,6 +1,6 @@
-"""How long a profile's whole grid takes, from the measured rates of its cells.
+"""How long the whole grid of the profile `study` takes, from the measured rates of its cells.
 
-    python benchmarks/project_study.py BENCHMARK_JSON [--profile study]
+    python benchmarks/project_study.py BENCHMARK_JSON
 
 BENCHMARK_JSON is what `pneumo benchmark` wrote with the profile's parameters in params.yaml, so
 that its rates count the profile's epochs and the making of caches. Every cell trains the balanced
@@ -17,10 +17,9 @@ import yaml
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("benchmark", type=Path)
-    parser.add_argument("--profile", default="study")
     asked = parser.parse_args()
-    profiles = Path(__file__).parent.parent / "profiles"
-    profile = yaml.safe_load((profiles / f"{asked.profile}.yaml").read_text("utf-8"))
+    path = Path(__file__).parent.parent / "profiles" / "study.yaml"
+    profile = yaml.safe_load(path.read_text("utf-8"))
     num_films = 2 * profile["augment"]["size_per_class"]
     rates = ("images_per_second", "ceiling_images_per_second", "plain_images_per_second")
     total = dict.fromkeys(rates, 0.0)

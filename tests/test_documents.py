@@ -78,6 +78,21 @@ def test_the_default_parameters_are_the_phantom_profile() -> None:
     assert yaml.safe_load((ROOT / "params.yaml").read_text()) == yaml.safe_load(phantom)
 
 
+def test_benchmarks_in_documents_exist_and_have_the_options_named() -> None:
+    texts = [*PAGES.values(), *(path.read_text() for path in (ROOT / "docs/adr").glob("*.md"))]
+    named = re.findall(r"(?<!:)benchmarks/(\w+\.(?:py|sh))([^`]*)`", "\n".join(texts))
+    assert len(named) > 20
+    for script, arguments in named:
+        code = (ROOT / "benchmarks" / script).read_text()
+        assert all(option in code for option in re.findall(r"--[a-z-]+", arguments)), script
+
+
+def test_the_readme_of_the_benchmarks_lists_them_all() -> None:
+    listed = re.findall(r"^\| `(\w+\.\w+)`", (ROOT / "benchmarks/README.md").read_text(), re.M)
+    there = {path.name for path in (ROOT / "benchmarks").iterdir() if path.is_file()}
+    assert sorted([*listed, "README.md"]) == sorted(there)
+
+
 def test_keys_in_pages_are_parameters() -> None:
     known = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, key in re.findall(r"(?<![/\w])(\w+)\.(\w+)(?==|`)", ALL):

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pneumo_core.data.leakage import NOT_SPLIT, NOT_VALID, PATIENTS_UNKNOWN, VALID, Certificate
-from pneumo_core.labels import SPLITS
+from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN, VALID, Certificate
 from pneumo_core.report.blocks import (
     Block,
     Bullets,
@@ -40,7 +39,7 @@ def write(certificate: Certificate, source: str, words: Words) -> Document:
 
 def _verdict(certificate: Certificate, words: Words) -> list[Block]:
     state = certificate["state"]
-    faults = [fault for fault in certificate["faults"] if fault != NOT_SPLIT]
+    faults = data.faults(certificate, words)
     key = state.replace(" ", "_") if faults or not certificate["faults"] else "not_split"
     level = LEVEL_OF[state]
     marks = {each: words(f"certificate.mark_{each}") for each in LEVEL_OF.values()}
@@ -50,31 +49,8 @@ def _verdict(certificate: Certificate, words: Words) -> list[Block]:
         )
     ]
     if faults:
-        known = _faults(certificate, words)
-        blocks.append(Bullets(tuple(known.get(each, each) for each in faults)))
+        blocks.append(Bullets(tuple(faults)))
     return [*blocks, *data.who_and_how(certificate, words)]
-
-
-def _faults(certificate: Certificate, words: Words) -> Mapping[str, str]:
-    """Return the sentences of the certificate in the page's language, by those in English."""
-    pinned = certificate["pinned_test_split_hash"] or ""
-    numbers = {
-        "fault_exact": certificate["exact_duplicates"]["groups_across_splits"],
-        "fault_near": certificate["near_duplicates"]["groups_across_splits"],
-        "fault_patients": certificate["patients"]["confirmed_across_splits"],
-        "fault_labels": certificate["label_conflicts_in_use"],
-    }
-    values: dict[tuple[str, str], Mapping[str, object]] = {
-        **{(key, ""): {"number": number} for key, number in numbers.items()},
-        **{("fault_empty", split): {"split": split} for split in SPLITS},
-        ("fault_nothing", ""): {},
-        ("fault_pin", ""): {"found": certificate["test_split_hash"][:12], "pinned": pinned[:12]},
-    }
-    english = Words("en")
-    return {
-        english(f"certificate.{key}", **given): words(f"certificate.{key}", **given)
-        for (key, _), given in values.items()
-    }
 
 
 def _shared(certificate: Certificate, words: Words) -> Table:

@@ -24,9 +24,10 @@ from pneumo_core.report.blocks import (
     Verdicts,
     assemble,
 )
-from pneumo_core.report.words import Words
+from pneumo_core.report.words import MINUS, Words
 
 NUM_COLUMNS = 3
+MIN_P = 0.001  # smaller ones are written as such
 DIRECTION = "direction_"
 
 
@@ -69,13 +70,11 @@ def _answers(findings: Findings, words: Words) -> Verdicts:
 
 
 def _usable(findings: Findings, words: Words) -> tuple[Level, str]:
-    counts = {
-        "unusable": words.count(findings.num_quarantined),
-        "new": words.count(findings.num_new),
-    }
+    unusable, new = findings.num_quarantined, findings.num_new
     if findings.unusable:
+        counts = {"unusable": words.count(unusable), "new": words.count(new)}
         return "bad", words("drift.unusable", **counts, fault=findings.main_fault)
-    return "good", words("drift.usable", **counts)
+    return "good", words("drift.usable", usable=words.count(new - unusable), new=words.count(new))
 
 
 def _drift(findings: Findings, words: Words) -> tuple[Level, str]:
@@ -134,10 +133,9 @@ def _table(findings: Findings, words: Words) -> Table:
             (
                 figure_name(each.figure, words),
                 words(f"drift.kind_{each.kind}"),
-                Number(f"{each.reference_median:.3g}", each.reference_median),
-                Number(f"{each.median:.3g}", each.median),
+                *(_median(each.reference_median), _median(each.median)),
                 Number(words.number(each.distance, 2), each.distance),
-                Number(f"{each.p:.2g}", each.p),
+                Number(_p_value(each.p, words), each.p),
                 words("drift.is_drifted" if each.drifted else "drift.is_alike"),
             )
             for each in findings.comparisons
@@ -145,6 +143,14 @@ def _table(findings: Findings, words: Words) -> Table:
         strong_rows=frozenset(row for row, each in enumerate(findings.comparisons) if each.drifted),
         sortable=True,
     )
+
+
+def _median(value: float) -> Number:
+    return Number(f"{value:.3g}".replace("-", MINUS), value)
+
+
+def _p_value(p: float, words: Words) -> str:
+    return words.number(p) if p >= MIN_P else f"<{words.number(MIN_P)}"
 
 
 def _meaning(findings: Findings, words: Words) -> Paragraph:

@@ -51,7 +51,7 @@ if (explorer) {
     const missed = 1000 * share * (1 - sensitivity), called = 1000 * (1 - share) * falseAlarm;
     const caught = 1000 * share * sensitivity, passed = 1000 * (1 - share) * (1 - falseAlarm);
     const values = {
-      threshold: threshold.toFixed(3),
+      threshold: threshold.toFixed(3), prevalence: Number((100 * share).toFixed(4)) + "%",
       tp: count(found), fn: count(positive - found), fp: count(alarms), tn: count(negative - alarms),
       sensitivity: interval(found, positive), specificity: interval(negative - alarms, negative),
       accuracy: interval(found + negative - alarms, positive + negative),

@@ -8,10 +8,35 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, PALE, Captioned
-from pneumo_core.report.blocks import Block, Charts, Column, Paragraph, Subheading, Table
+from pneumo_core.report.blocks import Block, Charts, Column, Level, Paragraph, Subheading, Table
 from pneumo_core.report.charts import UNIT, one
-from pneumo_core.report.findings import CellFindings
-from pneumo_core.report.words import Words
+from pneumo_core.report.findings import CellFindings, Metrics
+from pneumo_core.report.words import EN_DASH, Words
+
+MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average
+
+
+def level(test: Metrics) -> Level:
+    """Judge the calibration error as it is, and at the prevalence of these films.
+
+    Probabilities that are too high look right where pneumonia is more common than they assume.
+    """
+    errors = (test["ece"], _own(test)["ece"])
+    return "good" if max(each["ci_high"] for each in errors) <= MAX_ECE else "caution"
+
+
+def texts(test: Metrics, words: Words) -> dict[str, str]:
+    """Return the figures of the answer as the language writes them."""
+    ece, at = words.figure("ece", test["ece"]), ""
+    if known := test["calibration"]["prevalence"]:
+        own = words.figure("ece", _own(test)["ece"])
+        ece = words("trust.calibration_own", ece=ece, own=own)
+        at = words("trust.calibration_at", prevalence=words.percent(known, 0))
+    return {"ece": ece, "at": at, "limit": words.number(MAX_ECE, 2)}
+
+
+def _own(test: Metrics) -> Metrics:
+    return test["calibration"]["at_own_prevalence"] or test
 
 
 def build(winner: CellFindings, words: Words) -> list[Block]:
@@ -52,7 +77,7 @@ def _figures(winner: CellFindings, words: Words) -> Table:
     for name in ("calibration_intercept", "calibration_slope"):
         figure = winner.test[name]
         shown = words.figure(name, figure) if figure else words("calibration.separated")
-        rows.append((words(f"figure.{name}"), *([""] if own else []), shown))
+        rows.append((words(f"figure.{name}"), *([EN_DASH] if own else []), shown))
     caption = words("calibration.caption")
     if own:
         share = words.percent(own["prevalence"])

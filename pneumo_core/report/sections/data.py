@@ -7,7 +7,8 @@ import pandas as pd
 
 from pneumo_core.charts import Captioned
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import Certificate
+from pneumo_core.data.leakage import NOT_SPLIT, Certificate
+from pneumo_core.labels import SPLITS
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.findings import DataFindings
 from pneumo_core.report.words import Words
@@ -67,6 +68,31 @@ def _table(counts: pd.DataFrame, data: DataFindings, words: Words) -> Table:
     )
 
 
+def faults(certificate: Certificate, words: Words) -> list[str]:
+    """Return what is to be mended, in the page's language; the certificate says it in English."""
+    pinned = certificate["pinned_test_split_hash"] or ""
+    numbers = {
+        "fault_exact": certificate["exact_duplicates"]["groups_across_splits"],
+        "fault_near": certificate["near_duplicates"]["groups_across_splits"],
+        "fault_patients": certificate["patients"]["confirmed_across_splits"],
+        "fault_labels": certificate["label_conflicts_in_use"],
+    }
+    pin = {"found": certificate["test_split_hash"][:12], "pinned": pinned[:12]}
+    values: list[tuple[str, Mapping[str, Any]]] = [
+        *((key, {"number": number}) for key, number in numbers.items()),
+        *(("fault_empty", {"split": split}) for split in SPLITS),
+        *(("fault_nothing", {}), ("fault_pin", pin)),
+    ]
+
+    def written(key: str, given: Mapping[str, Any]) -> str:
+        named = {"split": words.split(given["split"])} if "split" in given else {}
+        return words(f"certificate.{key}", **{**given, **named})
+
+    english = Words("en")
+    known = {english(f"certificate.{key}", **given): written(key, given) for key, given in values}
+    return [known.get(each, each) for each in certificate["faults"] if each != NOT_SPLIT]
+
+
 def who_and_how(certificate: Certificate, words: Words) -> list[Block]:
     """Return who is known on the films, and who made the test split."""
     patients = certificate["patients"]
@@ -90,7 +116,7 @@ def _certificate(certificate: Certificate, words: Words) -> list[Block]:
     pinned = "data.pinned" if certificate["pinned_test_split_hash"] else "data.not_pinned"
     return [
         *who_and_how(certificate, words),
-        Paragraph(words(f"data.{verdict}", faults="; ".join(certificate["faults"]))),
+        Paragraph(words(f"data.{verdict}", faults="; ".join(faults(certificate, words)))),
         Bullets(
             (
                 words("data.duplicates_meant"),

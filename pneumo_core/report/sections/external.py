@@ -136,7 +136,7 @@ def _details(each: ExternalSet, words: Words) -> str:
         unusable=words.count(files.get("quarantined", 0)),
         duplicates=words.count(files.get("duplicate", 0)),
         known=words.count(patients["known"]),
-        n=patients["films"],
+        n=int(patients["films"]),
     )
     return f"{text} {_drift(each, words)}"
 

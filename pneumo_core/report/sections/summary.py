@@ -2,6 +2,7 @@
 
 from pneumo_core.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Subheading
 from pneumo_core.report.findings import Findings
+from pneumo_core.report.sections import external
 from pneumo_core.report.sections.trust import answer, verdicts
 from pneumo_core.report.sections.use import recommend
 from pneumo_core.report.words import Words
@@ -91,4 +92,13 @@ def _for_what(found: Findings, words: Words) -> tuple[str, ...]:
                 specificity=words.figure("specificity", point["specificity"]),
             )
         )
-    return (*texts, words("summary.not_for"))
+    return (*texts, *_not_for(found, words))
+
+
+def _not_for(found: Findings, words: Words) -> list[str]:
+    """Return the uses that are excluded, whatever the figures on test are."""
+    excluded = [words("summary.not_adults")] if found.data.is_public_archive else []
+    judged = [external.judge(each, found.winner.test) for each in found.external]
+    if failed := [each["name"] for each in judged if each["level"] == "bad"]:
+        excluded.append(words("summary.not_elsewhere", names=words.listed(failed)))
+    return [*excluded, words("summary.not_for")]

@@ -8,13 +8,12 @@ from typing import Any
 from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN
 from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.sections import external, occlusion, subgroups
+from pneumo_core.report.sections import calibration, data, external, occlusion, subgroups
 from pneumo_core.report.sections.external import CHANCE, MAX_REFUSED
 from pneumo_core.report.sections.robustness import worst_kind
 from pneumo_core.report.sections.shortcuts import check_name, checks_of
 from pneumo_core.report.words import Words
 
-MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average
 MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
 
 
@@ -48,14 +47,14 @@ def _leaks(found: Findings) -> Answer:
     if certificate is None:
         return Answer("leaks", "open", {})
     if certificate["state"] == NOT_VALID:
-        return Answer("leaks", "bad", {"faults": list(certificate["faults"])})
+        return Answer("leaks", "bad", {"certificate": certificate})
     if certificate["state"] == PATIENTS_UNKNOWN:
         patients = certificate["patients"]
         unknown = patients["films"] - patients["known"]
         return Answer("leaks_unknown", "open", {"unknown": unknown, "all": patients["films"]})
     films = set(found.winner.predictions["image_id"])
     possible = films.intersection(certificate["lists"]["possible_across_splits"])
-    values = {"possible": len(possible), "all": len(films)}
+    values = {"certificate": certificate, "possible": len(possible), "all": len(films)}
     return Answer("leaks", "caution" if possible else "good", values)
 
 
@@ -96,8 +95,8 @@ def _falls(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
 
 
 def _calibration(found: Findings) -> Answer:
-    ece = found.winner.test["ece"]
-    return Answer("calibration", "good" if ece["ci_high"] <= MAX_ECE else "caution", {"ece": ece})
+    test = found.winner.test
+    return Answer("calibration", calibration.level(test), test)
 
 
 def _groups(found: Findings) -> Answer:
@@ -172,9 +171,9 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
     """Return the values as the language writes them."""
     values = each.values
     match each.name:
-        case "leaks":
+        case "leaks" if values:
             return {
-                "faults": "; ".join(values.get("faults", ())),
+                "faults": "; ".join(data.faults(values["certificate"], words)),
                 **{name: words.count(values.get(name, 0)) for name in ("possible", "all")},
             }
         case "leaks_unknown":
@@ -198,7 +197,7 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
             ]
             return {"pairs": words.listed(texts)}
         case "calibration":
-            return {"ece": words.figure("ece", values["ece"]), "limit": words.number(MAX_ECE, 2)}
+            return calibration.texts(values, words)
         case "groups":
             return _group_texts(each.level, values["answers"], words)
         case "elsewhere":

@@ -184,6 +184,7 @@ def _start(c: Confusion, threshold: float, prevalence: float, words: Words) -> d
     none = words("use.none")
     return {
         "threshold": words.number(threshold),
+        "prevalence": f"{100 * prevalence:g}%",
         **{name: words.count(count) for name, count in vars(c).items()},
         **{name: words.figure(name, figure) for name, figure in found.items()},
         **{
@@ -238,6 +239,7 @@ def _of_1000(stated: Mapping[str, Any], words: Words) -> dict[str, str]:
         "positive": words.count(round(counts["positive"])),
         "missed": words.patients(counts["missed"]),
         "alarms": words.patients(counts["false_alarms"]),
+        "ppv": words.figure("ppv", stated["ppv"]) if stated["ppv"] else words("use.none"),
     }
 
 

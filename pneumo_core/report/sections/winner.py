@@ -42,7 +42,10 @@ def figures(found: Findings, words: Words) -> list[Block]:
     notes = [words("winner.intervals", patients=words.count(test["n_patients"]))]
     if trusted := test.get("without_suspects"):
         n, positive = trusted["n"], words.count(trusted["n_positive"])
-        notes.append(words("winner.without_suspects", n=n, positive=positive))
+        share, of_all = (words.percent(each["n_positive"] / each["n"]) for each in (trusted, test))
+        notes.append(
+            words("winner.without_suspects", n=n, positive=positive, share=share, all=of_all)
+        )
     return [
         Paragraph(measured),
         _table(found, words),

@@ -101,6 +101,7 @@ def test_the_slider_moves_the_counts(opened: Page, twelve: Any) -> None:
     before = shown("missed")
     opened.locator("#prevalence").select_option("0.5")
     assert int(shown("missed")) > int(before)
+    assert shown("prevalence") == "50%"
 
 
 @english

@@ -85,3 +85,16 @@ def test_films_of_erased_patients_are_counted_where_there_are_any() -> None:
     some, none = (to_markdown(write(replace(CALM, num_erased=n)), "") for n in (3, 0))
     assert "- Films of erased patients, left out: 3\n" in some
     assert "erased" not in none
+
+
+def test_numbers_are_written_as_in_the_report() -> None:
+    lower = tuple(replace(each, reference_median=-0.452) for each in COMPARED)
+    page = to_markdown(write(replace(DRIFTED, comparisons=lower)), "")
+    assert page.count("| \N{MINUS SIGN}0.452 | 70 | 0.40 | \\<0.001 |") == len(COMPARED)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_films_that_can_be_read_are_counted(language: str) -> None:
+    words = Words(language)
+    page = to_markdown(write(replace(CALM, num_quarantined=0), language), "")
+    assert words("drift.usable", usable=28, new=28) in page

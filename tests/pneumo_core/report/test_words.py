@@ -15,9 +15,14 @@ PARTICLE = re.compile(r"\}[`*]*(은|는|이|가|을|를|과|와)\b")
 FIGURE = {"value": 0.9741, "ci_low": 0.9511, "ci_high": 0.9864}
 
 
+def _texts(entry: str | dict[str, str]) -> list[str]:
+    return [entry] if isinstance(entry, str) else list(entry.values())
+
+
 def _places(entry: str | dict[str, str]) -> set[str]:
-    texts = [entry] if isinstance(entry, str) else entry.values()
-    return {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
+    return {
+        name for text in _texts(entry) for _, name, _, _ in string.Formatter().parse(text) if name
+    }
 
 
 def test_both_languages_say_the_same_things() -> None:
@@ -31,12 +36,12 @@ def test_korean_is_korean_and_needs_no_particle_after_a_value() -> None:
     latin = {"figure.auroc", "short.auroc"} | {
         f"checklist.{n}" for n in ("stard", "claim", "tripod")
     }
-    for key, text in catalogue("ko").items():
-        assert isinstance(text, str), key  # Korean has one form for every number
-        assert not PARTICLE.search(text), key
-        words = re.sub(r"\{[^}]*\}|`[^`]*`", "", text)
-        if re.search("[A-Za-z]{4}", words) and key not in latin:
-            assert HANGUL.search(words), key
+    for key, entry in catalogue("ko").items():
+        for text in _texts(entry):
+            assert not PARTICLE.search(text), key
+            words = re.sub(r"\{[^}]*\}|`[^`]*`", "", text)
+            if re.search("[A-Za-z]{4}", words) and key not in latin:
+                assert HANGUL.search(words), key
 
 
 def test_every_text_that_the_code_names_is_there() -> None:
@@ -52,7 +57,7 @@ def test_every_text_that_the_code_names_is_there() -> None:
 @pytest.mark.parametrize(
     ("language", "interval", "points"),
     [
-        ("en", "97.4% (95.1%\u201398.6%)", "\u22122.5 points"),
+        ("en", "97.4% (95.1%\u201398.6%)", "\u22122.5 percentage points"),
         ("ko", "97.4% (95.1%~98.6%)", "\u22122.5%p"),
     ],
 )
@@ -68,11 +73,12 @@ def test_numbers_are_written_as_the_language_does(
     assert words.patients({"value": 9.6, "ci_low": 2.2, "ci_high": 40.4}).startswith("10 (2")
 
 
-def test_english_counts_one_and_many() -> None:
+def test_one_and_many_are_told_apart() -> None:
     words = Words("en")
     given = {"model": "a", "auroc": "1", "choice": "1"}
     assert "only model" in words("summary.won", n=1, **given)
     assert "among 3 trained models" in words("summary.won", n=3, **given)
+    assert "가운데" not in Words("ko")("summary.won", n=1, **given)
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert Words("ko").listed(["a", "b", "c"]) == "a, b, c"
 

@@ -97,7 +97,7 @@ def test_a_difference_is_written_with_its_interval() -> None:
     minus = "\N{MINUS SIGN}"
     assert subgroups.sentence(each, Words("en")) == (
         "The difference is beyond chance: "
-        f"sensitivity, AP minus PA: {minus}25.1 points ({minus}40.0 to {minus}5.0); "
-        "specificity, AP minus PA: +17.0 points (+0.6 to +35.2); "
+        f"sensitivity, AP minus PA: {minus}25.1 percentage points ({minus}40.0 to {minus}5.0); "
+        "specificity, AP minus PA: +17.0 percentage points (+0.6 to +35.2); "
         f"AUROC, F minus the others: {minus}0.126 ({minus}0.200 to {minus}0.050)."
     )

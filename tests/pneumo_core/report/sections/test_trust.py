@@ -81,12 +81,33 @@ def test_shift(made: Any) -> None:
     assert (_levels(fell)["shift"], _levels(held)["shift"]) == ("caution", "good")
 
 
-def test_calibration(made: Any) -> None:
-    levels = [
-        _levels(_with_test(made.found, ece=_figure(ece)))["calibration"]
-        for ece in (0.039, 0.045, 0.06)  # give or take .01
-    ]
-    assert levels == ["good", "caution", "caution"]
+def _with_errors(found: Findings, ece: float, own: float) -> Findings:
+    """Return the findings with this calibration error as it is, and at the prevalence of test."""
+    moved = {"at_own_prevalence": {"prevalence": 0.6, "ece": _figure(own)}}
+    known = found.winner.test["calibration"]
+    return _with_test(found, ece=_figure(ece), calibration={**known, **moved})
+
+
+@pytest.mark.parametrize(
+    ("ece", "own", "level"),  # give or take .01
+    [
+        (0.039, 0.039, "good"),
+        (0.045, 0.039, "caution"),
+        (0.06, 0.06, "caution"),
+        (0.033, 0.057, "caution"),
+    ],
+)
+def test_calibration(made: Any, ece: float, own: float, level: str) -> None:
+    assert _levels(_with_errors(made.found, ece, own))["calibration"] == level
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_probability_is_not_called_right_without_its_prevalence(made: Any, language: str) -> None:
+    for ece in (0.03, 0.06):
+        found = _with_errors(made.found, ece, ece)
+        (calibration,) = (each for each in answer(found) if each.name == "calibration")
+        (verdict,) = verdicts([calibration], Words(language)).verdicts
+        assert "50%" in verdict.text
 
 
 def _by_sex_and_age(found: Findings, **verdicts: str) -> Findings:
@@ -210,3 +231,13 @@ def test_another_hospital(
     last = verdicts(answer(outside), words).verdicts[-1]
     assert words.percent(refused) in last.text
     assert words.figure("auroc", _figure(auroc)) in last.text
+
+
+def test_faults_of_the_certificate_are_in_the_language_of_the_page(made: Any) -> None:
+    bad = {"state": "not valid", "faults": ["no readable film in val"]}
+    certificate = {**made.found.data.certificate, **bad}
+    found = replace(made.found, data=replace(made.found.data, certificate=certificate))
+    (leaks,) = (each for each in answer(found) if each.name == "leaks")
+    texts = [verdicts([leaks], Words(each)).verdicts[0].text for each in LANGUAGES]
+    assert "no readable film in validation" in texts[0]
+    assert "검증 분할에 읽을 수 있는 영상이 없다" in texts[1]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pneumo_core.report.blocks import Explorer, Paragraph
+from pneumo_core.report.blocks import Bullets, Explorer, Paragraph
 from pneumo_core.report.findings import CellFindings, Findings
 from pneumo_core.report.sections import use
 from pneumo_core.report.sections.use import explorer, recommend
@@ -50,7 +50,7 @@ def test_a_use_that_validation_does_not_prove_is_not_recommended(made: Any) -> N
         "rule_in": 0,
     }
     texts = [block.text for block in use.build(found, Words("en")) if isinstance(block, Paragraph)]
-    assert sum("does not prove" in text for text in texts) == 2
+    assert sum("validation does not show" in text for text in texts) == 2
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -69,3 +69,19 @@ def test_the_slider_starts_at_the_threshold_in_use(made: Any, language: str) -> 
     assert int(block.start["missed"]) == round(middle["per_1000"]["missed"]["value"])
     assert int(block.start["called"]) == round(middle["per_1000"]["false_alarms"]["value"])
     assert block.start["ppv"] == f"{middle['ppv']['value']:.1%}"
+    assert block.start["prevalence"] == f"{100 * middle['prevalence']:g}%"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_use_says_how_many_of_its_positives_are_right_and_where(made: Any, language: str) -> None:
+    words, winner = Words(language), made.found.winner
+    lines = [
+        line
+        for block in use.build(made.found, words)
+        if isinstance(block, Bullets)
+        for line in block.items
+    ]
+    stated = winner.points["reading_aid"]["predictive"]
+    middle = stated[len(stated) // 2]
+    (line,) = (each for each in lines if words.figure("ppv", middle["ppv"]) in each)
+    assert words.percent(middle["prevalence"], 0) in line

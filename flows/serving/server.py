@@ -7,9 +7,11 @@ import resource
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import uvicorn
+from cryptography import x509
 from fastapi import FastAPI
 
 from flows.services import pages
@@ -18,6 +20,7 @@ from flows.serving.connections import Listener, TimedProtocol
 from pneumo_core.errors import PipelineError
 
 MAX_CONNECTIONS = 512
+RENEWAL = timedelta(days=21)  # before a certificate ends, when to say so
 BACKLOG = 128  # accepted at a time, so that a crowd cannot push out a client before it is read
 
 
@@ -62,7 +65,7 @@ class Address:
         text = f"Listening on {scheme}://{host}:{self.port}"
         if not self.is_private and self.tls_cert is None:
             text += " without TLS: tokens and films can be read on the way."
-        return text
+        return text if self.tls_cert is None else text + _renewal(self.tls_cert)
 
 
 def run(app: FastAPI, address: Address) -> None:
@@ -101,3 +104,14 @@ def _require_pair(cert: Path, key: Path | None) -> None:
         raise PipelineError(
             f"{cert} and {key} are not a certificate and its key in PEM format: {error}."
         ) from error
+
+
+def _renewal(cert: Path) -> str:
+    """Return a sentence on a certificate that has ended or soon will; else nothing."""
+    end = x509.load_pem_x509_certificates(cert.read_bytes())[0].not_valid_after_utc
+    left = end - datetime.now(UTC)
+    if left > RENEWAL:
+        return ""
+    if left < timedelta():
+        return f". Its certificate ended on {end:%Y-%m-%d}: clients refuse it."
+    return f". Its certificate ends on {end:%Y-%m-%d}: renew it, and start the service again."

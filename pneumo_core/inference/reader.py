@@ -14,6 +14,7 @@ from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.intake import Intake
 from pneumo_core.labels import LABELS, POSITIVE
 from pneumo_core.metrics.estimates import wilson_interval
+from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.sources.png import encode_png
 
 
@@ -24,6 +25,18 @@ class Prediction:
     probability: float
     decision: str
     rejection_reason: str | None  # why the film is probably not a chest film
+
+
+@dataclass(frozen=True)
+class OnValidation:
+    """What an operating point did on the films that it was chosen on.
+
+    The intervals count films: a bundle does not know whose they are.
+    """
+
+    sensitivity: Estimate
+    specificity: Estimate
+    prevalence: float  # share with pneumonia, at which the probability holds
 
 
 @dataclass(frozen=True)
@@ -92,19 +105,29 @@ class Reader:
         ]
 
     @cached_property
-    def meaning(self) -> str:
-        """Return what the operating point means, by the validation films that it was chosen on."""
+    def on_validation(self) -> OnValidation:
         called = self.reference.val_probabilities >= self.threshold
         positive = self.reference.val_labels == POSITIVE
-        found, cleared = _share(called[positive]), _share(~called[~positive])
+        prevalence = float(positive.mean())
+        return OnValidation(_share(called[positive]), _share(~called[~positive]), prevalence)
+
+    @cached_property
+    def meaning(self) -> str:
+        """Return what the operating point means, by the validation films that it was chosen on."""
+        found = self.on_validation
         return (
             f"A probability of {self.threshold:.3f} or more reads as {LABELS[POSITIVE]}, a lower "
-            f"one as {LABELS[0]}. On validation this found {found} of the films with pneumonia and "
-            f"cleared {cleared} of those without. The probability is calibrated where "
-            f"{positive.mean():.0%} of films have pneumonia."
+            f"one as {LABELS[0]}. On validation, {_text(found.sensitivity)} of the films with "
+            f"pneumonia read as {LABELS[POSITIVE]} and {_text(found.specificity)} of those without "
+            f"as {LABELS[0]}; these intervals count films, not patients. The probability holds "
+            f"where {found.prevalence:.0%} of films have pneumonia; where fewer have it, its "
+            "chance is lower."
         )
 
 
-def _share(hits: Bools) -> str:
-    share = wilson_interval(hits.mean(keepdims=True), len(hits)).figure()
-    return f"{share.value:.0%} (95% interval {share.ci_low:.0%} to {share.ci_high:.0%})"
+def _share(hits: Bools) -> Estimate:
+    return wilson_interval(hits.mean(keepdims=True), len(hits)).figure()
+
+
+def _text(share: Estimate) -> str:
+    return f"{share.value:.1%} (95% interval {share.ci_low:.1%} to {share.ci_high:.1%})"

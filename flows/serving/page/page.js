@@ -1,7 +1,22 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
+const asked = new URLSearchParams(location.search).get("lang") ?? navigator.language;
+const language = asked.startsWith("ko") ? "ko" : "en";
+const texts = TEXTS[language];
 let latest = 0; // an answer to an earlier film must not show beside a later one
 let urls = [];
+
+function showTexts() {
+  document.documentElement.lang = language;
+  for (const place of document.querySelectorAll("[data-text]")) {
+    place.textContent = texts[place.dataset.text];
+  }
+  $("film").alt = texts.film;
+  $("map").alt = texts.map_alternative;
+  const other = language === "ko" ? "en" : "ko";
+  Object.assign($("other"), { href: `?lang=${other}`, hreflang: other, lang: other });
+  $("other").textContent = texts.other;
+}
 
 function say(text, refused = false) {
   $("said").textContent = text;
@@ -26,27 +41,28 @@ function post(path, film) {
 
 async function refusal(answer) {
   const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
-  return `Not read: ${problem.detail}`;
+  return texts.refusal(problem);
 }
 
 function showModel(said) {
   const alias = said.model.alias ? `@${said.model.alias}` : "";
-  $("model").textContent = `${said.model.name}${alias}, version ${said.model.version}`;
-  $("operating-point").textContent = said.operating_point.replaceAll("_", " ");
-  $("meaning").textContent = said.meaning;
-  $("notice").textContent = said.notice;
+  $("model").textContent = texts.version(`${said.model.name}${alias}`, said.model.version);
+  $("operating-point").textContent = texts.points[said.operating_point];
+  $("meaning").textContent = texts.meaning(said);
+  $("notice").textContent = texts.notice(said);
 }
 
 function showPrediction(said) {
   $("result").className = said.decision;
-  $("decision").textContent = said.decision;
+  $("decision").textContent = texts.decision[said.decision];
   $("bar").style.width = `${100 * said.probability}%`;
   $("threshold").style.left = `${100 * said.threshold}%`;
   const shown = Math.min(Math.max(said.probability, 0.001), 0.999).toFixed(3);
-  const bound = said.probability > 0.999 ? "above " : said.probability < 0.001 ? "below " : "";
-  $("probability").textContent = `Probability of pneumonia ${bound}${shown}.`;
-  const place = said.probability >= said.threshold ? "at or above" : "below";
-  $("rule").textContent = `That is ${place} the threshold of ${said.threshold.toFixed(3)}.`;
+  const bound = said.probability > 0.999 ? "above" : said.probability < 0.001 ? "below" : "at";
+  const probability = texts.bounds[bound](shown);
+  $("probability").textContent = texts.probability(probability, said.on_validation.prevalence);
+  const reached = said.probability >= said.threshold;
+  $("rule").textContent = texts.rule(said.threshold.toFixed(3), reached);
   $("result").hidden = false;
   $("decision").focus();
 }
@@ -65,8 +81,6 @@ async function showMap(film, mine) {
   if (mine !== latest) return;
   if (answer.ok) {
     await show("map", await answer.blob());
-    $("map-caption").textContent = "What speaks for pneumonia (HiResCAM), the strongest brightest. "
-      + "It shows where the model looked, not where disease is.";
     $("map-figure").hidden = false;
   }
 }
@@ -76,7 +90,7 @@ async function read(film) {
   urls.forEach(URL.revokeObjectURL);
   urls = [];
   $("result").hidden = true;
-  say("Reading the film ...");
+  say(texts.reading);
   try {
     const answer = await post("/v1/predict", film);
     if (mine !== latest) return;
@@ -92,7 +106,7 @@ async function read(film) {
     showPrediction(said);
     await showMap(film, mine);
   } catch (error) {
-    if (mine === latest) say("Not read: the server does not answer.", true);
+    if (mine === latest) say(texts.not_read_silent, true);
   }
 }
 
@@ -117,5 +131,6 @@ document.addEventListener("drop", (event) => {
   if (film) read(film);
 });
 
+showTexts();
 fetch("/v1/model").then((answer) => answer.json()).then(showModel)
-  .catch(() => say("The server does not answer.", true));
+  .catch(() => say(texts.silent, true));

@@ -1,6 +1,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def test_prediction_says_all_that_it_rests_on(
         "alias": None,
     }
     assert output["meaning"] == small_model.reader.meaning
+    assert output["on_validation"] == asdict(small_model.reader.on_validation)
     assert "not for diagnosis" in output["notice"]
 
 

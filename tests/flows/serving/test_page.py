@@ -1,6 +1,7 @@
 """The page in a real browser."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,13 @@ def asked() -> list[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, service: str, asked: list[str]) -> Iterator[Page]:
-    opened = browser.new_page()
+def locale() -> str:
+    return "en-US"
+
+
+@pytest.fixture
+def page(browser: Browser, service: str, asked: list[str], locale: str) -> Iterator[Page]:
+    opened = browser.new_page(locale=locale)
     opened.set_default_timeout(60_000)
     expect.set_options(timeout=60_000)
     faults: list[str] = []
@@ -55,7 +61,10 @@ def test_dropped_film_is_read_and_explained(
     reader = small_model.reader
     (prediction,) = reader.predict(reader.admit(film)[None])
     expect(page.get_by_role("heading", name=prediction.decision)).to_be_focused()
-    expect(page.locator("#probability")).to_contain_text(f"{prediction.probability:.3f}")
+    where = f"where {reader.on_validation.prevalence:.1%} of films have it."
+    expect(page.locator("#probability")).to_have_text(
+        f"Probability of pneumonia {prediction.probability:.3f}, {where}"
+    )
     expect(page.locator("#rule")).to_contain_text(f"the threshold of {reader.threshold:.3f}")
     expect(page.locator("#meaning")).to_have_text(reader.meaning)
     expect(page.locator("#notice")).to_contain_text("not for diagnosis")
@@ -64,6 +73,29 @@ def test_dropped_film_is_read_and_explained(
     assert sizes == [96, 64]
     ratio = page.evaluate("getComputedStyle(document.getElementById('map')).aspectRatio")
     assert ratio == "96 / 80", "the map has the shape of the film"
+
+
+@pytest.mark.parametrize("locale", ["ko-KR"])
+def test_a_korean_reader_finds_no_english_sentence(
+    page: Page, film_bytes: Callable[..., bytes], photograph: Any
+) -> None:
+    _drop(page, film_bytes(0), "film.png")
+    expect(page.locator("#map-figure")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "ko"
+    shown = page.locator("body").inner_text().replace(page.locator("#model").inner_text(), "")
+    words = set(re.findall(r"[A-Za-z]+", shown))
+    assert words == {"English", "pneumo", "X", "JPEG", "PNG", "DICOM", "HiResCAM"}
+    _drop(page, film_bytes(photograph), "holiday.png")
+    expect(page.get_by_role("status")).to_contain_text("흉부 X선 영상이 아닌 것으로 보인다")
+
+
+def test_each_language_links_to_the_other_and_has_all_texts(page: Page) -> None:
+    page.get_by_role("link", name="한국어").click()
+    expect(page.locator("#operating-point")).to_have_text("판독 보조")
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("#operating-point")).to_have_text("reading aid")
+    english, korean = (page.evaluate(f"Object.keys(TEXTS.{each})") for each in ("en", "ko"))
+    assert english == korean
 
 
 def test_dicom_which_no_browser_shows_is_seen_in_the_map(

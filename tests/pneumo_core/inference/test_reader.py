@@ -52,8 +52,11 @@ def test_film_with_a_high_ood_score_is_rejected(reading: Reader, films: Images) 
 
 def test_meaning_states_what_happened_on_validation(reading: Reader) -> None:
     """Its labels are just what the model says of them, so every reading is right."""
-    assert "found 100% (95% interval 98% to 100%) of the films with pneumonia" in reading.meaning
-    assert "cleared 100% (95% interval 98% to 100%) of those without" in reading.meaning
+    found = reading.on_validation
+    assert found.sensitivity.value == found.specificity.value == 1
+    text = f"100.0% (95% interval {found.sensitivity.ci_low:.1%} to 100.0%)"
+    assert f"{text} of the films with pneumonia read as PNEUMONIA" in reading.meaning
+    assert f"where {found.prevalence:.0%} of films have pneumonia" in reading.meaning
     assert f"A probability of {reading.threshold:.3f} or more reads as PNEUMONIA" in reading.meaning
 
 

@@ -120,8 +120,8 @@ class Reader:
             f"one as {LABELS[0]}. On validation, {_text(found.sensitivity)} of the films with "
             f"pneumonia read as {LABELS[POSITIVE]} and {_text(found.specificity)} of those without "
             f"as {LABELS[0]}; these intervals count films, not patients. The probability holds "
-            f"where {found.prevalence:.0%} of films have pneumonia; where fewer have it, its "
-            "chance is lower."
+            f"where {found.prevalence:.0%} of films have pneumonia; where fewer have it, the "
+            "chance of it is lower."
         )
 
 

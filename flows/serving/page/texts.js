@@ -12,7 +12,7 @@ const TEXTS = {
     kinds: "JPEG, PNG, DICOM. It is read and not kept.",
     film: "The film",
     map: "What speaks for pneumonia (HiResCAM), the strongest brightest. It shows where the model "
-      + "looked, not where disease is. A map that lies outside the lungs is a reason to doubt it.",
+      + "looked, not where disease is. Doubt a reading whose map lies outside the lungs.",
     map_alternative: "The film with what speaks for pneumonia laid over it",
     model: "The model",
     name: "Name",

@@ -141,12 +141,12 @@ def show(found: Served) -> None:
         found.p95_ms <= MAX_P95_MS,
     )
     num_requests = len(found.statuses)
-    faults = sum(status >= 500 for status in found.statuses)
     say(
         f"{NUM_CLIENTS} clients: {found.rate:.1f} images/s, "
         f"{1e3 * found.many_cpu_s / num_requests:.0f} ms of the processor a film",
         found.rate >= MIN_IMAGES_PER_S,
     )
+    faults = sum(status >= 500 for status in found.statuses)
     refused = found.statuses.count(422)
     say(f"{num_requests} requests: {faults} errors, {refused} films refused", faults == 0)
     say_memory(found, found.memory_mb[-1] <= MAX_MB)

@@ -40,6 +40,8 @@ def main() -> None:
     in_torch = replace(model.scorer, engine=model.scorer.engine.in_torch())
     pairs = list(zip(there, predict(replace(model, scorer=in_torch), films), strict=True))
     both = [(a, b) for a, b in pairs if "probability" in a and "probability" in b]
+    if not both:
+        raise SystemExit("Every film was refused: take films of the kind that it learned from.")
     away = max(abs(a["probability"] - b["probability"]) for a, b in both)
     same = all(a.get("decision") == b.get("decision") for a, b in pairs)
     print(

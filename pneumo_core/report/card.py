@@ -2,7 +2,15 @@
 
 from pneumo_core.report.blocks import Block, Bullets, Document, Paragraph, assemble
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.sections import external, limits, provenance, subgroups, use, winner
+from pneumo_core.report.sections import (
+    external,
+    limits,
+    provenance,
+    subgroups,
+    summary,
+    use,
+    winner,
+)
 from pneumo_core.report.sections.trust import answer, verdicts
 from pneumo_core.report.words import Words
 
@@ -21,7 +29,7 @@ def write(found: Findings, words: Words) -> Document:
     groups = found.winner.test["subgroups"]
     sections: dict[str, list[Block]] = {
         "details": [Paragraph(details)],
-        "use": [Bullets((words("card.users"), words("card.uses"), words("card.misuses")))],
+        "use": [Bullets(_uses(found, words))],
         "figures": winner.figures(found, words),
         "points": [
             use.points_table(found.winner, words),
@@ -36,3 +44,10 @@ def write(found: Findings, words: Words) -> Document:
         "provenance": provenance.build(found, words),
     }
     return assemble(words, "card", sections, model=found.winner.name)
+
+
+def _uses(found: Findings, words: Words) -> tuple[str, ...]:
+    points = found.winner.points
+    missing = [words(f"use.no_{name}") for name in use.CHOSEN_BY if name not in points]
+    general = (words(f"card.{name}") for name in ("users", "uses", "misuses"))
+    return (*general, *missing, *summary.excluded(found, words))

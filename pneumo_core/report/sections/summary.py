@@ -92,13 +92,13 @@ def _for_what(found: Findings, words: Words) -> tuple[str, ...]:
                 specificity=words.figure("specificity", point["specificity"]),
             )
         )
-    return (*texts, *_not_for(found, words))
+    return (*texts, *excluded(found, words), words("summary.not_for"))
 
 
-def _not_for(found: Findings, words: Words) -> list[str]:
-    """Return the uses that are excluded, whatever the figures on test are."""
-    excluded = [words("summary.not_adults")] if found.data.is_public_archive else []
+def excluded(found: Findings, words: Words) -> list[str]:
+    """Return on which films the model is of no use, however good its figures on test are."""
+    texts = [words("summary.not_adults")] if found.data.is_public_archive else []
     judged = [external.judge(each, found.winner.test) for each in found.external]
     if failed := [each["name"] for each in judged if each["level"] == "bad"]:
-        excluded.append(words("summary.not_elsewhere", names=words.listed(failed)))
-    return [*excluded, words("summary.not_for")]
+        texts.append(words("summary.not_elsewhere", names=words.listed(failed)))
+    return texts

@@ -11,7 +11,7 @@ from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, PALE, Captioned
 from pneumo_core.report.blocks import Block, Charts, Column, Level, Paragraph, Subheading, Table
 from pneumo_core.report.charts import UNIT, one
 from pneumo_core.report.findings import CellFindings, Metrics
-from pneumo_core.report.words import EN_DASH, Words
+from pneumo_core.report.words import EN_DASH, MINUS, Words
 
 MAX_ECE = 0.05  # by its upper bound: a probability of .80 then stands for .75 to .85 on average
 
@@ -46,8 +46,10 @@ def build(winner: CellFindings, words: Words) -> list[Block]:
     )
     blocks: list[Block] = []
     if found["slope"] is not None:
-        parameters = {name: words.number(found[name]) for name in ("slope", "intercept")}
-        blocks.append(Paragraph(words("calibration.platt", **parameters)))
+        slope, intercept = words.number(found["slope"]), words.number(abs(found["intercept"]))
+        sign = MINUS if found["intercept"] < 0 else "+"
+        added = f"{sign} {intercept}"
+        blocks.append(Paragraph(words("calibration.platt", slope=slope, intercept=added)))
     blocks += [Charts((bins,)), _figures(winner, words)]
     if found["elsewhere"]:
         blocks += [

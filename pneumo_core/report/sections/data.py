@@ -113,6 +113,13 @@ def who_and_how(certificate: Certificate, words: Words) -> list[Block]:
 def _certificate(certificate: Certificate, words: Words) -> list[Block]:
     near, patients = certificate["near_duplicates"], certificate["patients"]
     verdict = certificate["state"].replace(" ", "_")
+    shared = words(
+        "data.patients",
+        confirmed=words.count(patients["confirmed_across_splits"]),
+        possible=words.count(patients["possible_across_splits"]),
+    )
+    if patients["possible_across_splits"]:
+        shared += " " + words("data.without_patients")
     pinned = "data.pinned" if certificate["pinned_test_split_hash"] else "data.not_pinned"
     return [
         *who_and_how(certificate, words),
@@ -125,11 +132,7 @@ def _certificate(certificate: Certificate, words: Words) -> list[Block]:
                     n=near["groups"],
                     across=words.count(near["groups_across_splits"]),
                 ),
-                words(
-                    "data.patients",
-                    confirmed=words.count(patients["confirmed_across_splits"]),
-                    possible=words.count(patients["possible_across_splits"]),
-                ),
+                shared,
                 words(pinned, digest=certificate["test_split_hash"][:16]),
                 words("data.certificate_page"),
             )

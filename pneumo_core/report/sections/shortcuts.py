@@ -20,7 +20,8 @@ def check_name(name: str, words: Words) -> str:
     """Return a check in words; a column of metadata may have any name."""
     if name.startswith(METADATA):
         column = name.removeprefix(METADATA).removesuffix("_auroc")
-        return words("check.column_auroc", column=column)
+        known = f"dimension.{column}"
+        return words("check.column_auroc", column=words(known) if words.has(known) else column)
     return words(f"check.{name}")
 
 

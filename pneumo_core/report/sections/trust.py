@@ -15,6 +15,7 @@ from pneumo_core.report.sections.shortcuts import check_name, checks_of
 from pneumo_core.report.words import Words
 
 MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
+MAX_FALL = 0.10  # of a figure from validation to test, by its upper bound
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,19 @@ def _shift(found: Findings) -> Answer:
     if val is None:
         return Answer("shift", "open", {})
     pairs = {name: (val[name]["value"], test[name]) for name in ("sensitivity", "specificity")}
-    fallen = {name: pair for name, pair in pairs.items() if _falls(val[name], test[name])}
+    falls = {name: _fall(val[name], test[name]) for name in pairs}
+    fallen = {name: pair for name, pair in pairs.items() if falls[name][0] > 0}
+    if not fallen and max(high for _, high in falls.values()) > MAX_FALL:
+        return Answer("shift_few", "open", {"pairs": pairs})
     return Answer("shift", "caution" if fallen else "good", {"pairs": fallen or pairs})
 
 
-def _falls(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
-    """Return whether a figure falls beyond chance, by MOVER for different patients."""
-    down = before["value"] - before["ci_low"]
-    up = after["ci_high"] - after["value"]
-    return before["value"] - after["value"] > math.hypot(down, up)
+def _fall(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float, float]:
+    """Return the interval of a figure's fall, by MOVER for different patients."""
+    fall = before["value"] - after["value"]
+    least = math.hypot(before["value"] - before["ci_low"], after["ci_high"] - after["value"])
+    most = math.hypot(before["ci_high"] - before["value"], after["value"] - after["ci_low"])
+    return fall - least, fall + most
 
 
 def _calibration(found: Findings) -> Answer:
@@ -185,7 +190,7 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
             cues = values["cues"].items()
             texts = [f"{check_name(name, words)} {words.figure('auroc', f)}" for name, f in cues]
             return {"names": words.listed(texts or [""])}
-        case "shift" if values:
+        case "shift" | "shift_few" if values:
             texts = [
                 words(
                     "trust.promised",
@@ -195,7 +200,8 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
                 )
                 for name, (val, test) in values["pairs"].items()
             ]
-            return {"pairs": words.listed(texts)}
+            limit = words("unit.points", value=f"{100 * MAX_FALL:.0f}")
+            return {"pairs": words.listed(texts), "limit": limit}
         case "calibration":
             return calibration.texts(values, words)
         case "groups":

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pneumo_core.report.blocks import Paragraph, Table
+from pneumo_core.report.blocks import Bullets, Paragraph, Table
 from pneumo_core.report.sections import data
 from pneumo_core.report.words import LANGUAGES, Words
 
@@ -39,3 +39,15 @@ def test_the_maker_of_the_test_split_is_named(made: Any, language: str) -> None:
     assert "33" in written({**dealt, "per_class": 33})
     assert "Busan" in written({"made_by": "site", "site": "Busan", "left_out": 7})
     assert written({"made_by": "source"}) not in written(dealt)
+
+
+@pytest.mark.parametrize(("possible", "said"), [(0, False), (160, True)])
+def test_figures_without_possible_overlap_are_named_where_there_are_any(
+    made: Any, possible: int, said: bool
+) -> None:
+    certificate = made.found.data.certificate
+    patients = certificate["patients"] | {"possible_across_splits": possible}
+    found = replace(made.found.data, certificate=certificate | {"patients": patients})
+    (facts, *_) = (b for b in data.build(found, {}, Words("en")) if isinstance(b, Bullets))
+    text = " ".join(facts.items)
+    assert (Words("en")("data.without_patients") in text) is said

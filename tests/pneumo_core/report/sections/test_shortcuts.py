@@ -27,3 +27,9 @@ def test_check_without_a_figure_has_a_row_that_is_open(language: str) -> None:
     assert table.rows[0][-1] == words("shortcuts.within")
     assert table.rows[1][2:4] == (words("shortcuts.not_computed"), "")
     assert table.rows[1][-1] == words("shortcuts.open")
+
+
+def test_a_known_column_has_the_name_of_the_language() -> None:
+    korean = Words("ko")
+    assert korean("dimension.view") in shortcuts.check_name("meta_view_auroc", korean)
+    assert "ward" in shortcuts.check_name("meta_ward_auroc", korean)

@@ -71,14 +71,31 @@ def test_a_cue_in_the_data_does_not_count_for_the_model(made: Any) -> None:
 
 
 def test_shift(made: Any) -> None:
-    """28 of 30 films found on validation and 31 of 37 on test are no fall beyond chance."""
+    """28 of 30 films found on validation and 31 of 37 on test show no fall, and exclude none."""
     val = {"value": 28 / 30, "ci_low": 0.782, "ci_high": 0.982}
     winner = made.found.winner
     promised = replace(winner, val={**winner.val, "sensitivity": val})
     found = replace(made.found, cells=(promised, *made.found.cells[1:]))
     fell = _with_test(found, sensitivity={"value": 0.7, "ci_low": 0.6, "ci_high": 0.79})
     held = _with_test(found, sensitivity={"value": 31 / 37, "ci_low": 0.692, "ci_high": 0.922})
-    assert (_levels(fell)["shift"], _levels(held)["shift"]) == ("caution", "good")
+    assert (_levels(fell)["shift"], _levels(held)["shift_few"]) == ("caution", "open")
+
+
+@pytest.mark.parametrize(
+    ("half", "name", "level"), [(0.05, "shift", "good"), (0.12, "shift_few", "open")]
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_few_films_do_not_confirm_what_validation_promised(
+    made: Any, half: float, name: str, level: str, language: str
+) -> None:
+    figures = dict.fromkeys(("sensitivity", "specificity"), _figure(0.8, half))
+    winner = made.found.winner
+    promised = replace(winner, val={**winner.val, **figures}, test={**winner.test, **figures})
+    found = replace(made.found, cells=(promised, *made.found.cells[1:]))
+    (shift,) = (each for each in answer(found) if each.name.startswith("shift"))
+    assert (shift.name, shift.level) == (name, level)
+    (verdict,) = verdicts([shift], Words(language)).verdicts
+    assert "80.0%" in verdict.text
 
 
 def _with_errors(found: Findings, ece: float, own: float) -> Findings:

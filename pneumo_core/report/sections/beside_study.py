@@ -46,7 +46,9 @@ def _rows(row: Row, words: Words) -> list[tuple[str, ...]]:
 
 def _difference(figure: Estimate, words: Words) -> str:
     verdict = "higher" if figure.ci_low > 0 else "lower" if figure.ci_high < 0 else "agrees"
-    return words(f"study.{verdict}", difference=_value(figure, words))
+    value, *ends = (words.signed(each) for each in (figure.value, figure.ci_low, figure.ci_high))
+    shown = f"{value} ({words.range(*ends)})"
+    return words(f"study.{verdict}", difference=shown)
 
 
 def _chart(compared: Comparison, words: Words) -> Captioned:

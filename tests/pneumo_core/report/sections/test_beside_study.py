@@ -24,3 +24,16 @@ def test_section_states_every_claim(archive_like: Findings, language: str) -> No
     assert len(tables) == 3
     assert len(tables[1].rows) == len(compared.claims) == 11
     assert all(all(isinstance(cell, str) and cell for cell in row) for row in tables[1].rows)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_unit_of_differences_stands_once_so_that_the_table_fits_in_print(
+    archive_like: Findings, language: str
+) -> None:
+    words = Words(language)
+    blocks = beside_study.build(compare(archive_like), words)
+    (table, *_) = (block for block in blocks if isinstance(block, Table))
+    rows = [row for row in table.rows if row[1] == words("study.difference")]
+    assert rows
+    unit = words("unit.points", value="").strip()
+    assert all(unit in row[1] and not any(unit in str(cell) for cell in row[2:]) for row in rows)

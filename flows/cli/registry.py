@@ -127,17 +127,25 @@ def verify() -> None:
 def member(
     name: Annotated[str, typer.Argument(help="Login at the MLflow server.")],
     role: Annotated[
-        MemberRole,
+        MemberRole | None,
         typer.Option(
             help="read: see all; train: also log and register; promote: also move aliases."
         ),
-    ],
+    ] = None,
+    new_password: Annotated[
+        bool, typer.Option("--new-password", help="The old one is not accepted any more.")
+    ] = False,
 ) -> None:
-    """Make somebody a member of the MLflow server with a role, or change the role."""
+    """Make somebody a member of the MLflow server, change the role or give a new password."""
     from tasks.registry import members
 
-    password = members.set_role(name, role)
-    print(f"{name} has the role {role}.")
+    if (role is None) != new_password:
+        raise typer.BadParameter("give either --role or --new-password.")
+    if role is None:
+        password: str | None = members.new_password(name)
+    else:
+        password = members.set_role(name, role)
+        print(f"{name} has the role {role}.")
     if password:
         print(f"Password, shown only now: {password}")
 

@@ -35,12 +35,8 @@ def set_role(name: str, role: MemberRole) -> str | None:
     """
     from mlflow import MlflowException
 
+    _require_members()
     try:
-        if _login() is None:
-            raise PromotionError(
-                f"{connection.shown_uri()} has no members: set MLFLOW_TRACKING_URI to the MLflow "
-                "server of your team."
-            )
         role_id = _role_id(role)
         password = _add(name)
         held = {each["name"]: each["id"] for each in _roles(name)}
@@ -51,6 +47,28 @@ def set_role(name: str, role: MemberRole) -> str | None:
     except MlflowException as error:
         raise PromotionError(f"{name} does not get the role {role}: {error}") from error
     return password
+
+
+def new_password(name: str) -> str:
+    """Give a login another password, and return it; to one's own, or as an administrator.
+
+    Raises:
+        PromotionError: the registry has no members or not this one, or the login may not do it.
+    """
+    from mlflow import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+
+    _require_members()
+    changed = {"username": name, "password": secrets.token_urlsafe(32)}
+    if name == _login()["username"]:
+        changed["current_password"] = get_default_host_creds(connection.uri()).password
+    try:
+        if _ask(f"{USERS}/get", username=name) is None:
+            raise PromotionError(f"There is no login {name}: make one with --role.")
+        _ask(f"{USERS}/update-password", "PATCH", **changed)
+    except MlflowException as error:
+        raise PromotionError(f"{name} gets no other password: {error}") from error
+    return changed["password"]
 
 
 def missing_right() -> str | None:
@@ -69,6 +87,14 @@ def missing_right() -> str | None:
     if MemberRole.PROMOTE in roles:
         return None
     return f"{name} has {f'the role {min(roles)}' if roles else 'no role'}"
+
+
+def _require_members() -> None:
+    if _login() is None:
+        raise PromotionError(
+            f"{connection.shown_uri()} has no members: set MLFLOW_TRACKING_URI to the MLflow "
+            "server of your team."
+        )
 
 
 def _login() -> Any:

@@ -266,12 +266,35 @@ def test_the_command_prints_a_password_once(server: Server) -> None:
     assert printed("train") == "kim has the role train.\n"
 
 
+def test_a_password_that_leaked_is_replaced(
+    server: Server, log_in: Callable[[tuple[str, str]], None]
+) -> None:
+    leaked = str(members.set_role("park", MemberRole.READ))
+    command = ["registry", "member", "park", "--new-password"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    new = result.output.split()[-1]
+    for password, status in ((leaked, 401), (new, 200)):
+        answer = server.ask(("park", password), "experiments/search", max_results=1)
+        assert answer.status_code == status
+    assert CliRunner().invoke(app, [*command, "--role", "read"]).exit_code == 2
+    assert CliRunner().invoke(app, command[:3]).exit_code == 2
+    with pytest.raises(PromotionError, match="There is no login nobody-at-all"):
+        members.new_password("nobody-at-all")
+    log_in(("park", new))
+    own = members.new_password("park")
+    assert server.ask(("park", new), "experiments/search", max_results=1).status_code == 401
+    assert server.ask(("park", own), "experiments/search", max_results=1).is_success
+
+
 def test_only_an_administrator_makes_members(
     log_in: Callable[..., None], logins: dict[str, tuple[str, str]]
 ) -> None:
     log_in(logins["promote"])
     with pytest.raises(PromotionError, match="eve does not get the role read"):
         members.set_role("eve", MemberRole.READ)
+    with pytest.raises(PromotionError, match="one-read gets no other password"):
+        members.new_password("one-read")
 
 
 @pytest.mark.usefixtures("project")

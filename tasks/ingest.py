@@ -7,7 +7,6 @@ from pneumo_core.sources import facts, identity
 from pneumo_core.sources.collect import collect
 from pneumo_core.sources.erased import LEFT_OUT
 from pneumo_core.sources.metadata import require_given
-from pneumo_core.sources.source import Listing
 from tasks import paths
 from tasks.stores.sources import open_source
 
@@ -18,7 +17,7 @@ def run(params: IngestParams) -> None:
     require_given(files, params.metadata)
     for remark in [*facts.remarks(files), *source.notes.sentences()]:
         print(f"ingest: {remark}")
-    table = collect(Listing(files), paths.RAW)
+    table = collect(files, paths.RAW)
     if known_by_bytes := len(files) - len(table):
         print(f"ingest: {LEFT_OUT.format(known_by_bytes)}, known by their bytes")
         source.notes.count(LEFT_OUT, known_by_bytes)

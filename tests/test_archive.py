@@ -26,7 +26,7 @@ from pneumo_core.sources.collect import collect
 
 def test_counts_of_the_archive(archive: Path, tmp_path: Path) -> None:
     source = ZipSource(archive, IngestParams(source=str(archive)))
-    table = collect(source, tmp_path / "raw")
+    table = collect(source.files(), tmp_path / "raw")
 
     def read(path: str) -> bytes:
         return (tmp_path / "raw" / path).read_bytes()
@@ -86,6 +86,7 @@ def test_certificate_of_the_archive_as_it_is(archive: Path) -> None:
     assert found["patients"] == {
         "films": 5543,
         "known": 5543,
+        "num_patients": 3876,
         "rules": {"kermany": 5543},
         "confirmed_across_splits": 0,
         "possible_across_splits": 161,

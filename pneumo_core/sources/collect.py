@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -17,13 +18,13 @@ from pneumo_core.sources.erased import ErasedFilmError
 from pneumo_core.sources.layout import IMAGE_SUFFIXES
 from pneumo_core.sources.patient_rules import named
 from pneumo_core.sources.patients import UNKNOWN, unknown
-from pneumo_core.sources.source import Source, SourceFile
+from pneumo_core.sources.source import SourceFile
 
 NUM_READERS = 8
 MAX_FILE_BYTES = 500_000_000
 
 
-def collect(source: Source, folder: Path) -> pd.DataFrame:
+def collect(listed: Sequence[SourceFile], folder: Path) -> pd.DataFrame:
     """Store every file as `folder/split/label/SHA-256` and return a row for each, with its names.
 
     Files of an earlier run stay if their bytes are the same, and are removed if the source no
@@ -33,7 +34,7 @@ def collect(source: Source, folder: Path) -> pd.DataFrame:
     Raises:
         DataError: train or test lacks a class, or no film is left without erased patients.
     """
-    files = named(source.files())
+    files = named(listed)
     require_classes(files)
     with ThreadPoolExecutor(NUM_READERS) as pool:  # they wait most of the time
         found = pool.map(lambda file: _collect_one(file, folder), files)

@@ -15,7 +15,7 @@ from pathlib import Path
 from pneumo_core.atomic import JsonDict, write_json
 from pneumo_core.errors import ErasureError
 from pneumo_core.sources.notes import Notes
-from pneumo_core.sources.source import Source, SourceFile
+from pneumo_core.sources.source import SourceFile
 
 LEFT_OUT = "{} films of erased patients are left out"
 DIGEST_DIGITS = 32
@@ -35,9 +35,8 @@ class ErasedFilmError(OSError):
 @dataclass(frozen=True)
 class ErasedPatient:
     patient: str  # hash of the key
-    traces: frozenset[str] = (
-        frozenset()
-    )  # hashes of what names the patient: ids and bytes of films, pins
+    # Hashes of what names the patient: ids and bytes of films, pins
+    traces: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()  # hashes of the bytes of files that were made of the films
     looks: tuple[str, ...] = ()  # masked perceptual hashes, 64 hex digits each
 
@@ -182,25 +181,16 @@ def write(erased: Erased, path: Path) -> None:
     )
 
 
-@dataclass(frozen=True)
-class WithoutErased:
-    """A source without the films of erased patients.
+def without_erased(files: list[SourceFile], erased: Erased, notes: Notes) -> list[SourceFile]:
+    """Return the files but for the films of erased patients, which the notes count.
 
     A film that comes under another name is known by its bytes, when it is read: `ErasedFilmError`.
     """
-
-    source: Source
-    erased: Erased
-    notes: Notes
-
-    def files(self) -> list[SourceFile]:
-        """Raises SourceError as the source does."""
-        files = self.source.files()
-        if not self.erased.patients:
-            return files
-        kept = [file for file in files if not self.erased.bars(file)]
-        self.notes.count(LEFT_OUT, len(files) - len(kept))
-        return [replace(file, read=partial(_read, file.read, self.erased)) for file in kept]
+    if not erased.patients:
+        return files
+    kept = [file for file in files if not erased.bars(file)]
+    notes.count(LEFT_OUT, len(files) - len(kept))
+    return [replace(file, read=partial(_read, file.read, erased)) for file in kept]
 
 
 def _read(read: Callable[[], bytes], erased: Erased) -> bytes:

@@ -6,13 +6,13 @@ what cannot be an age, a sex or a view is not known. Nothing that identifies a p
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pneumo_core.data.manifest import MAX_AGE_YEARS
 from pneumo_core.errors import SourceError
 from pneumo_core.sources.names import safe
 from pneumo_core.sources.notes import Notes
-from pneumo_core.sources.source import Source, SourceFile
+from pneumo_core.sources.source import SourceFile
 
 STANDARD = ("age", "sex", "view", "site", "scanner")
 MISSING = {"", "nan", "na", "n/a", "#n/a", "none", "null", "nil", "unknown", "unk", "-", "?"}
@@ -111,27 +111,16 @@ def require_given(files: Sequence[SourceFile], asked: Iterable[str]) -> None:
         )
 
 
-@dataclass(frozen=True)
-class MetadataKept:
-    """A source whose files have the metadata that was asked for, spelled in one way."""
-
-    source: Source
-    asked: Sequence[str]
-    notes: Notes
-
-    def files(self) -> list[SourceFile]:
-        """Return the files; raise SourceError as the source does."""
-        return [self._with_known(file) for file in self.source.files()]
-
-    def _with_known(self, file: SourceFile) -> SourceFile:
-        known = {}
-        for name in self.asked:
-            text = " ".join(file.metadata.get(name, "").split())
-            if is_missing(text):
-                continue
-            value = SPELLINGS.get(name, str)(text)
-            if value is None:
-                self.notes.count(f"not known: {name} of {{}} films (not a possible {name})")
-            else:
-                known[name] = safe(value)
-        return replace(file, metadata=known)
+def keep_metadata(file: SourceFile, asked: Sequence[str], notes: Notes) -> SourceFile:
+    """Return the file with the metadata that was asked for, spelled in one way."""
+    known = {}
+    for name in asked:
+        text = " ".join(file.metadata.get(name, "").split())
+        if is_missing(text):
+            continue
+        value = SPELLINGS.get(name, str)(text)
+        if value is None:
+            notes.count(f"not known: {name} of {{}} films (not a possible {name})")
+        else:
+            known[name] = safe(value)
+    return replace(file, metadata=known)

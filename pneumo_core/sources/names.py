@@ -5,32 +5,23 @@ tags for a page.
 """
 
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 from pneumo_core.errors import SourceError
-from pneumo_core.sources.source import Source, SourceFile
+from pneumo_core.sources.source import SourceFile
 
 OF_MARKUP = frozenset("<>")
 
 
-@dataclass(frozen=True)
-class SafelyNamed:
-    """A source whose files have safe names."""
-
-    source: Source
-
-    def files(self) -> list[SourceFile]:
-        """
-        Raises:
-            SourceError: as the source does, or two files have one name once it is safe.
-        """
-        files = [replace(file, name=safe(file.name)) for file in self.source.files()]
-        seen = set[str]()
-        for file in files:
-            if file.place in seen:
-                raise SourceError(f"Two files are called {file.place}: rename one of them.")
-            seen.add(file.place)
-        return sorted(files, key=lambda file: file.place)
+def safely_named(files: Iterable[SourceFile]) -> list[SourceFile]:
+    """Return the files by place, with safe names; raise SourceError if two then have one name."""
+    named: dict[str, SourceFile] = {}
+    for file in files:
+        file = replace(file, name=safe(file.name))
+        if named.setdefault(file.place, file) is not file:
+            raise SourceError(f"Two files are called {file.place}: rename one of them.")
+    return [named[place] for place in sorted(named)]
 
 
 def safe(name: str) -> str:

@@ -10,14 +10,14 @@ from pathlib import Path
 from pneumo_core.params import IngestParams
 from pneumo_core.sources.description import Description, Opening
 from pneumo_core.sources.dicom import DicomDescription
-from pneumo_core.sources.erased import Erased, WithoutErased
+from pneumo_core.sources.erased import Erased, without_erased
 from pneumo_core.sources.huggingface import HuggingFaceDescription
 from pneumo_core.sources.kaggle import KaggleDescription
 from pneumo_core.sources.medmnist import MedmnistDescription
-from pneumo_core.sources.metadata import MetadataKept, require_harmless
-from pneumo_core.sources.names import SafelyNamed
+from pneumo_core.sources.metadata import keep_metadata, require_harmless
+from pneumo_core.sources.names import safely_named
 from pneumo_core.sources.notes import Notes
-from pneumo_core.sources.patient_rules import PatientsNamed
+from pneumo_core.sources.patient_rules import name_patients
 from pneumo_core.sources.phantom import PhantomParams
 from pneumo_core.sources.several import SeveralDescription
 from pneumo_core.sources.source import Source, SourceFile
@@ -37,12 +37,22 @@ NOBODY_ERASED = Erased(b"")
 
 @dataclass(frozen=True)
 class OpenedSource:
+    """A source by the rules of `ingest`, without the films of erased patients."""
+
     source: Source
+    params: IngestParams
+    erased: Erased
     notes: Notes  # complete once the files were listed
 
     def files(self) -> list[SourceFile]:
-        """Return the files; raise SourceError as the source does."""
-        return self.source.files()
+        """Return the files with safe names, their patients and the metadata that was asked for.
+
+        Raises SourceError as the source, `name_patients` and `safely_named` do.
+        """
+        asked = self.params.metadata
+        files = [keep_metadata(file, asked, self.notes) for file in self.source.files()]
+        files = safely_named(name_patients(files, self.params.patients))
+        return without_erased(files, self.erased, self.notes)
 
 
 def open_source(
@@ -66,6 +76,4 @@ def open_source(
     """
     require_harmless(params.metadata, "ingest.metadata")
     opening = Opening(params, {**KINDS, **(more_kinds or {})}, cache, salt)
-    source = MetadataKept(opening.source(params.source), params.metadata, opening.notes)
-    safe = SafelyNamed(PatientsNamed(source, params.patients))
-    return OpenedSource(WithoutErased(safe, erased, opening.notes), opening.notes)
+    return OpenedSource(opening.source(params.source), params, erased, opening.notes)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pneumo_core.errors import SourceError
@@ -14,25 +14,13 @@ from pneumo_core.sources.patients import (
     canonical_id,
     unknown,
 )
-from pneumo_core.sources.source import Source, SourceFile
+from pneumo_core.sources.source import SourceFile
 
 AUTO, NONE, COLUMN, DICOM, PARENT_FOLDER = "auto", "none", "column", "dicom", "parent_folder"
 NAMED = (AUTO, *PUBLIC_RULES, PARENT_FOLDER, COLUMN, DICOM, NONE)
 MIN_SHARE = 0.5  # of the names of an origin that a rule must fit to be recognised
 
 Rule = Callable[[SourceFile], Patient | None]
-
-
-@dataclass(frozen=True)
-class PatientsNamed:
-    """A source whose files all say who is on them, or that it is unknown."""
-
-    source: Source
-    rule: str
-
-    def files(self) -> list[SourceFile]:
-        """Raises SourceError as the source and `name_patients` do."""
-        return name_patients(self.source.files(), self.rule)
 
 
 def name_patients(files: Sequence[SourceFile], rule: str) -> list[SourceFile]:

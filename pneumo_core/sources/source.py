@@ -32,13 +32,3 @@ class Source(Protocol):
     def files(self) -> list[SourceFile]:
         """Return every file that should be an image, in the order of their places."""
         ...
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Files that were listed already."""
-
-    listed: list[SourceFile]
-
-    def files(self) -> list[SourceFile]:
-        return self.listed

@@ -24,7 +24,7 @@ from pneumo_core.report import drift_page
 from pneumo_core.report.drift_page import Distributions
 from pneumo_core.report.files import write_pages
 from pneumo_core.sources import collect
-from pneumo_core.sources.erased import LEFT_OUT, ErasedFilmError, WithoutErased
+from pneumo_core.sources.erased import LEFT_OUT, ErasedFilmError, without_erased
 from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.source import SourceFile
 from pneumo_core.sources.unlabelled import UnlabelledFolder, holds_labelled_films
@@ -85,7 +85,7 @@ def _files(source: str, params: Params, notes: Notes) -> list[SourceFile]:
     """Return the films without those of erased patients, which the notes count."""
     folder = Path(source)
     if folder.is_dir() and not holds_labelled_films(folder):
-        return WithoutErased(UnlabelledFolder(folder), erased_list.read(), notes).files()
+        return without_erased(UnlabelledFolder(folder).files(), erased_list.read(), notes)
     opened = open_source(params.ingest.model_copy(update={"source": source}))
     files = opened.files()
     notes.count(LEFT_OUT, opened.notes.counts().get(LEFT_OUT, 0))

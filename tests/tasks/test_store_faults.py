@@ -77,14 +77,14 @@ def test_store_that_fails_in_the_middle_of_ingest_costs_no_film(
     store.fault = after(AFTER, fault, "GET", "/person")
     begun = time.monotonic()
     with pytest.raises(SourceError, match="does not give") as raised:
-        collect.collect(source, tmp_path / "raw")
+        collect.collect(source.files(), tmp_path / "raw")
     assert time.monotonic() - begun < PATIENCE_S
     assert failures.may_pass(raised.value) is may_pass
     assert sum(path.is_file() for path in (tmp_path / "cache").rglob("*")) == AFTER
 
     asked: list[str] = []
     store.fault = lambda _method, path: asked.append(path) if "/person" in path else None
-    table = collect.collect(source, tmp_path / "raw")
+    table = collect.collect(source.files(), tmp_path / "raw")
     assert manifest.count(table, "state") == {manifest.KEPT: len(FILMS)}
     stored = zip(table["file"], table["path"], strict=True)
     assert {name: (tmp_path / "raw" / path).read_bytes() for name, path in stored} == FILMS

@@ -33,7 +33,7 @@ def test_member_that_leaves_the_archive_refuses_it_whole(
 ) -> None:
     path = write_zip(tmp_path / "films.zip", one_of_each | {member: b"x"})
     with pytest.raises(ArchiveError, match="points outside"):
-        collect.collect(open_source(IngestParams(source=str(path))), tmp_path / "raw")
+        collect.collect(open_source(IngestParams(source=str(path))).files(), tmp_path / "raw")
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -112,7 +112,7 @@ def test_damaged_member_is_quarantined_and_the_rest_goes_on(
     (damaged,) = (file for file in _files(path) if file.name == "필름.png")
     with pytest.raises(OSError, match="damaged in the archive"):
         damaged.read()
-    table = collect.collect(open_source(IngestParams(source=str(path))), tmp_path / "raw")
+    table = collect.collect(open_source(IngestParams(source=str(path))).files(), tmp_path / "raw")
     assert manifest.count(table, "state") == {"kept": 4, "quarantined": 1}
     (reason,) = table.loc[table["state"] == manifest.QUARANTINED, "reason"]
     assert "damaged in the archive" in reason

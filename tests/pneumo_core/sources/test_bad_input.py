@@ -41,7 +41,7 @@ class Looked:
 
     def __init__(self, source: Source, folder: Path) -> None:
         self.raw = folder / "raw"
-        collected = collect(source, self.raw)
+        collected = collect(source.files(), self.raw)
 
         def read(path: str) -> bytes:
             return (self.raw / path).read_bytes()

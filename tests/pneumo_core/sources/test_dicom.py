@@ -85,7 +85,7 @@ def test_nothing_that_identifies_reaches_the_copy_or_the_manifest(
 ) -> None:
     (films / "train/NORMAL/hong-gildong.txt").write_text("Hong Gildong")
     (films / "train/NORMAL/hong-link.dcm").symlink_to(films / "test/normal/b.dcm")
-    table = collect.collect(source(), tmp_path / "raw")
+    table = collect.collect(source().files(), tmp_path / "raw")
     manifest.write(table, tmp_path / "manifest.parquet")
     assert manifest.count(table, "state") == {"kept": 5, "quarantined": 2}
     message = " ".join(map(str, tmp_path.joinpath("raw").rglob("*"))) + table.to_csv()
@@ -104,7 +104,7 @@ def test_quarantined_files_are_told_by_number(
     tmp_path: Path, films: Path, source: Callable[..., Source]
 ) -> None:
     (films / "train/NORMAL/hong.txt").write_text("Hong Gildong")
-    table = collect.collect(source(), tmp_path / "raw")
+    table = collect.collect(source().files(), tmp_path / "raw")
     (reason,) = table["reason"].dropna()
     assert reason == (
         "cannot be read: not a DICOM file: the marker DICM is missing "

@@ -8,10 +8,10 @@ from pneumo_core.errors import DataError, ErasureError
 from pneumo_core.evaluation.any_source import inventory_of
 from pneumo_core.sources import erased
 from pneumo_core.sources.collect import collect
-from pneumo_core.sources.erased import LEFT_OUT, Erased, ErasedFilmError, WithoutErased
+from pneumo_core.sources.erased import LEFT_OUT, Erased, ErasedFilmError, without_erased
 from pneumo_core.sources.notes import Notes
 from pneumo_core.sources.patients import Patient
-from pneumo_core.sources.source import Listing, SourceFile
+from pneumo_core.sources.source import SourceFile
 
 SALT = b"s" * 64
 LOOK = "5a" * 32
@@ -75,8 +75,7 @@ def test_films_are_left_out_by_patient_and_by_bytes() -> None:
     again = film("renamed.png", b"its film", "nih:5")
     files = [*others, film("its.png", b"another of it", KEY), again]
     notes = Notes()
-    source = WithoutErased(Listing(files), listed(hashlib.sha256(b"its film").hexdigest()), notes)
-    kept = source.files()
+    kept = without_erased(files, listed(hashlib.sha256(b"its film").hexdigest()), notes)
     assert [file.name for file in kept] == ["0.png", "1.png", "2.png", "renamed.png"]
     assert notes.counts() == {LEFT_OUT: 1}
     with pytest.raises(ErasedFilmError):
@@ -91,10 +90,9 @@ def test_ingest_keeps_neither_the_film_nor_a_row_of_it(tmp_path: Path) -> None:
     others = [
         SourceFile(split, label, "a.png", 1, lambda: b"a", "folder") for split, label in pairs
     ]
-    source = WithoutErased(
-        Listing([*others, film("b.png", data)]), listed(hashlib.sha256(data).hexdigest()), Notes()
-    )
-    table = collect(source, tmp_path)
+    files = [*others, film("b.png", data)]
+    kept = without_erased(files, listed(hashlib.sha256(data).hexdigest()), Notes())
+    table = collect(kept, tmp_path)
     assert len(table) == len(others)
     assert not list(tmp_path.rglob("b.png"))
 
@@ -102,6 +100,6 @@ def test_ingest_keeps_neither_the_film_nor_a_row_of_it(tmp_path: Path) -> None:
 def test_a_source_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
     pairs = [(s, label) for s in ("train", "test") for label in ("NORMAL", "PNEUMONIA")]
     files = [SourceFile(split, label, "a.png", 1, lambda: b"a", "f") for split, label in pairs]
-    source = WithoutErased(Listing(files), listed(hashlib.sha256(b"a").hexdigest()), Notes())
+    kept = without_erased(files, listed(hashlib.sha256(b"a").hexdigest()), Notes())
     with pytest.raises(DataError, match="none is left"):
-        collect(source, tmp_path)
+        collect(kept, tmp_path)

@@ -181,7 +181,7 @@ def test_symbolic_link_becomes_a_quarantined_row(
     (tmp_path / "secret").write_text("not for you")
     (root / "train/NORMAL/link.jpeg").symlink_to(tmp_path / "secret")
     (root / "train/NORMAL/dangling.jpeg").symlink_to(tmp_path / "nowhere")
-    table = collect.collect(open_source(IngestParams(source=str(root))), tmp_path / "raw")
+    table = collect.collect(open_source(IngestParams(source=str(root))).files(), tmp_path / "raw")
     rows = table[table["state"] == manifest.QUARANTINED]
     assert list(rows["file"]) == ["train/NORMAL/dangling.jpeg", "train/NORMAL/link.jpeg"]
     assert rows["reason"].str.contains("symbolic link").all()

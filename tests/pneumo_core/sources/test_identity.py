@@ -35,7 +35,7 @@ def table(tmp_path: Path, write_tree: Callable[..., Path]) -> pd.DataFrame:
     root = write_tree(tmp_path / "source", FILMS)
     (root / "train/NORMAL/gone.png").symlink_to(tmp_path / "nowhere")
     source = open_source(IngestParams(source=str(root)))
-    return collect(source, tmp_path / "raw").set_index("file", drop=False)
+    return collect(source.files(), tmp_path / "raw").set_index("file", drop=False)
 
 
 def test_a_film_is_called_by_its_bytes_and_a_patient_by_the_first_film(table: pd.DataFrame) -> None:
@@ -63,7 +63,7 @@ def test_a_film_keeps_its_id_when_it_is_renamed(
 ) -> None:
     renamed = {place.replace("IM-0001", "IM-0777"): data for place, data in FILMS.items()}
     source = open_source(IngestParams(source=str(write_tree(tmp_path / "renamed", renamed))))
-    again = collect(source, tmp_path / "raw2")
+    again = collect(source.files(), tmp_path / "raw2")
     kept = table["state"] == manifest.KEPT
     assert sorted(again["image_id"]) == sorted(table["image_id"][kept])
 

@@ -59,7 +59,7 @@ def test_pinned_version_is_fetched_once(
 
     kaggle.answers[f"{SERVICE}/DownloadDataset"] = download
     source = open_description(kind="kaggle", version=2)
-    table = collect.collect(source, tmp_path / "raw")
+    table = collect.collect(source.files(), tmp_path / "raw")
     copies = zip(table["file"], table["path"], strict=True)
     assert {file: (tmp_path / "raw" / path).read_bytes() for file, path in copies} == one_of_each
     assert manifest.count(table, "origin", "state") == {"kaggle/kept": 4}

@@ -7,9 +7,9 @@ import pytest
 
 from pneumo_core.errors import SourceError
 from pneumo_core.params import IngestParams
-from pneumo_core.sources.names import SafelyNamed, safe
+from pneumo_core.sources.names import safe, safely_named
 from pneumo_core.sources.opening import open_source
-from pneumo_core.sources.source import Listing, SourceFile
+from pneumo_core.sources.source import SourceFile
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_two_files_of_one_safe_name_are_refused() -> None:
         SourceFile("train", "NORMAL", name, 1, lambda: b"", "zip") for name in ("\x07", "\\x07")
     ]
     with pytest.raises(SourceError, match="Two files are called train/NORMAL/"):
-        SafelyNamed(Listing(files)).files()
+        safely_named(files)

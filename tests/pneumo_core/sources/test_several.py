@@ -26,7 +26,7 @@ def test_equal_places_do_not_collide_and_keep_their_origin(
     two: Path, open_description: Describe
 ) -> None:
     source = open_description(kind="several", sources={"left": "left", "right": "right.zip"})
-    table = collect.collect(source, two / "raw")
+    table = collect.collect(source.files(), two / "raw")
     assert len(table) == 10
     assert list(table["file"]) == sorted(table["file"])
     assert manifest.count(table, "origin") == {"left": 5, "right": 5}

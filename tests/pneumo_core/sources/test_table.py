@@ -85,7 +85,7 @@ def test_missing_linked_and_overlong_files_are_quarantined(
     lines += ["gone.png,NORMAL,train", "link.png,NORMAL,train", f"{'n' * 300}.png,NORMAL,train"]
     (tmp_path / "labels.csv").write_text("path,label,split\n" + "\n".join(lines))
     source = open_description(kind="table", path="labels.csv")
-    table = collect.collect(source, tmp_path / "raw").set_index("file")
+    table = collect.collect(source.files(), tmp_path / "raw").set_index("file")
     assert manifest.count(table, "state") == {"kept": 4, "quarantined": 3}
     reasons = table["reason"].dropna()
     assert "there is no such file" in reasons["train/NORMAL/gone.png"]

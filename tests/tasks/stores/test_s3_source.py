@@ -16,7 +16,7 @@ from pneumo_core.labels import LABELS
 from pneumo_core.params import IngestParams
 from pneumo_core.sources import collect
 from pneumo_core.sources.description import Opening
-from pneumo_core.sources.patient_rules import PatientsNamed
+from pneumo_core.sources.patient_rules import name_patients
 from pneumo_core.sources.source import Source
 from tasks.stores.s3_source import S3Description
 from tasks.stores.sources import open_source
@@ -61,7 +61,7 @@ def test_objects_below_the_prefix_come_with_their_bytes(
     put(FILMS)
     put({"train/NORMAL/elsewhere.jpeg": b"x"}, prefix="other/")
     put({"train/NORMAL/": b"", "train/NORMAL/.DS_Store": b"x", "notes.txt": b"x"})
-    table = collect.collect(PatientsNamed(source(), "auto"), tmp_path / "raw")
+    table = collect.collect(name_patients(source().files(), "auto"), tmp_path / "raw")
     copies = zip(table["file"], table["path"], strict=True)
     assert {file: (tmp_path / "raw" / path).read_bytes() for file, path in copies} == FILMS
     assert manifest.count(table, "origin", "state") == {"s3/kept": len(FILMS)}
@@ -90,12 +90,12 @@ def test_interrupted_ingest_goes_on_where_it_was(
         "before-call.s3.GetObject", lambda params, **_: given.append(params["url_path"])
     )
     object.__setattr__(resumed, "_client", lambda: real)
-    collect.collect(resumed, tmp_path / "raw")
+    collect.collect(resumed.files(), tmp_path / "raw")
     assert len(given) == len(FILMS) - 1
-    collect.collect(resumed, tmp_path / "raw")
+    collect.collect(resumed.files(), tmp_path / "raw")
     assert len(given) == len(FILMS) - 1
     s3.put_object(Bucket="films", Key=f"chest/{first.place}", Body=b"another film")
-    collect.collect(resumed, tmp_path / "raw")
+    collect.collect(resumed.files(), tmp_path / "raw")
     assert len(given) == len(FILMS)
     copies = [path.read_bytes() for path in (tmp_path / "raw").rglob("*.*")]
     assert b"another film" in copies
@@ -194,7 +194,7 @@ def test_dicom_gets_into_neither_copy_nor_cache(
     tmp_path: Path, put: Callable[..., None], source: Callable[..., Source]
 ) -> None:
     put(FILMS | {"train/NORMAL/a.dcm": bytes(128) + b"DICM" + b"Hong^Gildong"})
-    table = collect.collect(source(), tmp_path / "raw").set_index("file")
+    table = collect.collect(source().files(), tmp_path / "raw").set_index("file")
     assert "kind: dicom" in table.at["train/NORMAL/a.dcm", "reason"]
     assert manifest.count(table, "state") == {"kept": len(FILMS), "quarantined": 1}
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"Hong" in p.read_bytes()]
@@ -223,7 +223,7 @@ def test_empty_prefix_and_missing_class_are_clear_errors(
         source().files()
     put({"train/NORMAL/a.png": b"x", "test/NORMAL/b.png": b"y"})
     with pytest.raises(DataError, match="train/PNEUMONIA"):
-        collect.collect(source(), tmp_path / "raw")
+        collect.collect(source().files(), tmp_path / "raw")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pneumo_core.arrays import Images, Stack
@@ -13,7 +12,6 @@ from pneumo_core.audit.robustness import measure_robustness
 from pneumo_core.audit.saliency_checks import check_saliency
 from pneumo_core.audit.shortcut_probes import augmented_gain, exchange_probe
 from pneumo_core.audit.shortcuts import Check, Cohort, Lint, lint_recipe
-from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS
@@ -49,7 +47,7 @@ def audit_augmentation(
     rows = np.sort(rng.permutation(len(planned))[: params.num_augmented_films])
     drawn = planned.iloc[rows]
     patients = drawn["image_id"].map(table.set_index("image_id")["patient_group"])
-    cohort = cohort_of(drawn, patients.to_numpy(np.str_))
+    cohort = Cohort.of(drawn.assign(patient_group=patients))
     before = images[drawn["packed_row"].to_numpy(np.int64)]
     checks = augmented_gain(before, augmented[rows], cohort, params)
     once = np.sort(drawn.reset_index().drop_duplicates("image_id").index.to_numpy())
@@ -104,12 +102,7 @@ def _evenly(films: pd.DataFrame, num_films: int, params: AuditParams) -> pd.Data
 
 
 def _read(images: Stack, films: pd.DataFrame) -> tuple[Images, Cohort]:
-    cohort = cohort_of(films, films["patient_group"].to_numpy(np.str_))
-    return images[films["packed_row"].to_numpy(np.int64)], cohort
-
-
-def cohort_of(films: pd.DataFrame, patients: npt.NDArray[np.str_]) -> Cohort:
-    return Cohort(manifest.label_indices(films).to_numpy(np.int64), patients)
+    return images[films["packed_row"].to_numpy(np.int64)], Cohort.of(films)
 
 
 def _treated(

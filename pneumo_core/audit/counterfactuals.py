@@ -99,8 +99,8 @@ def brightness_sweep(readings: Readings, limits: AuditParams) -> list[Check]:
             "flip_rate",
             "model",
             f"Films whose reading flips when brightness shifts by {STUDY_SHIFT:g}",
-            estimate_share(np.stack([flips[STUDY_SHIFT], flips[-STUDY_SHIFT]]), cohort),
             limits.max_flip_rate,
+            estimate_share(np.stack([flips[STUDY_SHIFT], flips[-STUDY_SHIFT]]), cohort),
             unit="%",
             detail={
                 "by_shift": {
@@ -120,8 +120,8 @@ def brightness_sweep(readings: Readings, limits: AuditParams) -> list[Check]:
             "brightness_slope",
             "model",
             "Change of the log odds of PNEUMONIA for each 0.1 of brightness",
-            estimate_mean(slopes, draws),
             limits.max_slope,
+            estimate_mean(slopes, draws),
             two_sided=True,
             detail={"brighter_reads_as": "PNEUMONIA" if slopes.mean() > 0 else "NORMAL"},
         ),
@@ -157,8 +157,8 @@ def swapped_test(readings: Readings, limits: AuditParams) -> list[Check]:
             "model",
             f"The model's {words[name]} with NORMAL brightened and PNEUMONIA darkened by "
             f"{STUDY_SHIFT:g}, as the study trains, less that with the two swapped",
-            gap,
             limits.max_swap_gap,
+            gap,
             two_sided=True,
             detail={of: figures[name] for of, figures in points.items()},
         )
@@ -191,19 +191,18 @@ def mean_matched(readings: Readings, limits: AuditParams) -> list[Check]:
             "levelled_drop",
             "model",
             "What the AUROC loses when all films are brought to one mean brightness",
-            auroc_gap(of_auroc(plain), of_auroc(levelled), plain),
             limits.max_matched_drop,
+            auroc_gap(of_auroc(plain), of_auroc(levelled), plain),
             two_sided=True,
             detail={"all": intervals.auroc(plain), "levelled": intervals.auroc(levelled)},
         ),
-        Check.of(
-            lambda: _paired_drop(readings),
+        Check(
             "paired_drop",
             "model",
             "What the AUROC loses among films that are paired between the classes by brightness",
             limits.max_matched_drop,
             two_sided=True,
-        ),
+        ).measured(lambda: _paired_drop(readings)),
     ]
 
 
@@ -228,7 +227,7 @@ def _paired_drop(readings: Readings) -> tuple[Estimate, dict[str, Any]]:
 
 def _among(scores: Scores, films: Bools) -> tuple[Scores, Influence]:
     """Return some of the films, and what each patient of all films adds to their AUROC."""
-    some = Scores(scores.labels[films], scores.probabilities[films], scores.patient_keys[films])
+    some = scores.part(films)
     found = of_auroc(some)
     by_patient = np.zeros(scores.patient_of.max() + 1)
     by_patient[np.unique(scores.patient_of[films])] = found.by_patient

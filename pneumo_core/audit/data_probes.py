@@ -40,10 +40,7 @@ def probe_data(table: pd.DataFrame, images: Stack, limits: AuditParams) -> list[
     kept = kept[kept["split"] != "test"]
     drawn = kept.sample(min(limits.num_augmented_films, len(kept)), random_state=limits.seed)
     drawn = drawn.sort_index()
-    cohort = Cohort(
-        manifest.label_indices(drawn).to_numpy(np.int64),
-        drawn["patient_group"].to_numpy(np.str_),
-    )
+    cohort = Cohort.of(drawn)
     cues = _of_pictures(images, drawn) | {
         name: _encoded(drawn[name]) for name in (*FILE, *manifest.metadata_columns(drawn))
     }
@@ -53,13 +50,12 @@ def probe_data(table: pd.DataFrame, images: Stack, limits: AuditParams) -> list[
         return intervals.auroc(scores), {"num_films": len(drawn)}
 
     return [
-        Check.of(
-            partial(measure, features),
+        Check(
             f"{name}_auroc",
             "data",
             f"AUROC of {name.removeprefix(manifest.METADATA)} alone",
             limits.max_cue_auroc,
-        )
+        ).measured(partial(measure, features))
         for name, features in cues.items()
         if len(np.unique(features, axis=0)) > 1  # one value for all films tells nothing
     ]

@@ -42,10 +42,7 @@ def metadata_baseline(table: pd.DataFrame, limits: AuditParams) -> list[Check]:
     """
     kept = manifest.kept(table)
     kept = kept[kept["split"] != "test"]
-    cohort = Cohort(
-        manifest.label_indices(kept).to_numpy(np.int64),
-        kept["patient_group"].to_numpy(np.str_),
-    )
+    cohort = Cohort.of(kept)
     width, height, size = (kept[c].astype(float) for c in ("width_px", "height_px", "file_bytes"))
     columns = pd.DataFrame(
         {
@@ -65,13 +62,12 @@ def metadata_baseline(table: pd.DataFrame, limits: AuditParams) -> list[Check]:
         return intervals.auroc(scores), {"columns": list(used), "num_films": len(kept)}
 
     return [
-        Check.of(
-            partial(measure, used),
+        Check(
             f"{name}_auroc",
             "data",
             f"AUROC of the {name} of the files, without a look at the picture",
             limits.max_metadata_auroc,
-        )
+        ).measured(partial(measure, used))
         for name, used in (("metadata", METADATA), ("geometry", GEOMETRY))
     ]
 
@@ -101,20 +97,18 @@ def augmented_gain(
 
     what = "What augmentation adds to how well {} tells the classes apart (distance from AUROC 0.5)"
     return [
-        Check.of(
-            partial(gain, by_brightness),
+        Check(
             "brightness_gain",
             "augmentation",
             what.format("mean brightness alone"),
             limits.max_brightness_gain,
-        ),
-        Check.of(
-            partial(gain, by_probe),
+        ).measured(partial(gain, by_brightness)),
+        Check(
             "statistics_gain",
             "augmentation",
             what.format("a probe of levels, borders and sharpness"),
             limits.max_statistics_gain,
-        ),
+        ).measured(partial(gain, by_probe)),
         _altered_gap(before, after, cohort, limits),
     ]
 
@@ -131,8 +125,8 @@ def _altered_gap(before: Images, after: Images, cohort: Cohort, limits: AuditPar
         "altered_gap",
         "augmentation",
         "Share of PNEUMONIA's training films that are altered, less that of NORMAL's",
-        difference(of_positive, of_negative, 0).figure(),
         limits.max_altered_gap,
+        difference(of_positive, of_negative, 0).figure(),
         two_sided=True,
         unit="%",
         detail={
@@ -177,13 +171,12 @@ def exchange_probe(
         detail = {"strongest_statistic": strongest, "its_auroc": alone[strongest]}
         return intervals.auroc(scores), detail
 
-    return Check.of(
-        measure,
+    return Check(
         "exchange_auroc",
         "augmentation",
         "AUROC of telling from a film's change which class's augmentation it got",
         limits.max_exchange_auroc,
-    )
+    ).measured(measure)
 
 
 def linear_probe() -> Any:

@@ -6,13 +6,15 @@ limit or where the figure cannot be computed.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from pneumo_core.arrays import Bools, Floats, Images, Ints
+from pneumo_core.data import manifest
 from pneumo_core.errors import EvaluationError
 from pneumo_core.metrics.differences import of_figures
 from pneumo_core.metrics.influence import Influence
@@ -30,6 +32,12 @@ class Cohort:
 
     labels: Ints  # [N]
     patients: npt.NDArray[np.str_]  # [N]
+
+    @classmethod
+    def of(cls, films: pd.DataFrame) -> "Cohort":
+        """Return the cohort of films with `label` and `patient_group`."""
+        labels = manifest.label_indices(films).to_numpy(np.int64)
+        return cls(labels, films["patient_group"].to_numpy(np.str_))
 
     def scores(self, probabilities: Floats) -> Scores:
         return Scores(self.labels, probabilities, self.patients)
@@ -50,34 +58,20 @@ class Check:
     name: str
     subject: Subject  # `data` informs: no recipe and no model can change it
     what: str  # the figure in words
-    figure: Estimate | None
     limit: float
+    figure: Estimate | None = None
     two_sided: bool = False  # the limit holds for the size of the figure, whatever its sign
     unit: Literal["", "%"] = ""
     detail: dict[str, Any] = field(default_factory=dict)
     reason: str = ""  # why there is no figure
 
-    @classmethod
-    def of(
-        cls,
-        measure: Callable[[], tuple[Estimate, dict[str, Any]]],
-        name: str,
-        subject: Subject,
-        what: str,
-        limit: float,
-        two_sided: bool = False,
-        unit: Literal["", "%"] = "",
-    ) -> "Check":
-        """Return the check of what `measure` returns, or an open one if it raises EvaluationError.
-
-        Args:
-            measure: gives the figure and the detail.
-        """
+    def measured(self, measure: Callable[[], tuple[Estimate, dict[str, Any]]]) -> "Check":
+        """Return this check with figure and detail; with the reason for an EvaluationError."""
         try:
             figure, detail = measure()
         except EvaluationError as error:
-            return cls(name, subject, what, None, limit, two_sided, unit, reason=str(error))
-        return cls(name, subject, what, figure, limit, two_sided, unit, detail)
+            return replace(self, reason=str(error))
+        return replace(self, figure=figure, detail=detail)
 
     @property
     def passed(self) -> bool | None:

@@ -16,7 +16,6 @@ import torch
 from scipy.special import expit
 
 from pneumo_core.arrays import Floats, Images, Stack
-from pneumo_core.audit.audit import cohort_of
 from pneumo_core.audit.counterfactuals import audit_model, read_altered
 from pneumo_core.audit.shortcut_probes import augmented_gain
 from pneumo_core.audit.shortcuts import Cohort
@@ -165,10 +164,8 @@ def audit_trial(
     checks = augmented_gain(trial.before[rows], augmented, cohort, params)
     val = manifest.kept(table, "val")
     val = val.sample(min(params.num_films, len(val)), random_state=params.seed)
-    films = images[val["packed_row"].to_numpy(np.int64)]
-    readings = read_altered(
-        trial.score, films, cohort_of(val, val["patient_group"].to_numpy(np.str_)), THRESHOLD
-    )
+    films = _pixels(images, val)
+    readings = read_altered(trial.score, films, Cohort.of(val), THRESHOLD)
     checks += audit_model(readings, params)
     found = {check.name: check.figure.value for check in checks if check.figure is not None}
     return found | {"checks_beyond": float(sum(check.passed is False for check in checks))}

@@ -16,7 +16,7 @@ from scipy.stats import ks_2samp
 
 from pneumo_core.arrays import Floats, Images
 from pneumo_core.evaluation.reference import STATISTICS, Numbers, Reference, measure_films
-from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.evaluation.scoring import Features
 from pneumo_core.metrics.paired import holm
 from pneumo_core.params import MonitorParams
 
@@ -65,15 +65,18 @@ def figures_of(
 
 
 def measure(
-    scorer: Scorer, reference: Reference, films: pd.DataFrame, pixels: Images
+    reference: Reference,
+    films: pd.DataFrame,
+    pixels: Images,
+    features: Features,
+    probabilities: Floats,
 ) -> pd.DataFrame:
     """Return the figures of a manifest's films, whose pixels [N, H, W] have the bundle's size."""
-    logits, features = scorer.predict(pixels)
     return figures_of(
         measure_films(pixels, films["width_px"], films["height_px"]),
         reference.project(features),
         reference.ood_score(features),
-        scorer.probabilities(logits),
+        probabilities,
     )
 
 

@@ -35,14 +35,14 @@ from pneumo_core.evaluation.any_source import (
     write_films,
     write_scored,
 )
-from pneumo_core.evaluation.reference import Reference, measure_films, one_per_patient
+from pneumo_core.evaluation.reference import Reference, one_per_patient
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.drift import (
     MIN_PATIENTS,
     Comparison,
     compare,
-    figures_of,
     figures_of_reference,
+    measure,
 )
 from pneumo_core.labels import SPLITS, UNSPLIT
 from pneumo_core.models import bundle
@@ -118,13 +118,8 @@ def compare_with_training(
     if len(films) < MIN_PATIENTS:
         return []
     rows = films["packed_row"].to_numpy(np.int64)
-    features = scored.features[rows]
-    later = figures_of(
-        measure_films(scored.images[rows], films["width_px"], films["height_px"]),
-        reference.project(features),
-        reference.ood_score(features),
-        scored.predictions["probability"].to_numpy(np.float64)[rows],
-    )
+    probabilities = scored.predictions["probability"].to_numpy(np.float64)[rows]
+    later = measure(reference, films, scored.images[rows], scored.features[rows], probabilities)
     return compare(figures_of_reference(reference), later, params)
 
 

@@ -164,20 +164,12 @@ def _mass_by_score(scores: Scores, weights_DN: Floats) -> tuple[Floats, Floats]:
 
 
 def balanced_accuracy(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
-    right = (scores.probabilities >= threshold) == (scores.labels == 1)
-    positive = scores.labels == 1
+    positive = scores.positive
+    right = scores.reads(threshold) == positive
     sensitivity = weights_DN @ (right & positive) / (weights_DN @ positive)
     specificity = weights_DN @ (right & ~positive) / (weights_DN @ ~positive)
     mean: Floats = (sensitivity + specificity) / 2
     return mean
-
-
-def f1(scores: Scores, threshold: float, weights_DN: Floats) -> Floats:
-    called, positive = scores.probabilities >= threshold, scores.labels == 1
-    score: Floats = (
-        2 * (weights_DN @ (called & positive)) / (weights_DN @ called + weights_DN @ positive)
-    )
-    return score
 
 
 def brier(scores: Scores, _: float, weights_DN: Floats) -> Floats:

@@ -54,8 +54,10 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         films = manifest.kept(table).drop_duplicates("pixel_sha256")
         compared = one_per_patient(films)
         pixels = images[compared["packed_row"].to_numpy(np.int64)]
-    enough = len(compared) >= MIN_PATIENTS
-    later = measure(scorer, reference, compared, pixels) if enough else None
+    later = None
+    if len(compared) >= MIN_PATIENTS:
+        logits, features = scorer.predict(pixels)
+        later = measure(reference, compared, pixels, features, scorer.probabilities(logits))
     faults = table.loc[table["state"] == manifest.QUARANTINED, "reason"]
     findings = Findings(
         source=source,
@@ -67,9 +69,7 @@ def run(source: str, bundle: Path, model: str, params: Params, out: Path) -> Fin
         num_labelled=int(films["label"].isin(LABELS).sum()),
         num_patients=len(compared),
         num_reference=len(drift_reference),
-        comparisons=tuple(compare(drift_reference, later, params.monitor))
-        if later is not None
-        else (),
+        comparisons=() if later is None else tuple(compare(drift_reference, later, params.monitor)),
         params=params.monitor,
         is_ingested=source == params.ingest.source,
         max_quarantined_fraction=params.validation.max_quarantined_fraction,

@@ -12,7 +12,7 @@ from pneumo_core.params import AuditParams
 
 def _check(low: float, high: float, two_sided: bool = False) -> Check:
     figure = Estimate((low + high) / 2, low, high)
-    return Check("flip_rate", "model", "Films that flip", figure, 0.05, two_sided, unit="%")
+    return Check("flip_rate", "model", "Films that flip", 0.05, figure, two_sided, unit="%")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,8 @@ def test_check_that_cannot_be_computed_is_open_and_says_why() -> None:
     def fail() -> tuple[Estimate, dict[str, float]]:
         raise EvaluationError("No two films are alike.")
 
-    check = Check.of(fail, "paired_drop", "model", "What the AUROC loses", 0.05, two_sided=True)
+    asked = Check("paired_drop", "model", "What the AUROC loses", 0.05, two_sided=True)
+    check = asked.measured(fail)
     content = json.loads(json.dumps(check.as_dict()))
     assert (content["figure"], content["passed"]) == (None, None)
     assert content["explanation"] == (

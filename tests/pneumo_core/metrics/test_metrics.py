@@ -32,7 +32,6 @@ def _by_sklearn(scores: Scores, weights: np.ndarray) -> dict[str, float]:
         "auroc": sk.roc_auc_score(y, p, sample_weight=weights),
         "average_precision": sk.average_precision_score(y, p, sample_weight=weights),
         "balanced_accuracy": sk.balanced_accuracy_score(y, called, sample_weight=weights),
-        "f1": sk.f1_score(y, called, sample_weight=weights),
         "brier": sk.brier_score_loss(y, p, sample_weight=weights),
     }
 

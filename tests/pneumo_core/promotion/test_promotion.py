@@ -88,7 +88,7 @@ def check(
     """As the audit writes one; without bounds it is sure of its figure."""
     found = Estimate(value, value if low is None else low, value if high is None else high)
     two_sided = others.pop("two_sided", False)
-    made = Check(f"{subject} check", subject, "a figure", found, limit=0.1, two_sided=two_sided)
+    made = Check(f"{subject} check", subject, "a figure", 0.1, found, two_sided)
     return made.as_dict() | others
 
 

@@ -169,7 +169,7 @@ def make_audit(cells: list[str], beyond: str) -> dict[str, Any]:
 
     def check(value: float) -> list[dict[str, Any]]:
         figure = Estimate(value, value - 0.01, value + 0.01)
-        found = Check("flip_rate", "model", "flips", figure, 0.1, unit="%")
+        found = Check("flip_rate", "model", "flips", 0.1, figure, unit="%")
         return [found.as_dict() | {"detail": {"figures": shifts}}]
 
     audit: dict[str, Any] = {

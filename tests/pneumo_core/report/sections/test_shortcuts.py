@@ -15,8 +15,8 @@ def _fail() -> tuple[Estimate, dict[str, float]]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_check_without_a_figure_has_a_row_that_is_open(language: str) -> None:
     words = Words(language)
-    given = Check("flip_rate", "model", "Films that flip", Estimate(0.01, 0.0, 0.04), 0.05)
-    missing = Check.of(_fail, "paired_drop", "model", "What the AUROC loses", 0.05)
+    given = Check("flip_rate", "model", "Films that flip", 0.05, Estimate(0.01, 0.0, 0.04))
+    missing = Check("paired_drop", "model", "What the AUROC loses", 0.05).measured(_fail)
     audit = {
         "lint": {"label_dependent": {}, "warnings": []},
         "data": [],

@@ -53,6 +53,20 @@ def write_text(target: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
+def write_secret(target: Path, text: str) -> None:
+    """Write a file for its owner only, unless it is there: another process may have been first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = _draft(target)
+    try:
+        draft.touch(0o600, exist_ok=False)
+        draft.write_text(text, "utf-8")
+        target.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_json(target: Path, content: Any) -> None:
     """Keys in the order given; no NaN, which is no JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -10,6 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
+from pneumo_core.atomic import write_secret
 from pneumo_core.errors import SaltError
 
 VARIABLE = "PNEUMO_SALT"
@@ -19,7 +20,7 @@ MIN_CHARACTERS = 16
 def read_or_make(path: Path) -> bytes:
     """Return the salt, which is made where there is none; raises as `read`."""
     if not os.environ.get(VARIABLE) and not path.exists():
-        _make(path)
+        write_secret(path, f"{secrets.token_hex(32)}\n")
     return read(path)
 
 
@@ -41,19 +42,6 @@ def read(path: Path) -> bytes:
             "it keeps patients' numbers from being guessed. Bring back the one that was there."
         )
     return salt.encode()
-
-
-def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        draft.touch(0o600, exist_ok=False)
-        draft.write_text(f"{secrets.token_hex(32)}\n")
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass  # another process was first, and its salt holds
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def keyed(salt: bytes, what: str, identity: str) -> str:

@@ -1,9 +1,9 @@
 """Secrets of this project's services: made on first use, readable by their owner only."""
 
-import os
 import secrets
 from pathlib import Path
 
+from pneumo_core.atomic import write_secret
 from pneumo_core.errors import PipelineError
 from tasks import paths
 
@@ -20,8 +20,7 @@ def password(name: str) -> str:
     """
     file = FOLDER / name
     if not file.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        _write_new(file, secrets.token_urlsafe(32))
+        write_secret(file, secrets.token_urlsafe(32))
     require_private(file)
     if not (text := file.read_text("utf-8").strip()):
         raise PipelineError(f"{file} is empty: delete it, and a new secret is made.")
@@ -55,16 +54,3 @@ def how_to_log_in_to_mlflow() -> str:
         "The MLflow page asks for the same two. Each colleague gets a login of their own:\n"
         "pneumo registry member NAME --role read"
     )
-
-
-def _write_new(file: Path, text: str) -> None:
-    """Write the file whole, with its mode from the first byte; a file that is there stays."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
-    try:
-        os.link(draft, file)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

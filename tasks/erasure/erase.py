@@ -26,13 +26,13 @@ from pneumo_core.sources.erased import KEY, Erased
 from tasks import erased_list, explanations, ledger, paths
 from tasks.erasure import stores
 from tasks.erasure.search import Reader, object_md5
-from tasks.erasure.stores import STORES, Holding, Store
+from tasks.erasure.stores import STORES, Holding
 from tasks.graph import provenance
 from tasks.registry import model_versions
 
 NOTHING = "nothing"
 
-Survey = Mapping[str, Sequence[Holding]]  # by store
+Survey = Mapping[str, Sequence[Holding]]  # by store, in the order of STORES
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,15 @@ class Plan:
 
     def lines(self) -> list[str]:
         """Return what each store holds, in words."""
-        return [line for store in STORES for line in _lines(store, self.survey[store.name])]
+        return [line for store, held in self.survey.items() for line in _lines(store, held)]
 
     def alike(self) -> list[str]:
         """Return a sentence for each store that has others' films which look the same."""
-        counts = {
-            store.name: sum(len(each.alike) for each in self.survey[store.name]) for store in STORES
-        }
         return [
-            f"{name}: {count} files have films of others that look like the erased ones: copies "
+            f"{store}: {count} files have films of others that look like the erased ones: copies "
             "under another name? They are not deleted"
-            for name, count in counts.items()
-            if count
+            for store, held in self.survey.items()
+            if (count := sum(len(each.alike) for each in held))
         ]
 
     @property
@@ -114,9 +111,9 @@ def carry_out(planned: Plan, reason: str) -> Plan:
         ErasureError: a store does not let go; the same command goes on from there.
     """
     erased_patients.write(planned.erased, paths.ERASED)
-    for store in STORES:
-        for held in planned.survey[store.name]:
-            with _named(store.name, "cleared"):
+    for store, holdings in planned.survey.items():
+        for held in holdings:
+            with _named(store, "cleared"):
                 held.remove()
     stores.note_cleared(planned.patient)
     after = _plan(planned.erased, planned.patient, Reader(planned.erased.digest))
@@ -154,9 +151,9 @@ def aliases(patient: str) -> list[str]:
     return found
 
 
-def _lines(store: Store, held: Sequence[Holding]) -> list[str]:
-    lines = [f"{store.name}: {each.describe()}" for each in held if not each.is_clear]
-    return lines or [f"{store.name}: {NOTHING}"]
+def _lines(store: str, held: Sequence[Holding]) -> list[str]:
+    lines = [f"{store}: {each.describe()}" for each in held if not each.is_clear]
+    return lines or [f"{store}: {NOTHING}"]
 
 
 def _counts(held: Sequence[Holding]) -> dict[str, int]:
@@ -170,7 +167,10 @@ def _plan(whole: Erased, patient: str, reader: Reader) -> Plan:
     """Search until nothing more is found: what names a file that was found, counts too."""
     while True:
         (of_patient,) = (each for each in whole.patients if each.patient == patient)
-        survey = {store.name: _find(store, whole.only(of_patient), reader) for store in STORES}
+        survey: dict[str, list[Holding]] = {}
+        for store, find in STORES.items():
+            with _named(store, "searched"):
+                survey[store] = find(whole.only(of_patient), reader)
         held = [each for holdings in survey.values() for each in holdings]
         films = {found for each in held for found in each.films}
         naming = {found for each in held for found in each.naming}
@@ -178,11 +178,6 @@ def _plan(whole: Erased, patient: str, reader: Reader) -> Plan:
         if grown == whole:
             return Plan(whole, patient, survey)
         whole = grown
-
-
-def _find(store: Store, erased: Erased, reader: Reader) -> list[Holding]:
-    with _named(store.name, "searched"):
-        return store.find(erased, reader)
 
 
 @contextmanager

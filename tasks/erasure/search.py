@@ -8,7 +8,7 @@
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -34,9 +34,6 @@ class Found:
     def held(self) -> list[str]:
         """Return what must go; what explains the others comes last, for a search after a kill."""
         return [*sorted(self.beside), *sorted(self.naming), *sorted(self.films)]
-
-    def hashes(self, of_name: Contents, names: Iterable[str]) -> set[str]:
-        return {each for name in names for each in of_name[name].hashes}
 
 
 @dataclass

@@ -3,7 +3,7 @@
 In the order in which they are cleared: what explains the others goes last.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,13 +56,8 @@ class Holding:
         return f"{self.where}: {self.num_films} films, {self.num_made} made of them or naming them"
 
 
+# Of a list with one patient; whatever it raises means that the store was not searched.
 Find = Callable[[Erased, Reader], list[Holding]]
-
-
-@dataclass(frozen=True)
-class Store:
-    name: str
-    find: Find  # for a list with one patient; whatever it raises means that it was not searched
 
 
 def _holding(place: Place, of_name: search.Contents, found: Found) -> Holding:
@@ -72,8 +67,8 @@ def _holding(place: Place, of_name: search.Contents, found: Found) -> Holding:
 
     return Holding(
         place.address,
-        frozenset(found.hashes(of_name, found.films)),
-        frozenset(found.hashes(of_name, found.naming)),
+        frozenset[str]().union(*(of_name[name].hashes for name in found.films)),
+        frozenset[str]().union(*(of_name[name].hashes for name in found.naming)),
         len(found.films),
         len(found.naming) + len(found.beside),
         tuple(sorted(found.alike)),
@@ -168,15 +163,8 @@ def _releases(erased: Erased, reader: Reader) -> list[Holding]:
     return _in_files(places, erased, reader)
 
 
-def _remotes(erased: Erased, reader: Reader) -> list[Holding]:
-    return _in_objects(dvc_remotes(), erased, reader)
-
-
 def dvc_remotes() -> list[Place]:
-    """
-    Raises:
-        ErasureError: a remote is of a kind that cannot be searched, or is not there.
-    """
+    """Raise ErasureError if a remote is of a kind that cannot be searched, or is not there."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -194,10 +182,6 @@ def dvc_remotes() -> list[Place]:
                 "cannot search; a folder and S3 are. Take it out of .dvc/config once it is empty."
             )
     return places
-
-
-def _cache(erased: Erased, reader: Reader) -> list[Holding]:
-    return _in_objects(dvc_cache(), erased, reader)
 
 
 def dvc_cache() -> list[Place]:
@@ -233,10 +217,6 @@ def _results(erased: Erased, reader: Reader) -> list[Holding]:
     return [*_in_files(results(), erased, reader), *raw]
 
 
-def _reports(erased: Erased, reader: Reader) -> list[Holding]:
-    return _in_files([LocalFolder(paths.REPORT)], erased, reader)
-
-
 def _scratch(erased: Erased, reader: Reader) -> list[Holding]:
     """What is made anew goes whole, once: features and checkpoints do not say whose they are."""
     (patient,) = erased.patients
@@ -261,14 +241,14 @@ def note_cleared(patient: str) -> None:
     write_json(CLEARED_HERE, {"patients": sorted({*cleared_here(), patient})})
 
 
-STORES = (
-    Store("registry", _registry),
-    Store("ledger", _ledger),
-    Store("MLflow runs", _runs),
-    Store("releases", _releases),
-    Store("DVC remotes", _remotes),
-    Store("DVC cache", _cache),
-    Store("reports", _reports),
-    Store("results", _results),
-    Store("var", _scratch),
-)
+STORES: Mapping[str, Find] = {
+    "registry": _registry,
+    "ledger": _ledger,
+    "MLflow runs": _runs,
+    "releases": _releases,
+    "DVC remotes": lambda *asked: _in_objects(dvc_remotes(), *asked),
+    "DVC cache": lambda *asked: _in_objects(dvc_cache(), *asked),
+    "reports": lambda *asked: _in_files([LocalFolder(paths.REPORT)], *asked),
+    "results": _results,
+    "var": _scratch,
+}

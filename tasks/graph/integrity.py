@@ -9,10 +9,8 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import yaml
-
 from pneumo_core.errors import PipelineError
-from tasks.graph.provenance import LOCK
+from tasks.graph import provenance
 
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
 HOW = "'pneumo verify' names every such file, and docs/operations.md says how to repair it"
@@ -34,8 +32,7 @@ def altered_outputs(
         stages: those of the graph; what others wrote may be gone, as of a model that the
             parameters do not name any more. By default everything must be there.
     """
-    locked = yaml.safe_load(LOCK.read_text("utf-8")).get("stages", {}) if LOCK.is_file() else {}
-    for stage, described in locked.items():
+    for stage, described in provenance.locked_stages().items():
         for out in described.get("outs", []):
             path = Path(out["path"])
             if only is not None and path not in only:

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from pneumo_core import params as all_params
+from pneumo_core.atomic import JsonDict, file_sha256
 from pneumo_core.data.packed import INDEX
 from pneumo_core.errors import PipelineError
 from tasks import paths
@@ -77,7 +78,7 @@ def data_hashes() -> dict[str, str]:
     The index of packed films has the SHA-256 of their pixels.
     """
     packed = paths.TRAIN_IMAGES / INDEX
-    return {"data_sha256": _sha256(paths.SPLIT), "train_sha256": _sha256(packed)}
+    return {"data_sha256": file_sha256(paths.SPLIT), "train_sha256": file_sha256(packed)}
 
 
 def data_versions() -> dict[str, str]:
@@ -96,11 +97,16 @@ def source() -> dict[str, str]:
     return {"source": named, "dataset": place.stem if place.is_file() else place.name}
 
 
+def locked_stages() -> JsonDict:
+    """Return what `dvc.lock` says of each stage; nothing without the file."""
+    found = yaml.safe_load(LOCK.read_text("utf-8")) if LOCK.is_file() else {}
+    stages: JsonDict = found.get("stages", {})
+    return stages
+
+
 def locked_hashes(*stages: str) -> dict[str, str]:
     """Return the hash in `dvc.lock` of each output of the stages, by path."""
-    if not LOCK.is_file():
-        return {}
-    locked = yaml.safe_load(LOCK.read_text("utf-8")).get("stages", {})
+    locked = locked_stages()
     return {
         out["path"]: out["md5"] for stage in stages for out in locked.get(stage, {}).get("outs", [])
     }
@@ -111,8 +117,7 @@ def locked_digest() -> str | None:
 
     Those behind, which DVC writes down after it, do not count. None without such stages.
     """
-    locked = yaml.safe_load(LOCK.read_text("utf-8"))["stages"] if LOCK.is_file() else {}
-    stages = {name: said for name, said in locked.items() if name not in NOT_RESTED_ON}
+    stages = {name: said for name, said in locked_stages().items() if name not in NOT_RESTED_ON}
     text = json.dumps(stages, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest() if stages else None
 
@@ -134,7 +139,3 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,6 +1,5 @@
 """The evidence on challenger and champion, gathered for the decision."""
 
-import hashlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import params as all_params
-from pneumo_core.atomic import read_json
+from pneumo_core.atomic import file_sha256, read_json
 from pneumo_core.data import leakage, manifest
 from pneumo_core.errors import EvaluationError, PromotionError
 from pneumo_core.evaluation.evaluation import PREDICTION_COLUMNS, as_scores, predict
@@ -34,7 +33,7 @@ def of_data() -> Data:
     return Data(
         certificate=_json(paths.CERTIFICATE),
         data_sha256=leakage.data_sha256(table),
-        manifest_sha256=hashlib.sha256(paths.SPLIT.read_bytes()).hexdigest(),
+        manifest_sha256=file_sha256(paths.SPLIT),
         origins=tuple(sorted(set(table["origin"]))),
     )
 

@@ -10,7 +10,7 @@ FULL = os.strerror(errno.ENOSPC)
 
 
 def sentence(error: BaseException) -> str:
-    """The error for people; of a full disk, whoever met it, also what to do."""
+    """Return the error for people; for a full disk, also what to do."""
     text = str(error)
     if FULL in text:
         text += ". Make room there and start again: what was finished stays, and goes on from there"
@@ -38,7 +38,7 @@ class ImageError(PneumoError):
 
 
 class NoFilmError(ImageError):
-    """It can, but it is no chest film."""
+    """A picture can be decoded, but it is not a chest film."""
 
 
 class DataError(PneumoError):
@@ -70,7 +70,7 @@ class BundleError(PneumoError):
 
 
 class EvaluationError(PneumoError):
-    """Figures that these predictions cannot give."""
+    """These predictions cannot give the figures."""
 
 
 class PromotionError(PneumoError):
@@ -114,7 +114,7 @@ class PipelineError(PneumoError):
 
 
 class UnavailableError(PipelineError):
-    """For want of something beyond this machine: trying again may help."""
+    """Something outside this machine does not answer: trying again may help."""
 
 
 class BusyError(PipelineError):

@@ -307,10 +307,7 @@ class Params(MeasurementParams):
 
 
 def parse(content: Any, origin: str) -> Params:
-    """
-    Raises:
-        ParamsError: unknown keys, missing ones or bad values, each named as `section.key`.
-    """
+    """Return the parameters; raise ParamsError, which names each key that is wrong."""
     try:
         return Params.model_validate(content)
     except ValidationError as error:
@@ -318,7 +315,7 @@ def parse(content: Any, origin: str) -> Params:
 
 
 def load(path: Path) -> Params:
-    """Raises ParamsError; see `parse`."""
+    """Return the parameters in a file; raise ParamsError if it is missing, or as `parse`."""
     try:
         return parse(yaml.safe_load(path.read_text("utf-8")), str(path))
     except FileNotFoundError as error:

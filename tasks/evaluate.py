@@ -28,9 +28,7 @@ from pneumo_core.evaluation.evaluation import (
 )
 from pneumo_core.evaluation.measurement import mean_value
 from pneumo_core.evaluation.onnx_export import export
-from pneumo_core.evaluation.operating_point import (
-    choose_operating_points,
-)
+from pneumo_core.evaluation.operating_point import choose_operating_points
 from pneumo_core.evaluation.plots import plot_tables
 from pneumo_core.evaluation.reference import (
     Numbers,

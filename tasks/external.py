@@ -14,10 +14,7 @@ from tasks.tracking import connection, runs
 
 
 def run(params: Params, name: str) -> None:
-    """
-    Raises:
-        EvaluationError: `evaluate.external` does not name the set, or its films give no figures.
-    """
+    """Raise EvaluationError if nothing names the set, or if its films give no figures."""
     sources = params.evaluate.external
     if name not in sources:
         raise EvaluationError(f"evaluate.external has no set {name!r}: name its source there.")

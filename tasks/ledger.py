@@ -5,6 +5,8 @@ end breaks no chain: the registry knows of those lines (`tasks/registry/rollback
 
 Whoever can write here could write a whole chain anew. Where PNEUMO_SIGNING_KEY names a private key,
 a line also carries the key's fingerprint and a signature of all else in the line.
+
+Whatever reads a ledger raises LedgerError if a line cannot be read.
 """
 
 import errno
@@ -66,11 +68,7 @@ def signer(entry: Entry) -> str | None:
 
 
 def false_signatures(path: Path) -> list[str]:
-    """Return a sentence for each line whose signature does not fit, or is of an unknown key.
-
-    Raises:
-        LedgerError: a line is no JSON object.
-    """
+    """Return a sentence for each line whose signature does not fit, or is of an unknown key."""
     faults = []
     for number, entry in enumerate(read(path), 1):
         try:
@@ -101,11 +99,7 @@ def read(path: Path) -> list[Entry]:
 
 
 def broken_links(path: Path) -> list[int]:
-    """Return the numbers, from 1, of the lines that lack the hash of the line before.
-
-    Raises:
-        LedgerError: a line is no JSON object.
-    """
+    """Return the numbers, from 1, of the lines that lack the hash of the line before."""
     before = [FIRST, *map(_sha256, _lines(path))]
     return [
         number
@@ -115,11 +109,7 @@ def broken_links(path: Path) -> list[int]:
 
 
 def earlier_lines(path: Path) -> list[int]:
-    """Return the numbers, from 1, of the lines that are earlier than the line before them.
-
-    Raises:
-        LedgerError: a line is no JSON object, or has no time.
-    """
+    """Return the numbers, from 1, of the lines that are earlier than the line before them."""
     try:
         times = [datetime.fromisoformat(entry["time"]) for entry in read(path)]
         return [number for number, (a, b) in enumerate(pairwise(times), 2) if b < a]

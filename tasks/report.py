@@ -8,7 +8,6 @@ from pneumo_core import params as all_params
 from pneumo_core.atomic import read_json, replacing_folder
 from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
-from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.metrics.paired import tied_with
 from pneumo_core.metrics.predictions import read_table
@@ -28,11 +27,13 @@ def run(params: ReportParams) -> None:
     settings = all_params.load(paths.PARAMS)
     found = _findings(settings)
     scorer = Scorer.load(paths.EVALUATED / found.winner.name / paths.BUNDLE)
-    try:
-        shown = show_cases(found, scorer, params)
-    except EvaluationError:  # a model without maps
-        shown = None
-    pictures = Pictures(shown, measure(_training_films(found.data), params.seed))
+    train = TrainingFilms(
+        films=manifest.kept(found.data.table, "train"),
+        images=found.data.images,
+        augmented=pd.read_parquet(paths.TRAIN_FILMS),
+        augmented_images=PackedImages.open(paths.TRAIN_IMAGES),
+    )
+    pictures = Pictures(show_cases(found, scorer, params), measure(train, params.seed))
     with replacing_folder(paths.REPORT) as draft:
         files.write(draft, found, pictures)
     with connection.copying("the report"):
@@ -45,7 +46,13 @@ def _findings(settings: Params) -> Findings:
     comparisons = read_json(paths.COMPARISONS)
     of_winner = read_json(paths.WINNER_AUDIT)
     return Findings(
-        data=_data(settings.ingest.source),
+        data=DataFindings(
+            source=settings.ingest.source,
+            table=manifest.read(paths.SPLIT),
+            images=PackedImages.open(paths.IMAGES),
+            num_augmented=manifest.count(pd.read_parquet(paths.TRAIN_FILMS), "label"),
+            certificate=read_json(paths.CERTIFICATE),
+        ),
         cells=tuple(map(_cell, cells)),
         provenance=_provenance(settings),
         tied=frozenset(tied_with(cells[0], comparisons["choice"])),
@@ -57,25 +64,6 @@ def _findings(settings: Params) -> Findings:
         external=tuple(
             _external(name, source, cells[0]) for name, source in settings.evaluate.external.items()
         ),
-    )
-
-
-def _data(source: str) -> DataFindings:
-    return DataFindings(
-        source=source,
-        table=manifest.read(paths.SPLIT),
-        images=PackedImages.open(paths.IMAGES),
-        num_augmented=manifest.count(pd.read_parquet(paths.TRAIN_FILMS), "label"),
-        certificate=read_json(paths.CERTIFICATE),
-    )
-
-
-def _training_films(data: DataFindings) -> TrainingFilms:
-    return TrainingFilms(
-        films=manifest.kept(data.table, "train"),
-        images=data.images,
-        augmented=pd.read_parquet(paths.TRAIN_FILMS),
-        augmented_images=PackedImages.open(paths.TRAIN_IMAGES),
     )
 
 

@@ -5,20 +5,10 @@ from typing import Annotated
 
 import typer
 
-
-class Stage(StrEnum):
-    VERSIONS = "versions"
-    INGEST = "ingest"
-    VALIDATE = "validate"
-    DEDUP = "dedup"
-    SPLIT = "split"
-    AUGMENT = "augment"
-    TRAIN = "train"
-    EVALUATE = "evaluate"
-    EXTERNAL = "external"
-    AUDIT = "audit"
-    REPORT = "report"
-    PROMOTE = "promote"
+Stage = StrEnum(  # those of dvc.yaml, in its order
+    "Stage",
+    "versions ingest validate dedup split augment train evaluate external audit report promote",
+)
 
 
 def run(

@@ -16,14 +16,20 @@ def fetch(
     out: Annotated[Path, typer.Option(help="Folder; models that are already in it stay.")],
 ) -> None:
     """Write pretrained weights into a folder that train.weights can name."""
-    from tasks.commands import weights
+    from pneumo_core.models import fetch_weights
 
-    weights.fetch(models, out)
+    for model in models:
+        entry = fetch_weights.fetch(model, out)
+        licence = entry.licence or "not stated by timm"
+        print(f"{out / entry.file}: {entry.origin} (licence: {licence})")
 
 
 @app.command("verify")
 def verify(folder: Annotated[Path, typer.Argument(help="Folder of weights.")]) -> None:
     """Compare every file with weights.json."""
-    from tasks.commands import weights
+    from pneumo_core.errors import WeightsError
+    from pneumo_core.models import offline_weights
 
-    weights.verify(folder)
+    if faults := offline_weights.find_faults(folder):
+        raise WeightsError(f"{folder} is not as it was fetched: {'; '.join(faults)}.")
+    print(f"{folder} is as it was fetched: {', '.join(offline_weights.read_index(folder).models)}")

@@ -17,9 +17,7 @@ class Service:
     name: str
     command: tuple[str, ...]  # empty: the image's own
     environment: dict[str, str]
-    health_check: tuple[
-        str, ...
-    ]  # exits with 0 while it is healthy; empty: the service ends by itself
+    health_check: tuple[str, ...]  # exits with 0 while it is healthy; empty: it ends by itself
     needs: tuple[str, ...]  # must be healthy, or have ended
     stop_signal: str
 

@@ -76,35 +76,35 @@ class Gate:
         self._app, self._room, self._room_each = app, room, room_each
         self._uploads: Counter[str] = Counter()  # of each caller that has a name
         self._max_bytes, self._max_upload_s = max_bytes, max_upload_s
+        self._limit = f"More than {max_bytes:,} bytes."
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
-        elif _content_length(scope) > self._max_bytes:
-            await self._too_large()(scope, receive, send)
-        elif self._room == 0:
-            busy = "The server is busy with other films: try again in a second."
-            refusal = problem(503, busy, headers={"Retry-After": "1", "Connection": "close"})
+            return
+        caller = scope.get("caller")
+        if (refusal := self._refusal(scope, caller)) is not None:
             await refusal(scope, receive, send)
-        elif self._uploads[caller := scope.get("caller")] == self._room_each:
-            many = f"{self._room_each} films of {caller} at a time: try again in a second."
-            refusal = problem(429, many, headers={"Retry-After": "1", "Connection": "close"})
-            await refusal(scope, receive, send)
-        else:
-            self._room -= 1
-            self._uploads[caller] += caller is not None
-            try:
-                await self._app(scope, self._bounded(receive), send)
-            finally:
-                self._room += 1
-                self._uploads[caller] -= caller is not None
+            return
+        self._room -= 1
+        self._uploads[caller] += caller is not None
+        try:
+            await self._app(scope, self._bounded(receive), send)
+        finally:
+            self._room += 1
+            self._uploads[caller] -= caller is not None
 
-    def _too_large(self) -> ProblemResponse:
-        return problem(413, self._limit, headers={"Connection": "close"})
-
-    @property
-    def _limit(self) -> str:
-        return f"More than {self._max_bytes:,} bytes."
+    def _refusal(self, scope: Any, caller: Any) -> ProblemResponse | None:
+        if _content_length(scope) > self._max_bytes:
+            return problem(413, self._limit, headers={"Connection": "close"})
+        later = {"Retry-After": "1", "Connection": "close"}
+        if self._room == 0:
+            text = "The server is busy with other films: try again in a second."
+            return problem(503, text, headers=later)
+        if self._uploads[caller] == self._room_each:
+            text = f"{self._room_each} films of {caller} at a time: try again in a second."
+            return problem(429, text, headers=later)
+        return None
 
     def _bounded(self, receive: Receive) -> Receive:
         num_bytes, complete = 0, False

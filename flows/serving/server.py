@@ -41,11 +41,7 @@ class Address:
             return self.host == "localhost"
 
     def require_usable(self) -> None:
-        """
-        Raises:
-            PipelineError: the port is taken, tokens are missing or cannot be used, or certificate
-                and key are not a pair.
-        """
+        """Raise PipelineError if the port is taken, or tokens or the certificate cannot be used."""
         pages.require_free(self.host, self.port)
         if self.token_file is not None:
             tokens.read(self.token_file)

@@ -39,8 +39,7 @@ def check_saliency(
     everywhere. `places` is the share of the maps on borders and corners, over the `num_lit` films
     whose maps are not all zeros.
 
-    Raises:
-        EvaluationError: the model has no map; see `hirescam.last_spatial_layer`.
+    Raises as `evidence_on` does.
     """
     draws = cohort.draws(params)
     trained = evidence_on(scorer.engine, images)

@@ -36,6 +36,9 @@ class PackedImages:
     notes: tuple[Any, ...]  # what the packer got with each row
     shards: tuple[tuple[str, int, str], ...]  # name, rows, SHA-256 of the file
     size_px: int
+    # Shards whose bytes were compared with the index, once, and those that are mapped
+    _intact: set[int] = field(default_factory=set, init=False, repr=False, compare=False)
+    _maps: dict[int, Images] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path) -> "PackedImages":
@@ -73,15 +76,6 @@ class PackedImages:
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
         return np.cumsum([rows for _, rows, _ in self.shards])
-
-    @cached_property
-    def _intact(self) -> set[int]:
-        """The shards whose bytes were compared with the index, once."""
-        return set()
-
-    @cached_property
-    def _maps(self) -> dict[int, Images]:
-        return {}
 
     def _map(self, shard: int) -> Images:
         if shard not in self._maps:

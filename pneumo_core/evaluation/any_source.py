@@ -71,9 +71,7 @@ def evaluate_source(
     Beside them are `states`, the number of files in each state, and `num_trained_on`, the number of
     films from which the model learned (None: an older bundle does not know).
 
-    Raises:
-        SourceError: the source's files cannot be listed.
-        EvaluationError: it has no such split, or too few films of a class are left.
+    Raises as `read_split` does, and EvaluationError if too few films of a class are left.
     """
     scored = score_source(scorer, reference, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params)
@@ -105,8 +103,7 @@ def write_films(folder: Path, films: pd.DataFrame) -> None:
 def score_source(scorer: Scorer, reference: Reference, source: Source, split: str) -> Scored:
     """Return the predictions for one split, by the rules of the pipeline.
 
-    Raises:
-        SourceError, EvaluationError: as `read_split`.
+    Raises as `read_split` does.
     """
     return score(scorer, reference, read_split(source, split, scorer.description.image_size_px))
 
@@ -154,11 +151,7 @@ def metadata_for(by: Collection[str]) -> tuple[str, ...]:
 
 
 def certify_source(source: Source) -> Certificate:
-    """Return the certificate of the source as it is: nothing removed, nothing moved.
-
-    Raises:
-        SourceError: the source's files cannot be listed.
-    """
+    """Return the certificate of the source as it is: nothing removed, nothing moved."""
     with _inspect(named(source.files()), CERTIFIED_SIZE_PX) as inspected:
         origin = BY_NOBODY if UNSPLIT in set(inspected.table["split"]) else BY_SOURCE
         return certify(inspected.table, inspected.found, split_origin=origin)

@@ -76,10 +76,7 @@ def measure(
 
 
 def check(scores: Scores) -> None:
-    """
-    Raises:
-        EvaluationError: no figures with intervals can be given.
-    """
+    """Raise EvaluationError if no figures with intervals can be given."""
     for name, films in zip(LABELS, (~scores.positive, scores.positive), strict=True):
         num_films, num_patients = int(films.sum()), len(np.unique(scores.patient_of[films]))
         if num_films < MIN_FILMS or num_patients < MIN_PATIENTS:

@@ -68,9 +68,7 @@ def run_trials(
 ) -> Iterator[Trial]:
     """Trains on train and watches val; `scratch` keeps features, so a killed run goes on fast.
 
-    Raises:
-        DataError: a class has no training film.
-        WeightsError, TrainingError: see `training.train`.
+    Raises as `plan` and `train` do.
     """
     val = manifest.kept(table, "val")
     val_films = LabelledFilms(_pixels(images, val), _labels(val))

@@ -37,10 +37,7 @@ class Verdict:
 
 
 def decide(comparison: Comparison) -> Verdict:
-    """
-    Raises:
-        StopIteration: none of the study's recipes was compared.
-    """
+    """Return the verdict on a comparison in which one of the study's recipes takes part."""
     study = next(row for row in comparison.rows if row.recipe in COUNTERPARTS)
     on_validation = outcome(comparison.rows, study, VALIDATION)
     on_swapped = outcome(comparison.rows, study, SWAPPED)

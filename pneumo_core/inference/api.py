@@ -43,8 +43,7 @@ def evaluate(
     Args:
         out: a folder to write metrics.json, predictions.csv and films.csv to.
 
-    Raises:
-        SourceError, EvaluationError: as `evaluate_source`.
+    Raises as `evaluate_source` does.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder, params = Path(out or scratch), params or EvaluateParams()

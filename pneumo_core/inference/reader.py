@@ -47,7 +47,8 @@ class Reader:
 
     @classmethod
     def load(cls, folder: Path, operating_point: str) -> "Reader":
-        """
+        """Return the model of a bundle, tried on a film.
+
         Raises:
             BundleError: the bundle is incomplete, altered or of another version, has no such
                 operating point, or does not give a number for a film.
@@ -95,8 +96,7 @@ class Reader:
     def explain(self, images: Images) -> list[bytes]:
         """Return a PNG of each admitted film with its saliency map for pneumonia over it.
 
-        Raises:
-            EvaluationError: the model has no map; see `hirescam.last_spatial_layer`.
+        Raises as `map_films` does.
         """
         maps_BHW = map_films(self.scorer.engine, images)
         return [

@@ -47,9 +47,7 @@ def dimensions(films: pd.DataFrame, by: Collection[str] = ()) -> Dimensions:
         EvaluationError: there is no dimension and no column of that name.
     """
     of_films, of_metadata = dict(_of_films(films)), dict(_of_metadata(films))
-    known = (
-        of_metadata | of_films | of_metadata
-    )  # metadata stand first and take the place of others
+    known = of_metadata | of_films | of_metadata  # metadata come first, and in place of others
     if not by:
         return known
     columns = {str(name).removeprefix(manifest.METADATA): films[name] for name in films.columns}

@@ -42,9 +42,7 @@ def at_threshold(scores: Scores, threshold: float) -> dict[str, Estimate]:
     specificity = shares(~called[None], ~positive, scores)
     negative_to_positive = (~positive).sum() / positive.sum()
     called_or_positive = specificity.complement().rising(lambda fpr: 1 + negative_to_positive * fpr)
-    overlap = ratio(
-        sensitivity, called_or_positive
-    )  # of those called with those positive: Jaccard's
+    overlap = ratio(sensitivity, called_or_positive)  # of called and positive: Jaccard's
     return {
         "accuracy": shares((called == positive)[None], np.ones_like(positive), scores).figure(),
         "balanced_accuracy": weighted_sum(sensitivity, specificity, 0.5, 0.5).figure(),

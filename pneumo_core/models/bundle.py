@@ -7,7 +7,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,9 +57,6 @@ class PretrainedWeights:
     source: str
     origin: str
     sha256: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class TrainingRecord(Section):

@@ -15,10 +15,7 @@ from pneumo_core.models.committee import Committee
 
 
 def load(folder: Path) -> tuple[nn.Module, Description]:
-    """
-    Raises:
-        BundleError: a file is missing, does not match its checksum, or is of another version.
-    """
+    """Return the model of a bundle and its description; raise BundleError as these two do."""
     description = bundle.read_description(folder)
     return build(description, folder / bundle.WEIGHTS), description
 

@@ -53,10 +53,7 @@ def read_index(folder: Path) -> Index:
 
 
 def load_state(folder: Path, architecture: str) -> tuple[dict[str, torch.Tensor], Entry]:
-    """
-    Raises:
-        WeightsError: the model is not in the folder, or its file is not what was fetched.
-    """
+    """Return the tensors of a model; raise WeightsError unless they are there as fetched."""
     models = read_index(folder).models
     if architecture not in models:
         raise WeightsError(

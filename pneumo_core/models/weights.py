@@ -191,23 +191,11 @@ def _rename_lite(
 ) -> dict[str, torch.Tensor]:
     """Return a package's tensors by the names of timm's model, whose stages have these blocks."""
     places = [(s, b) for s, depth in enumerate(stage_depths) for b in range(depth)]
-    outer = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier"} | {
-        "_bn0": "bn1",
-        "_bn1": "bn2",
-    }
-    first = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw"} | {
-        "_bn1": "bn1",
-        "_bn2": "bn2",
-    }
-    later = {
-        "_expand_conv": "conv_pw",
-        "_depthwise_conv": "conv_dw",
-        "_project_conv": "conv_pwl",
-    } | {
-        "_bn0": "bn1",
-        "_bn1": "bn2",
-        "_bn2": "bn3",
-    }
+    outer = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier"}
+    outer |= {"_bn0": "bn1", "_bn1": "bn2"}
+    first = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw", "_bn1": "bn1", "_bn2": "bn2"}
+    later = {"_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw", "_project_conv": "conv_pwl"}
+    later |= {"_bn0": "bn1", "_bn1": "bn2", "_bn2": "bn3"}
     renamed = {}
     for name, tensor in state.items():
         if match := re.match(r"_blocks\.(\d+)\.(\w+)\.(.+)$", name):

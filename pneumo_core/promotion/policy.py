@@ -64,15 +64,12 @@ def path_of(params: PromoteParams, role: str) -> Path:
 
 
 def of_role(params: PromoteParams, role: str) -> Policy:
-    """Raises PromotionError; see `load`."""
+    """Return the policy of a role; raise PromotionError as `load` does."""
     return load(path_of(params, role))
 
 
 def load(path: Path) -> Policy:
-    """
-    Raises:
-        PromotionError: the file is missing or says something that a policy cannot say.
-    """
+    """Return the policy in a file; raise PromotionError if there is none."""
     try:
         return Policy.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except FileNotFoundError as error:

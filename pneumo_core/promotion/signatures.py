@@ -90,11 +90,7 @@ class PrivateKey:
         return base64.b64encode(self._load().sign(text, ec.ECDSA(SHA256()))).decode()
 
     def sign_folder(self, folder: Path) -> None:
-        """Write `model.sig` into a folder that holds a bundle and its statement.
-
-        Raises:
-            SignatureError: as `fingerprint`.
-        """
+        """Write `model.sig` beside a bundle and its statement; raises as `fingerprint`."""
         from model_signing import signing
 
         self._load()

@@ -6,7 +6,6 @@ from typing import Any
 
 from pneumo_core.audit.audit import audit_winner
 from pneumo_core.data import manifest
-from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.any_source import score_source, write_films, write_scored
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.scoring import Scorer
@@ -34,8 +33,7 @@ def report_source(
         name: the source's name on the page.
         origin: the place where the model came from.
 
-    Raises:
-        SourceError, EvaluationError: as `score_source`.
+    Raises as `score_source` does.
     """
     scored = score_source(scorer, reference, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params.evaluate)
@@ -51,9 +49,5 @@ def report_source(
         saliency=looked_at["saliency"],
         occlusion=looked_at["occlusion"],
     )
-    try:
-        shown = show_cases(found, scorer, params.report)
-    except EvaluationError:  # a model without maps
-        shown = None
-    files.write(folder, found, Pictures(shown))
+    files.write(folder, found, Pictures(show_cases(found, scorer, params.report)))
     return metrics

@@ -23,7 +23,6 @@ from pneumo_core.report.words import Words
 
 NUM_LISTED = 20
 LEVEL_OF: Mapping[str, Level] = {VALID: "good", NOT_VALID: "bad", PATIENTS_UNKNOWN: "caution"}
-COUNTS = ("files", "quarantined", "duplicate", "moved", "used")
 
 
 def write(certificate: Certificate, source: str, words: Words) -> Document:
@@ -100,14 +99,14 @@ def _steps(certificate: Certificate, words: Words) -> Table:
     return Table(
         (
             *(Column(words(f"certificate.column_{name}")) for name in names),
-            *(Column(words(f"data.{name}"), numeric=True) for name in COUNTS),
+            *(Column(words(f"data.{name}"), numeric=True) for name in data.COUNTS),
         ),
         tuple(
             (
                 words.split(row["split"]),
                 words(f"label.{row['label']}") if row["label"] else "",
                 words(f"subtype.{row['subtype']}") if row["subtype"] else "",
-                *(words.count(row[name]) for name in COUNTS),
+                *(words.count(row[name]) for name in data.COUNTS),
             )
             for row in certificate["steps"]
         ),

@@ -38,7 +38,6 @@ class TrainedModel:
     architecture: Architecture
     provenance: PretrainedWeights
     normalisation: Normalisation
-    precision: str
     history: list[dict[str, float]]  # one entry an epoch, nothing that depends on the clock
     kept: dict[str, float]  # the entry of the epoch whose weights these are
     checkpoint: Checkpoint  # of the end: to be removed once the model is safely written
@@ -56,10 +55,8 @@ def train(
 
     Under torchrun (`processes.joined`) every process trains the same model; keep that of rank 0.
 
-    Raises:
-        WeightsError: the weights asked for are not to be had.
-        TrainingError: the loss is no longer finite, a film does not fit in memory, or a batch has
-            fewer films than there are processes.
+    Raises as `Context.start_model` does, and TrainingError if the loss is no longer finite, a film
+    does not fit in memory, or a batch has fewer films than there are processes.
     """
     context = Context.of(cell, params, sink)
     if min(params.batch_size, len(train_films.labels)) < context.processes.size:
@@ -101,7 +98,6 @@ def _train(
         resolve(context.cell.architecture, size_px),
         provenance,
         Normalisation.of_model(model),
-        context.device.precision,
         epochs.history,
         epochs.kept,
         checkpoint,

@@ -5,13 +5,7 @@ from collections.abc import Callable, Mapping
 
 from pneumo_core.errors import NotCheckedError, PneumoError
 from tasks.attestation import data, gates, origin, results
-from tasks.attestation.claims import (
-    DIFFERS,
-    NOT_CHECKED,
-    Claim,
-    Outcome,
-    differs,
-)
+from tasks.attestation.claims import DIFFERS, NOT_CHECKED, Claim, Outcome, differs
 from tasks.attestation.subject import Subject
 from tasks.registry import statement
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pneumo_core import params as all_params
 from pneumo_core.atomic import JsonDict, read_json
 from pneumo_core.data import manifest
 from pneumo_core.errors import BundleError, NotCheckedError
@@ -17,7 +18,6 @@ from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.models import bundle
 from pneumo_core.models.bundle import Description
 from pneumo_core.params import Params
-from pneumo_core.params import load as load_params
 from pneumo_core.promotion.signatures import STATEMENT
 from tasks import paths
 from tasks.attestation.claims import WHERE, require
@@ -34,10 +34,7 @@ class Subject:
 
     @classmethod
     def read(cls, folder: Path, seed: int) -> "Subject":
-        """
-        Raises:
-            BundleError: there is no statement, or it is not one.
-        """
+        """Return the subject; raise BundleError if the folder has no statement on a model."""
         path = folder / STATEMENT
         try:
             found = read_json(path)
@@ -108,7 +105,7 @@ class Subject:
 
     @cached_property
     def params(self) -> Params:
-        return load_params(paths.PARAMS)
+        return all_params.load(paths.PARAMS)
 
     @cached_property
     def scorer(self) -> Scorer:

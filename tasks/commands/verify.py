@@ -10,11 +10,8 @@ from tasks.graph.provenance import LOCK
 from tasks.registry import rollback
 
 INTACT = "Results, DVC's stores, ledgers, registry and bundles are as they were written."
-LEDGERS = (
-    paths.TEST_LEDGER,
-    paths.RELEASE_LEDGER,
-    paths.ERASURE_LEDGER,
-)  # rollback.verify reads that of promotions
+# rollback.verify reads that of promotions
+LEDGERS = (paths.TEST_LEDGER, paths.RELEASE_LEDGER, paths.ERASURE_LEDGER)
 
 
 def faults(model: str) -> Iterator[str]:

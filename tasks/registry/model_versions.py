@@ -206,7 +206,8 @@ def fetch(version: "ModelVersion") -> Path:
 
 
 def download(version: "ModelVersion", folder: Path) -> None:
-    """
+    """Copy the artifacts of a version into a folder.
+
     Raises:
         PromotionError: the registry does not give it.
         BundleError: the registry holds something else than was registered.
@@ -225,7 +226,8 @@ def download(version: "ModelVersion", folder: Path) -> None:
 
 
 def require_registered(version: "ModelVersion", folder: Path) -> None:
-    """
+    """Compare the artifacts of a version in a folder with what was registered.
+
     Raises:
         SignatureError: the signature is gone or does not fit, or nobody knows its key.
         BundleError: a file is missing or altered, or another bundle is there.

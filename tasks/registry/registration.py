@@ -37,9 +37,7 @@ SIGNATURE = ModelSignature(
         [
             ColSpec(DataType.double, "probability"),
             ColSpec(DataType.string, "decision"),
-            ColSpec(
-                DataType.string, "rejection_reason", required=False
-            ),  # to its being a chest film
+            ColSpec(DataType.string, "rejection_reason", required=False),
             ColSpec(DataType.string, "operating_point"),
             ColSpec(DataType.double, "threshold"),
             ColSpec(DataType.string, "model", required=False),

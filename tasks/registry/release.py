@@ -113,12 +113,7 @@ def _distrust(place: Folder, names: Iterable[str], keys: TrustedKeys) -> list[st
 
 
 def fetch_model(place: Folder, folder: Path) -> None:
-    """Fetch all of a release but its report.
-
-    Raises:
-        StoreError: the bucket cannot be used.
-        ReleaseError: there is no release, or it is of another format.
-    """
+    """Fetch all of a release but its report; raises as `verify` does."""
     _fetch(place, _read_manifest(place, _manifest_of(place)), folder)
 
 

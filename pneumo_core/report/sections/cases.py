@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from pneumo_core.arrays import Floats, Images
+from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.saliency import map_films, overlay
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS, POSITIVE
@@ -73,13 +74,16 @@ def _deal(films: pd.DataFrame, num: int) -> pd.DataFrame:
     return dealt.sort_values(["outcome", "turn"]).drop(columns="turn")
 
 
-def show_cases(found: Findings, scorer: Scorer, params: ReportParams) -> Shown:
-    """Return chosen test films with the winner's maps; raises as `explain` does."""
+def show_cases(found: Findings, scorer: Scorer, params: ReportParams) -> Shown | None:
+    """Return chosen test films with the winner's maps; None for a model without maps."""
     threshold = found.winner.test["threshold"]
     chosen = choose_films(found.winner.predictions, threshold, params)
     row_of = found.data.table.set_index("image_id")["packed_row"]
     rows = row_of[chosen["image_id"]].to_numpy(np.int64)
-    return explain(chosen, np.asarray(found.data.images[rows]), threshold, scorer)
+    try:
+        return explain(chosen, np.asarray(found.data.images[rows]), threshold, scorer)
+    except EvaluationError:
+        return None
 
 
 def explain(chosen: pd.DataFrame, pixels: Images, threshold: float, scorer: Scorer) -> Shown:

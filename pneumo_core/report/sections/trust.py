@@ -14,6 +14,7 @@ from pneumo_core.report.sections.robustness import worst_kind
 from pneumo_core.report.sections.shortcuts import check_name, checks_of
 from pneumo_core.report.words import Words
 
+WORST_FIRST: tuple[Level, ...] = ("bad", "caution", "open", "good")
 MAX_LOST = 0.10  # of balanced accuracy, by the worst kind of corruption
 MAX_FALL = 0.10  # of a figure from validation to test, by its upper bound
 
@@ -107,8 +108,7 @@ def _calibration(found: Findings) -> Answer:
 def _groups(found: Findings) -> Answer:
     """The worst answer of all dimensions; good needs all of them, age and sex among them."""
     answers = subgroups.answer(found.winner)
-    levels: tuple[Level, ...] = ("bad", "caution", "open", "good")
-    level = min((each.level for each in answers), key=levels.index)
+    level = min((each.level for each in answers), key=WORST_FIRST.index)
     return Answer("groups", level, {"answers": [e for e in answers if e.level == level]})
 
 
@@ -138,8 +138,7 @@ def _outside(found: Findings) -> Answer:
         return Answer("outside", "open", {})
     test = found.winner.test
     sets = [external.judge(each, test) for each in found.external]
-    levels: tuple[Level, ...] = ("bad", "caution", "open", "good")
-    level = min((each["level"] for each in sets), key=levels.index)
+    level = min((each["level"] for each in sets), key=WORST_FIRST.index)
     return Answer("external", level, {"sets": sets, "auroc": test["auroc"]})
 
 
@@ -158,7 +157,6 @@ def _elsewhere(found: Findings) -> Answer:
 
 
 def verdicts(answers: list[Answer], words: Words) -> Verdicts:
-    levels: tuple[Level, ...] = ("good", "caution", "bad", "open")
     return Verdicts(
         tuple(
             Verdict(
@@ -168,7 +166,7 @@ def verdicts(answers: list[Answer], words: Words) -> Verdicts:
             )
             for each in answers
         ),
-        {level: words(f"trust.mark_{level}") for level in levels},
+        {level: words(f"trust.mark_{level}") for level in WORST_FIRST},
     )
 
 

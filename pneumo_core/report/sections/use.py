@@ -40,6 +40,7 @@ EXPLORER_LABELS = (
     "figures",
 )
 MAX_CANDIDATES = 3
+ERRORS = ("sensitivity", "specificity")
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,7 @@ def _one_point(winner: CellFindings, words: Words) -> list[Block]:
 
 def points_table(winner: CellFindings, words: Words) -> Table:
     columns = [Column(words("use.point")), Column(words("use.rule"))]
-    columns += [Column(words("use.threshold"), True)]
-    columns += [
-        Column(f"{words(f'split.{split}')} {words(f'figure.{name}')}", True)
-        for split in (("val", "test") if winner.val else ("test",))
-        for name in ("sensitivity", "specificity")
-    ]
+    columns += [Column(words("use.threshold"), True), *_error_columns(winner, words)]
     rows = []
     for name, point in winner.points.items():
         low, high = point["threshold_ci_low"], point["threshold_ci_high"]
@@ -120,13 +116,22 @@ def points_table(winner: CellFindings, words: Words) -> Table:
         if low is not None:
             threshold += f" ({words.range(words.number(low), words.number(high))})"
         cells: list[str | Number] = [words(f"point.{name}"), words(f"use.rule_{name}"), threshold]
-        for metrics in (winner.val, winner.test):
-            if metrics:
-                at = metrics["operating_points"][name]
-                cells += [words.figure(f, at[f]) for f in ("sensitivity", "specificity")]
-        rows.append(tuple(cells))
+        rows.append((*cells, *_error_cells(winner, name, words)))
     in_use = list(winner.points).index(winner.test["operating_point"])
     return Table(tuple(columns), tuple(rows), words("use.points_caption"), frozenset({in_use}))
+
+
+def _error_columns(cell: CellFindings, words: Words) -> list[Column]:
+    return [
+        Column(f"{words(f'split.{split}')} {words(f'figure.{name}')}", True)
+        for split in (("val", "test") if cell.val else ("test",))
+        for name in ERRORS
+    ]
+
+
+def _error_cells(cell: CellFindings, point: str, words: Words) -> list[str]:
+    measured = [split["operating_points"][point] for split in (cell.val, cell.test) if split]
+    return [words.figure(name, at[name]) for at in measured for name in ERRORS]
 
 
 def per_1000_table(winner: CellFindings, words: Words) -> Table:
@@ -149,7 +154,7 @@ def per_1000_table(winner: CellFindings, words: Words) -> Table:
 
 def explorer(winner: CellFindings, words: Words) -> Explorer:
     scores, threshold = winner.scores, float(winner.test["threshold"])
-    positive = scores.labels == 1
+    positive = scores.positive
     stated = [
         each["prevalence"] for each in winner.points[winner.test["operating_point"]]["predictive"]
     ]
@@ -246,21 +251,8 @@ def _of_1000(stated: Mapping[str, Any], words: Words) -> dict[str, str]:
 def _candidates(recommendation: Recommendation, found: Findings, words: Words) -> Table:
     use = recommendation.use
     shown: Sequence[CellFindings] = recommendation.cells[:MAX_CANDIDATES]
-    splits = ("val", "test") if found.winner.val else ("test",)
-    columns = [Column(words("models.model"))]
-    columns += [
-        Column(f"{words(f'split.{split}')} {words(f'figure.{name}')}", True)
-        for split in splits
-        for name in ("sensitivity", "specificity")
-    ]
-    rows = []
-    for cell in shown:
-        cells = [cell.name]
-        for metrics in (cell.val, cell.test):
-            if metrics:
-                at = metrics["operating_points"][use]
-                cells += [words.figure(f, at[f]) for f in ("sensitivity", "specificity")]
-        rows.append(tuple(cells))
+    columns = [Column(words("models.model")), *_error_columns(found.winner, words)]
+    rows = [(cell.name, *_error_cells(cell, use, words)) for cell in shown]
     by = CHOSEN_BY[use] or "auroc"
     caption = words("use.candidates", figure=words(f"figure.{by}"), n=len(recommendation.cells))
     return Table(tuple(columns), tuple(rows), caption, frozenset({0}))

@@ -13,9 +13,18 @@ import pytest
 from tasks.registry import sbom
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONFIGURED = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = CONFIGURED["project"]
 OUR_OWN = {"flows", "tasks", "pneumo_core"}
 DISTRIBUTIONS = packages_distributions()
+
+
+def test_a_wheel_holds_every_package() -> None:
+    """setuptools finds the folders below these names that have an `__init__.py`."""
+    find = CONFIGURED["tool"]["setuptools"]["packages"]["find"]
+    assert find == {"include": [f"{name}*" for name in sorted(OUR_OWN)], "namespaces": False}
+    folders = {path.parent for name in OUR_OWN for path in (ROOT / name).rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
 
 
 def _modules(folder: str) -> Iterator[tuple[Path, str]]:

@@ -38,11 +38,7 @@ def entered(own: UUID) -> Iterator[None]:
 
 
 def report(own: UUID | None = None) -> None:
-    """Report the run before, if it is dead. Call it while holding the project.
-
-    Args:
-        own: the run that calls.
-    """
+    """Report the run before `own`, if it is dead. Call it while holding the project."""
     if HOLDER.is_file() and (before := UUID(HOLDER.read_text())) != own:
         with get_client(sync_client=True) as client:
             _report(client, before)

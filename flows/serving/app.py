@@ -62,7 +62,6 @@ def create_app(
     """Return the service of a model.
 
     Args:
-        look: see `CurrentModel`.
         token_file: of `flows.serving.tokens`; None lets everyone in who reaches the service.
     """
     limits = limits or Limits()

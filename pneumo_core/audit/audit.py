@@ -40,7 +40,6 @@ def audit_augmentation(
     """Return the checks of the augmented training set.
 
     Args:
-        images: the packed films of the manifest `table`.
         augmented: the training set, in the order of `planned`.
     """
     rng = np.random.default_rng(params.seed)
@@ -65,11 +64,7 @@ def audit_augmentation(
 def audit_cell(
     scorer: Scorer, threshold: float, films: pd.DataFrame, images: Stack, params: AuditParams
 ) -> list[Check]:
-    """Return the checks of a finished model on films that it did not learn from.
-
-    Args:
-        images: the packed films of the manifest.
-    """
+    """Return the checks of a finished model on films that it did not learn from."""
     drawn = films.sample(min(params.num_films, len(films)), random_state=params.seed)
     pixels, cohort = _read(images, drawn)
     return audit_model(

@@ -30,12 +30,7 @@ MAX_VALUES = 50  # of a column of metadata: a rarer one counts as other
 
 
 def probe_data(table: pd.DataFrame, images: Stack, limits: AuditParams) -> list[Check]:
-    """Return an AUROC for each cue of the films kept in train and validation; test is not read.
-
-    Args:
-        table: the manifest.
-        images: its packed films.
-    """
+    """Return an AUROC for each cue of the films kept in train and validation; test is not read."""
     kept = manifest.kept(table)
     kept = kept[kept["split"] != "test"]
     drawn = kept.sample(min(limits.num_augmented_films, len(kept)), random_state=limits.seed)

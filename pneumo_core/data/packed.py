@@ -139,10 +139,7 @@ class Packer:
         return self._before.notes[self._row_of[key]]
 
     def add(self, key: str, pixels: Gray | None, note: Any = None) -> None:
-        """
-        Args:
-            pixels: [size, size], or None for a row that is known.
-        """
+        """Add a row [size, size]; None for a row that is known."""
         self._keys.append(key)
         self._notes.append(note)
         self._open.append(pixels)

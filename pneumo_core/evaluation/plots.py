@@ -14,12 +14,7 @@ from pneumo_core.metrics.paired import Reading
 def plot_tables(
     readings: Mapping[str, Reading], best: str, metrics: Mapping[str, Any]
 ) -> dict[str, pd.DataFrame]:
-    """Return a table for each plot, by the name of its file.
-
-    Args:
-        readings: of all cells, by name.
-        metrics: content of `metrics.json` of the best cell.
-    """
+    """Return a table for each plot, by its file; `metrics` are those of the best cell."""
     return {
         "roc": _all_cells({cell: curves.roc(each.scores) for cell, each in readings.items()}),
         "precision_recall": _all_cells(

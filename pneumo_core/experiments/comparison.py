@@ -128,10 +128,7 @@ def judge(
     shortcuts: Mapping[str, dict[str, float]],
     num_draws: int,
 ) -> Comparison:
-    """
-    Args:
-        predictions: by recipe and version, the probabilities [N] that each seed's model gave.
-    """
+    """Judge probabilities [N] by recipe, version and seed."""
     by_seed = {
         version: {
             recipe: [Scores(labels, p, patients) for p in by_version[version]]

@@ -91,11 +91,7 @@ def compare(models: Mapping[str, Reading]) -> JsonDict:
 
 
 def compare_mean_auroc(views: Sequence[Mapping[str, Reading]]) -> JsonDict:
-    """Return the same for the mean of each model's AUROC over several views of the films.
-
-    Args:
-        views: each with the readings of all models.
-    """
+    """Return the same for the mean of each model's AUROC over several views of the films."""
     some = same_films([reading.scores for view in views for reading in view.values()])
     influences = {
         name: mean_influence([of_auroc(view[name].scores) for view in views]) for name in views[0]

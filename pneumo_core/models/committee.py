@@ -35,10 +35,7 @@ class Committee(nn.Module):
     """`joined` gives the last maps of all members, and `classifier` takes all their features."""
 
     def __init__(self, members: Sequence[Any], normalisations: Sequence[Normalisation]) -> None:
-        """
-        Args:
-            members: timm models that end in one linear layer, which is taken from them.
-        """
+        """Take from the members, which are timm models, the linear layer that they end in."""
         super().__init__()
         heads: list[Any] = [classifiers(member)[0] for member in members]
         self.classifier = nn.Linear(sum(head.in_features for head in heads), heads[0].out_features)

@@ -38,7 +38,6 @@ def deal(
     Args:
         films: kept films; their `patient_group` is dealt as a whole.
         share: part of the films of each label that the split should have, 0 to 1.
-        inside: groups that are in the split already.
         outside: groups that may not join it.
     """
     strata, shares, weights = _strata(films, share)

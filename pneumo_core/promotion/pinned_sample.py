@@ -23,12 +23,7 @@ Sample = list[dict[str, Any]]  # a film each: sha256 of its file, probability
 
 
 def draw(predictions: pd.DataFrame, table: pd.DataFrame) -> Sample:
-    """Return always the same films of a test split: those whose files have the lowest hashes.
-
-    Args:
-        predictions: as in `predictions.csv`.
-        table: the manifest.
-    """
+    """Return always the same films of a test split: those whose files have the lowest hashes."""
     films = predictions.merge(table[["image_id", "sha256"]], on="image_id")
     drawn = films.sort_values("sha256").groupby("label").head(NUM_PER_CLASS)
     rows: Sample = drawn[["sha256", "probability"]].to_dict("records")

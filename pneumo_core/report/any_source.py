@@ -31,7 +31,6 @@ def report_source(
 
     Args:
         name: the source's name on the page.
-        origin: the place where the model came from.
 
     Raises as `score_source` does.
     """

@@ -41,11 +41,7 @@ def film_ids(sha256: pd.Series) -> pd.Series:
 
 
 def called_by_content(described: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with `image_id`, `patient_key` and `patient_group`.
-
-    Args:
-        described: rows of a manifest with `sha256` and `NAMES`.
-    """
+    """Return described rows with `image_id`, `patient_key` and `patient_group`."""
     image_id = film_ids(described["sha256"].astype(pd.StringDtype()))
 
     def first_film(name: str) -> pd.Series:

@@ -67,8 +67,6 @@ def open_source(
     Args:
         more_kinds: kinds that only the caller can open, such as S3, which the core may not import.
         cache: folder for downloads, unless a library has a cache of its own.
-        erased: patients whose films are left out.
-        salt: file of the project's salt.
 
     Raises:
         SourceError: nothing is there, it is not a kind of source that pneumo knows, or

@@ -42,7 +42,6 @@ def read_rows(
     Args:
         unpacked: path of the Arrow file, which is written if it is not there.
         labels: names of the label numbers, instead of those in the file.
-        class_names: class by each of its names.
         metadata: columns, in any case, whose values are wanted where they are there.
 
     Raises:

@@ -56,9 +56,6 @@ class Context:
     def start_model(self, size_px: int) -> tuple[nn.Module, PretrainedWeights]:
         """Return the model before its first step, on the device, with its frozen part frozen.
 
-        Args:
-            size_px: side of the films.
-
         Raises:
             WeightsError: the weights asked for are not to be had.
             TrainingError: the model does not take these films, or cannot train by the strategy.

@@ -17,9 +17,6 @@ LEDGERS = (paths.TEST_LEDGER, paths.RELEASE_LEDGER, paths.ERASURE_LEDGER)
 def faults(model: str) -> Iterator[str]:
     """Yield a sentence for each fault of results, DVC's stores, ledgers, registry and bundles.
 
-    Args:
-        model: name in the registry.
-
     Raises:
         PipelineError: there are no results.
         PromotionError: the registry cannot be read.

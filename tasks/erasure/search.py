@@ -44,12 +44,10 @@ class Reader:
     _known: dict[tuple[str, str], Content] = field(default_factory=dict)
 
     def content(self, place: Place, name: str, md5: str | None = None) -> Content:
-        """
+        """Return what a file says; raise ErasureError if nobody can tell whom it names.
+
         Args:
             md5: stands for the bytes, in whichever store of DVC they lie.
-
-        Raises:
-            ErasureError: nobody can tell whom the file names.
         """
         key = ("", md5) if md5 else (place.address, name)
         if key not in self._known:

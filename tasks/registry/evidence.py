@@ -52,12 +52,10 @@ def on_validations() -> dict[str, list[dict[str, Any]]]:
 
 
 def of_challenger(cell: str, operating_point: str, withdrawn: dict[str, str]) -> Challenger:
-    """
+    """Return what is known of a cell's model; raise BundleError if its bundle is not whole.
+
     Args:
         withdrawn: bundles that were taken out of the role: when and why.
-
-    Raises:
-        BundleError: its bundle is incomplete or was altered.
     """
     folder = paths.EVALUATED / cell
     scorer = Scorer.load(folder / paths.BUNDLE)

@@ -55,9 +55,6 @@ def register(
 
     Its tags come into being with the version, so that a kill leaves it whole or not there. Where a
     key signs, a version that it did not sign does not count.
-
-    Args:
-        decisions: by role; for the statement.
     """
     client = connection.connect()
     same = f"name = '{name}' and tags.{BUNDLE_TAG} = '{tags[BUNDLE_TAG]}'"

@@ -47,7 +47,6 @@ def of_version(
     Args:
         decisions: by role, as `Decision.as_dict` has them.
         promotions: lines of the ledger that gave this version an alias.
-        report: address of the report.
     """
     of_roles = [_decision(role, decision) for role, decision in decisions.items()]
     head = f"Cell **{cell}** of {_data()}. [Report]({report})."
@@ -61,11 +60,7 @@ def of_cell(cell: str) -> str:
 
 
 def of_sweep(report: str) -> str:
-    """Return the cells of a grid by their place.
-
-    Args:
-        report: address of the report.
-    """
+    """Return the cells of a grid by their place; `report` is the address of its report."""
     leaderboard = pd.read_csv(paths.LEADERBOARD)
     rows = [
         f"| {place} | {row['cell']} | {row['choice_auroc']:.4f} | {row['test_auroc']:.4f} |"

@@ -28,13 +28,7 @@ def build(
     sweep: Mapping[str, Mapping[str, Estimate]] | None,
     words: Words,
 ) -> list[Block]:
-    """Return the section.
-
-    Args:
-        found: the result of `robustness.measure_robustness`.
-        split: the split of its films.
-        sweep: the model's figures by shift of brightness, from the audit.
-    """
+    """Return the section; `sweep` has the figures by shift of brightness, from the audit."""
     n = {"n": found["n"], "positive": words.count(found["n_positive"])}
     meaning = words("robustness.meaning", split=words.split(split), **n)
     if split == "val":

@@ -25,6 +25,8 @@ from pydantic import (
 from pneumo_core.errors import ParamsError
 from pneumo_core.labels import LABELS, canonical
 
+FILE = Path("params.yaml")  # of the project, in whose folder every command runs
+
 Precision = Literal["auto", "float32", "bfloat16"]
 # dvc.yaml puts it on a command line, where other characters could be a command.
 ModelName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_./:@-]*$")]
@@ -314,7 +316,7 @@ def parse(content: Any, origin: str) -> Params:
         raise ParamsError(f"{origin}: {faults(error)}.") from error
 
 
-def load(path: Path) -> Params:
+def load(path: Path = FILE) -> Params:
     """Return the parameters in a file; raise ParamsError if it is missing, or as `parse`."""
     try:
         return parse(yaml.safe_load(path.read_text("utf-8")), str(path))
@@ -324,9 +326,9 @@ def load(path: Path) -> Params:
         raise ParamsError(not_yaml(path, error)) from error
 
 
-def load_measurement(path: Path) -> MeasurementParams:
-    """Return the project's values, or the defaults where `path` is not a file."""
-    return load(path) if path.is_file() else MeasurementParams()
+def load_measurement() -> MeasurementParams:
+    """Return the project's values; outside a project the defaults."""
+    return load() if FILE.is_file() else MeasurementParams()
 
 
 def not_yaml(path: Path, error: Exception) -> str:

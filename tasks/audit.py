@@ -21,7 +21,7 @@ from tasks import paths
 
 
 def run(params: AuditParams) -> None:
-    augment = all_params.load(paths.PARAMS).augment
+    augment = all_params.load().augment
     table, images = manifest.read(paths.SPLIT), PackedImages.open(paths.IMAGES)
     planned = pd.read_parquet(paths.TRAIN_FILMS)
     augmented = PackedImages.open(paths.TRAIN_IMAGES)

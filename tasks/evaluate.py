@@ -59,7 +59,7 @@ HEADLINES = (  # of the best cell, for `dvc metrics show`
 def run(params: EvaluateParams) -> None:
     table = manifest.read(paths.SPLIT)
     images = PackedImages.open(paths.IMAGES)
-    asked = all_params.load(paths.PARAMS).train
+    asked = all_params.load().train
     rows = []
     with replacing_folder(paths.EVALUATED) as draft:
         for trained in _of_grid(asked):

@@ -8,7 +8,6 @@ from pathlib import Path
 DVC_EXPERIMENT = os.environ.get("DVC_EXP_NAME")  # None: this is no experiment of DVC
 PROJECT = Path(os.environ["DVC_ROOT"]) if DVC_EXPERIMENT else Path()
 
-PARAMS = Path("params.yaml")
 ERASED = Path("sources/erased.json")  # keyed hashes of erased patients; committed
 
 RAW = Path("results/ingest/raw")

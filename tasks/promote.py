@@ -173,7 +173,7 @@ def _describe(
 ) -> None:
     """Write into MLflow, for people, what was decided."""
     name, entries = params.registered_model, ledger.read(paths.PROMOTION_LEDGER)
-    report = runs.record_decisions(decided, name, all_params.load(paths.PARAMS).train)
+    report = runs.record_decisions(decided, name, all_params.load().train)
     for version, by_role in of_version.items():
         if version:
             promotions = [

@@ -24,7 +24,7 @@ from tasks.tracking import connection, runs
 
 
 def run(params: ReportParams) -> None:
-    settings = all_params.load(paths.PARAMS)
+    settings = all_params.load()
     found = _findings(settings)
     scorer = Scorer.load(paths.EVALUATED / found.winner.name / paths.BUNDLE)
     train = TrainingFilms(

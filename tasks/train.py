@@ -46,10 +46,7 @@ def run(params: TrainParams, cell: Cell) -> None:
     size_px = train_films.images.shape[1]
     used = {"model": cell.architecture, "strategy": cell.strategy.value, "image_size_px": size_px}
     curve = paths.learning_curve(cell.architecture, cell.strategy)
-    used |= (
-        params.of_cell(cell.architecture, cell.strategy)
-        | all_params.load(paths.PARAMS).augment.shown
-    )
+    used |= params.of_cell(cell.architecture, cell.strategy) | all_params.load().augment.shown
     with own_device(), joined() as processes:
         if processes.rank > 0:
             train(cell, train_films, val_films, params, paths.SCRATCH, lambda _: None)

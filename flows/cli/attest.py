@@ -57,13 +57,12 @@ _SUMMARY = {
 def _folder(release: str | None, alias: str, scratch: Path) -> Path:
     """Return the folder with the bundle and its statement."""
     from pneumo_core import params
-    from tasks import paths
     from tasks.registry import model_versions
     from tasks.registry import release as releases
     from tasks.stores.buckets import Folder
 
     if release is None:
-        name = params.load(paths.PARAMS).promote.registered_model
+        name = params.load().promote.registered_model
         return model_versions.champion_bundle(name, alias)[0].parent
     if release.startswith("s3://"):
         releases.fetch_model(Folder(release), scratch)

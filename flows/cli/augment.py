@@ -20,10 +20,9 @@ def show(
     from pneumo_core import params
     from pneumo_core.errors import ParamsError
     from pneumo_core.preparation import recipes
-    from tasks import paths
 
     if recipe in (None, "own"):
-        asked = params.load(paths.PARAMS).augment
+        asked = params.load().augment
         if recipe:
             asked = asked.model_copy(update={"recipe": recipe})
         name, found = asked.recipe, recipes.chosen(asked)
@@ -55,7 +54,6 @@ def compare(
 ) -> None:
     """Train with each of the twelve recipes and with none, and compare them on validation."""
     from pneumo_core import params
-    from tasks import paths
     from tasks.commands import augment_compare as body
 
-    body.run(params.load(paths.PARAMS), out, size_per_class, seeds, model, strategy)
+    body.run(params.load(), out, size_per_class, seeds, model, strategy)

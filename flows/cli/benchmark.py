@@ -18,8 +18,7 @@ def benchmark(
 ) -> None:
     """Measure how fast models train here, beside a plain PyTorch loop. It needs no data."""
     from pneumo_core import params
-    from tasks import paths
     from tasks.commands import benchmark as body
 
-    chosen = params.load(paths.PARAMS)
+    chosen = params.load()
     body.run(chosen, out, models, strategies, image_size, batch, seconds)

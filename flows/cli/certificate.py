@@ -82,4 +82,4 @@ def _of_project() -> Found:
         raise DataError(
             f"There is no {paths.CERTIFICATE}: run the pipeline first, or name a folder of films."
         )
-    return params.load(paths.PARAMS).ingest.source, read_json(paths.CERTIFICATE), []
+    return params.load().ingest.source, read_json(paths.CERTIFICATE), []

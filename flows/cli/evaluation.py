@@ -49,9 +49,8 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled films, or measure the predictions in a CSV file."""
     from pneumo_core.params import load_measurement
-    from tasks import paths
 
-    settings = load_measurement(paths.PARAMS).evaluate
+    settings = load_measurement().evaluate
     if prevalence:
         settings = settings.model_copy(update={"prevalences": tuple(prevalence)})
     if by:
@@ -92,9 +91,8 @@ def compare(
     from pneumo_core.inference import api
     from pneumo_core.metrics.paired import DIFFERENCES
     from pneumo_core.params import load_measurement
-    from tasks import paths
 
-    point = load_measurement(paths.PARAMS).evaluate.operating_point
+    point = load_measurement().evaluate.operating_point
     found = api.compare(a, b, None if source is None else _open(source, patients), split, point)
     if out is not None:
         write_json(out, {"names": {"a": str(a), "b": str(b)}} | found)

@@ -160,9 +160,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _params() -> "PromoteParams":
     from pneumo_core import params
-    from tasks import paths
 
-    return params.load(paths.PARAMS).promote
+    return params.load().promote
 
 
 def _entries() -> "list[Entry]":

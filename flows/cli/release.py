@@ -28,7 +28,7 @@ def release(
     from tasks.registry import release as body
     from tasks.stores.buckets import Folder
 
-    name = params.load(paths.PARAMS).promote.registered_model
+    name = params.load().promote.registered_model
     model, version = model_versions.champion_bundle(name, alias)
     place = body.publish(Folder(to), name, version, model.parent, body.report_of(model))
     print(f"Published: {place.address}\nCommit {paths.RELEASE_LEDGER}, which lists every release.")

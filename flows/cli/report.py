@@ -21,10 +21,9 @@ def report(
     from pneumo_core.params import load_measurement
     from pneumo_core.report.any_source import report_source
     from pneumo_core.report.files import PAGE_OF
-    from tasks import paths
     from tasks.stores.sources import open_by_project
 
-    params = load_measurement(paths.PARAMS)
+    params = load_measurement()
     model = load_model(bundle, alias)
     films = open_by_project(source, patients)
     metrics = report_source(

@@ -8,11 +8,11 @@ import typer
 def verify() -> None:
     """Compare every result, DVC's stores, ledgers, registry and bundles with their hashes."""
     from pneumo_core import params
-    from tasks import paths, project_lock
+    from tasks import project_lock
     from tasks.commands import verify as body
 
     with project_lock.hold_project():
-        faults = list(body.faults(params.load(paths.PARAMS).promote.registered_model))
+        faults = list(body.faults(params.load().promote.registered_model))
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:

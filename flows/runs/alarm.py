@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import explanations, ledger, paths
@@ -75,7 +76,7 @@ def _notify(
         "run_id": run_id,
         "state": state,
         "message": message,
-        "project": str(paths.PARAMS.resolve().parent),
+        "project": str(Path.cwd()),
     }
     for target, send in ((COMMAND, _to_command), (FAILED_RUNS, _to_file)):
         try:

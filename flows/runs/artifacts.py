@@ -13,7 +13,6 @@ from prefect.client.schemas import State
 
 from flows.runs import outcome
 from pneumo_core import params
-from tasks import paths
 from tasks.tracking import connection, runs
 
 
@@ -50,7 +49,7 @@ def show_result() -> None:
 
 def _links() -> str:
     """Return links to MLflow's page: a browser opens no file from the page of a server."""
-    client, asked = connection.connect(), params.load(paths.PARAMS)
+    client, asked = connection.connect(), params.load()
     report = runs.report_page(client, runs.of_sweep(client, asked.train))
     page, name = connection.shown_uri(), asked.promote.registered_model
     return f"[Report]({page}/{report}), [versions of the model]({page}/#/models/{name})"

@@ -73,7 +73,7 @@ def _compared(findings: Findings) -> str:
 
 def look(source: str | None, bundle: Path | None, alias: str, out: Path) -> Findings:
     """Return the findings; raises as `monitor.run`, and as `model_versions.champion_bundle`."""
-    params = all_params.load(paths.PARAMS)
+    params = all_params.load()
     where_from = str(bundle)
     if bundle is None:
         name = params.promote.registered_model

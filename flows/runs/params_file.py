@@ -16,7 +16,6 @@ from pneumo_core.preparation import recipes
 from pneumo_core.promotion import policy
 from pneumo_core.sources.collect import require_both_classes, require_classes
 from pneumo_core.sources.metadata import require_given
-from tasks import paths
 from tasks.stores.sources import open_source
 
 PROFILES = Path("profiles")
@@ -34,7 +33,7 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
         WeightsError, TrainingError: a model that timm does not know, or that cannot learn from
             films of this size.
     """
-    content = _read(paths.PARAMS)
+    content = _read(params.FILE)
     if profile is not None:
         content = _read(PROFILES / f"{BASE_PROFILE}.yaml")
         _merge(content, _read(PROFILES / f"{profile}.yaml"), ())
@@ -49,7 +48,7 @@ def rewrite(profile: str | None, assignments: list[str]) -> None:
     require_given(films, wanted.ingest.metadata)
     for name, source in wanted.evaluate.external.items():
         require_both_classes(name, open_source(wanted.ingest.reading(source)).files())
-    write_text(paths.PARAMS, buffer.getvalue())
+    write_text(params.FILE, buffer.getvalue())
 
 
 def check() -> None:
@@ -59,7 +58,7 @@ def check() -> None:
         ParamsError, PromotionError: in `params.yaml`, or in the policy of a role.
         WeightsError, TrainingError: a model, as in `rewrite`.
     """
-    _require(params.load(paths.PARAMS))
+    _require(params.load())
 
 
 def _require(asked: Params) -> None:

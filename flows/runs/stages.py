@@ -42,7 +42,7 @@ def _run(name: str, *part: str) -> None:
     if name == dvc_graph.VERSIONS:
         versions.record(paths.VERSIONS)
         return
-    params = all_params.load(paths.PARAMS)
+    params = all_params.load()
     match name, *part:
         case "train", model, strategy if strategy in set(Strategy):
             from pneumo_core.training.context import Cell

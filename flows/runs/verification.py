@@ -22,7 +22,7 @@ def verify() -> State[None]:
     if not (LOCK.exists() or paths.PROMOTION_LEDGER.parent.exists()):
         return Completed(name="Skipped", message="No run has ended yet: nothing to verify.")
     try:
-        name = all_params.load(paths.PARAMS).promote.registered_model
+        name = all_params.load().promote.registered_model
         with project_lock.hold_project():
             faults = list(body.faults(name))
     except BusyError as error:

@@ -71,7 +71,7 @@ def load_model(bundle: Path | None, alias: str) -> Model:
     else:
         from tasks.registry import model_versions
 
-        params, role = all_params.load(paths.PARAMS).promote, alias
+        params, role = all_params.load().promote, alias
         name, operating_point = params.registered_model, _operating_point_of(role, params)
         folder, version = model_versions.champion_bundle(name, role)
     from pneumo_core.inference.reader import Reader

@@ -1,5 +1,6 @@
 """Claims on what made the model: who signed, the commit, `dvc.lock`, parameters, libraries."""
 
+from pneumo_core import params
 from pneumo_core.errors import NotCheckedError, PipelineError
 from pneumo_core.models import bundle
 from pneumo_core.promotion import signatures
@@ -61,8 +62,8 @@ def parameters(subject: Subject) -> Outcome:
         for key in _keys(stated.get(section), here.get(section))
     ]
     if other:
-        return differs(f"other values in {paths.PARAMS}: {some(other)}")
-    return same(f"{len(here)} sections of {paths.PARAMS}")
+        return differs(f"other values in {params.FILE}: {some(other)}")
+    return same(f"{len(here)} sections of {params.FILE}")
 
 
 def _keys(stated: object, here: object) -> list[str]:

@@ -105,7 +105,7 @@ class Subject:
 
     @cached_property
     def params(self) -> Params:
-        return all_params.load(paths.PARAMS)
+        return all_params.load()
 
     @cached_property
     def scorer(self) -> Scorer:

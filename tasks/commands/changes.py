@@ -102,7 +102,7 @@ def _promotion() -> str:
     if dvc_graph.PROMOTE in dvc_graph.stale_stages():
         from tasks.promote import propose
 
-        params = all_params.load(paths.PARAMS).promote
+        params = all_params.load().promote
         proposals = [propose(params, role) for role in params.roles]
         decided = {p.role: {"cell": p.cell} | p.decision.as_dict() for p in proposals}
         head = "The promote stage has not run yet. It would decide:"

@@ -137,7 +137,7 @@ def aliases(patient: str) -> list[str]:
     """Return a sentence for each alias of a version that is marked for the patient."""
     from tasks.erasure.registry import tag_of
 
-    params = all_params.load(paths.PARAMS).promote
+    params = all_params.load().promote
     versions = model_versions.versions(params.registered_model)
     found = []
     for alias, number in sorted(model_versions.aliases(params.registered_model).items()):

@@ -97,7 +97,7 @@ def _in_objects(places: Iterable[Place], erased: Erased, reader: Reader) -> list
 
 
 def _registry(erased: Erased, reader: Reader) -> list[Holding]:
-    name = all_params.load(paths.PARAMS).promote.registered_model
+    name = all_params.load().promote.registered_model
     (patient,) = erased.patients
     tag, client = registry.tag_of(patient.patient), connection.connect()
     tables = None if patient.patient in _erased_before() else reader.tables()

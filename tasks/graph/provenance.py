@@ -90,9 +90,9 @@ def data_versions() -> dict[str, str]:
 
 def source() -> dict[str, str]:
     """`ingest.source` and the name of its file or folder; empty outside a project."""
-    if not paths.PARAMS.is_file():
+    if not all_params.FILE.is_file():
         return {}
-    named = all_params.load(paths.PARAMS).ingest.source
+    named = all_params.load().ingest.source
     place = Path(named).resolve()
     return {"source": named, "dataset": place.stem if place.is_file() else place.name}
 

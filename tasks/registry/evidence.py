@@ -149,7 +149,7 @@ def test_looks(path: Path, test_split_hash: str | None, identity: str) -> int | 
 def _external(cell: str) -> dict[str, dict[str, Any]]:
     """Return what is known of the cell on each external set that is asked for and was scored."""
     found = {}
-    for name in all_params.load(paths.PARAMS).evaluate.external:
+    for name in all_params.load().evaluate.external:
         described = _json(paths.EXTERNAL / name / paths.EXTERNAL_SET)
         metrics = _json(paths.EXTERNAL / name / cell / "metrics.json")
         if described is not None and metrics is not None:

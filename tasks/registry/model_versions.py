@@ -163,7 +163,7 @@ def require_not_erased(version: "ModelVersion", alias: str) -> None:
     Raises:
         NotTrustedError: one was.
     """
-    params = all_params.load(paths.PARAMS).promote
+    params = all_params.load().promote
     if _is_marked(version) and (
         alias not in params.roles or policy.of_role(params, alias).erased == "refuse"
     ):
@@ -186,7 +186,7 @@ def _is_marked(version: "ModelVersion") -> bool:
 
 def _must_be_signed(alias: str) -> bool:
     """Return whether the policy of a role asks for signatures; of another alias, no policy does."""
-    params = all_params.load(paths.PARAMS).promote
+    params = all_params.load().promote
     return alias in params.roles and policy.of_role(params, alias).signed
 
 

@@ -66,7 +66,7 @@ def register(
         return str(known.version), str(known.run_id)
     mlflow.set_experiment(connection.EXPERIMENT)
     description = read_description(paths.EVALUATED / cell / paths.BUNDLE)
-    run_id = runs.of_model(client, description, all_params.load(paths.PARAMS).train)
+    run_id = runs.of_model(client, description, all_params.load().train)
     with mlflow.start_run(run_id=run_id), tempfile.TemporaryDirectory() as scratch:
         folder = gather(cell, Path(scratch), key, decisions)
         model = _log_model(folder, description)

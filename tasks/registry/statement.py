@@ -41,7 +41,7 @@ def of_cell(cell: str, decisions: Mapping[str, JsonDict]) -> JsonDict:
         for split in (*paths.VALIDATIONS, "test")
         for path in sorted((folder / split).glob("*.*"))  # metrics.json, predictions.csv
     ]
-    asked = all_params.load(paths.PARAMS).promote
+    asked = all_params.load().promote
     files = [paths.CERTIFICATE, *(policy.path_of(asked, role) for role in decisions), *LEDGERS]
     return {
         "_type": TYPE,
@@ -102,7 +102,7 @@ def contradictions(folder: Path) -> list[str]:
 
 def parameters() -> JsonDict:
     """Return `params.yaml` without the places that films come from."""
-    params = all_params.load(paths.PARAMS).model_dump(mode="json")
+    params = all_params.load().model_dump(mode="json")
     params["ingest"].pop("source")
     params["evaluate"]["external"] = sorted(params["evaluate"]["external"])
     return params

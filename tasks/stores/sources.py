@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from pneumo_core.params import IngestParams, load
+from pneumo_core import params
+from pneumo_core.params import IngestParams
 from pneumo_core.sources import opening
 from pneumo_core.sources.opening import OpenedSource
 from tasks import erased_list, paths
@@ -11,9 +12,9 @@ from tasks.stores.s3_source import S3Description
 MORE_KINDS = {"s3": S3Description}
 
 
-def open_source(params: IngestParams) -> OpenedSource:
+def open_source(asked: IngestParams) -> OpenedSource:
     """Return the source without erased patients; see `opening.open_source`."""
-    return opening.open_source(params, MORE_KINDS, paths.SOURCES, erased_list.read(), paths.SALT)
+    return opening.open_source(asked, MORE_KINDS, paths.SOURCES, erased_list.read(), paths.SALT)
 
 
 def open_by_project(
@@ -25,7 +26,7 @@ def open_by_project(
         patients: the rule that says who is on a film, in place of the project's.
         metadata: what is kept of each film, beside the project's.
     """
-    own = load(paths.PARAMS).ingest if paths.PARAMS.is_file() else IngestParams(source=source)
+    own = params.load().ingest if params.FILE.is_file() else IngestParams(source=source)
     given = {
         "source": source,
         "patients": own.patients if patients is None else patients,

@@ -145,12 +145,15 @@ def test_defaults_are_what_the_file_has(default_params: Params) -> None:
                 assert getattr(section, key) == field.default, key
 
 
-def test_a_model_is_measured_by_the_projects_values_or_the_defaults(tmp_path: Path) -> None:
+def test_a_model_is_measured_by_the_projects_values_or_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_measurement() == MeasurementParams()
     asked = load(ROOT / "profiles" / "phantom.yaml").model_dump(mode="json", by_alias=True)
     asked["evaluate"]["num_draws"] = 150
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(asked))
-    assert load_measurement(tmp_path / "params.yaml").evaluate.num_draws == 150
-    assert load_measurement(tmp_path / "none.yaml") == MeasurementParams()
+    assert load_measurement().evaluate.num_draws == 150
 
 
 def test_names_of_the_classes_are_in_any_case() -> None:

@@ -107,7 +107,7 @@ def inside(folder: Path) -> Iterator[None]:
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Do not change it: `project` is a copy to change."""
     from pneumo_core import params
-    from tasks import augment, dedup, evaluate, ingest, paths, split, validate
+    from tasks import augment, dedup, evaluate, ingest, split, validate
 
     folder = tmp_path_factory.mktemp("evaluated")
     shutil.copytree(ROOT / "mlflow", folder / "mlflow")
@@ -118,7 +118,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "phantom.yaml").write_text(yaml.safe_dump(PHANTOM))
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")  # no copies of the evaluation
-        chosen = params.load(paths.PARAMS)
+        chosen = params.load()
         for stage in (ingest, validate, dedup, split, augment):
             stage.run(chosen.section(stage.__name__.rpartition(".")[2]))
         for seed, cell in enumerate(CELLS):
@@ -214,7 +214,7 @@ def promote_cell(project: Path) -> Callable[..., str]:  # noqa: ARG001 (needs to
     def promote(cell: str, role: str = "champion", outcome: str = "promoted") -> str:
         identity = bundle.identity(paths.EVALUATED / cell / paths.BUNDLE)
         proposal = Proposal(role, cell, identity, None, Decision(outcome, ()))
-        return carry_out(params.load(paths.PARAMS).promote, proposal, [proposal])
+        return carry_out(params.load().promote, proposal, [proposal])
 
     return promote
 

@@ -32,7 +32,7 @@ def test_a_cell_of_an_earlier_grid_takes_no_part(
     settings = yaml.safe_load((project / "params.yaml").read_text())
     settings["train"]["strategies"] = ["full"]
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
-    evaluate.run(params.load(paths.PARAMS).evaluate)
+    evaluate.run(params.load().evaluate)
     assert pd.read_csv(paths.LEADERBOARD)["cell"].tolist() == [FULL]
     assert [path.name for path in paths.EVALUATED.iterdir()] == [FULL]
     assert [path.name for path in paths.TRAINED.iterdir()] == [FULL]
@@ -52,7 +52,7 @@ def test_a_model_that_cannot_be_exported_says_so_and_is_evaluated(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
     monkeypatch.setattr(evaluate, "export", lambda *_: "it cannot be exported (a reason)")
-    evaluate.run(params.load(paths.PARAMS).evaluate)
+    evaluate.run(params.load().evaluate)
     assert f"{FULL} has no model.onnx: it cannot be exported (a reason)" in capsys.readouterr().out
     bundle = paths.EVALUATED / FULL / paths.BUNDLE
     assert read_description(bundle).onnx == "it cannot be exported (a reason)"
@@ -66,7 +66,7 @@ def test_the_committee_of_the_best_cells_is_a_cell_like_any_other(
     settings = yaml.safe_load((project / "params.yaml").read_text())
     settings["evaluate"]["committee_size"] = 2
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
-    evaluate.run(params.load(paths.PARAMS).evaluate)
+    evaluate.run(params.load().evaluate)
     leaderboard = pd.read_csv(paths.LEADERBOARD).set_index("cell")
     assert set(leaderboard.index) == {FULL, PARTIAL, committee.NAME}
     best = leaderboard.drop(committee.NAME)["choice_auroc"].idxmax()
@@ -88,7 +88,7 @@ def test_a_committee_is_registered_with_its_members_and_read_like_any_model(
     settings = yaml.safe_load((project / "params.yaml").read_text())
     settings["evaluate"]["committee_size"] = 2
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
-    evaluate.run(params.load(paths.PARAMS).evaluate)
+    evaluate.run(params.load().evaluate)
     assert promote_cell(committee.NAME) == "1"
     registered = model_versions.versions("pneumo")["1"]
     client = connection.connect()
@@ -123,4 +123,4 @@ def test_one_cell_is_no_committee(project: Path, monkeypatch: pytest.MonkeyPatch
     settings["evaluate"]["committee_size"] = 2
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(EvaluationError, match="one model"):
-        evaluate.run(params.load(paths.PARAMS).evaluate)
+        evaluate.run(params.load().evaluate)

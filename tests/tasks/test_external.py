@@ -44,7 +44,7 @@ def ask(project: Path) -> Callable[[Any], Params]:
         settings = yaml.safe_load((project / "params.yaml").read_text())
         settings["evaluate"]["external"] = {"elsewhere": str(source)}
         (project / "params.yaml").write_text(yaml.safe_dump(settings))
-        return params.load(paths.PARAMS)
+        return params.load()
 
     return with_set
 
@@ -164,7 +164,7 @@ def test_a_set_of_one_class_is_refused_before_anything_is_trained(
         params_file.rewrite(None, [f"evaluate.external={{'x; y': {films}}}"])
     Path("profiles/own.yaml").write_text(f"evaluate: {{external: {{x: {films}}}}}")
     params_file.rewrite("own", [])
-    assert params.load(paths.PARAMS).evaluate.external == {"x": str(films)}
+    assert params.load().evaluate.external == {"x": str(films)}
     stale = dvc_graph.stale_stages()
     assert stale["external@x"] == {"versions", "ingest", "validate", "split", "evaluate"}
     assert "external@x" in stale["report"] & stale["promote"]

@@ -54,7 +54,7 @@ def fails_on(project: Path, run: Run) -> Callable[..., str]:
 
 def train() -> None:
     """What the stage does, in this process."""
-    stage.run(params.load(paths.PARAMS).train, Cell("test_efficientnet", Strategy.FULL))
+    stage.run(params.load().train, Cell("test_efficientnet", Strategy.FULL))
 
 
 def weights() -> str:
@@ -98,5 +98,5 @@ def test_bundle_that_finds_no_room_leaves_those_before(
         assert (project / "left").read_text() == ""
     for folder in folders:
         bundle.read_description(folder)
-    evaluate.run(params.load(paths.PARAMS).evaluate)
+    evaluate.run(params.load().evaluate)
     assert {folder: bundle.identity(folder) for folder in folders} == before

@@ -102,7 +102,7 @@ def test_killed_while_one_trains_and_one_registers(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training loses no value; the registration leaves nothing half done, and is done again."""
-    settings = params.load(paths.PARAMS)
+    settings = params.load()
     register_model = registration.mlflow.register_model
 
     def killed_before(*arguments: Any, **options: Any) -> Any:
@@ -147,7 +147,7 @@ def test_killed_while_values_are_on_their_way(
     monkeypatch.setattr(training_run, "PATIENCE_S", PATIENCE_S)
     subject = Subject("net-full", {"lr": 0.1}, "d", "t")
     client = connection.connect()
-    with training_run.training_run(subject, params.load(paths.PARAMS).train) as sink:
+    with training_run.training_run(subject, params.load().train) as sink:
         for number in range(1, 1001):
             sink(epoch(number))
         run_id = str(runs.find(client, subject.tags()))
@@ -173,7 +173,7 @@ def test_store_that_does_not_take_a_model_leaves_nothing_half_registered(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", store.url)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # of the server, which would ask for a minute
     start("s3://films/mlflow")
-    settings = params.load(paths.PARAMS).promote
+    settings = params.load().promote
     for status in (403, 507):
         store.fault = lambda method, path, status=status: (
             status if method == "PUT" and path.endswith("weights.safetensors") else None

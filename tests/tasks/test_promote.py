@@ -111,7 +111,7 @@ def test_looks_at_test_are_those_of_the_ledger() -> None:
 
     certified = json.loads(paths.CERTIFICATE.read_text())["test_split_hash"]
     assert looks() == 2
-    evaluate.run(params.load(paths.PARAMS).evaluate)
+    evaluate.run(params.load().evaluate)
     assert looks() == 2
     for line in ({"test_split_hash": certified}, {"test_split_hash": "0" * 64}, {}):
         ledger.append(paths.TEST_LEDGER, bundle=f"another {line}", **line)

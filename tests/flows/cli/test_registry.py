@@ -168,7 +168,7 @@ def test_model_that_would_be_promoted_is_not_without_its_evidence(
 
     def decided() -> tuple[str, set[str]]:
         try:
-            promote.run(params.load(paths.PARAMS).promote)
+            promote.run(params.load().promote)
         except BundleError as error:
             return str(error), set()
         return capsys.readouterr().out, {"refused"}

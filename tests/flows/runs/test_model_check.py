@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from flows.runs import model_check, params_file
+from pneumo_core import params
 from pneumo_core.errors import TrainingError, WeightsError
 from pneumo_core.models import architectures
-from tasks import paths
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 ROLES = PARAMS.parent / "mlflow" / "phantom"
@@ -18,8 +18,8 @@ def params_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     text = PARAMS.read_text().replace("policies: mlflow/phantom", f"policies: {ROLES}")
     source = PARAMS.parent / "sources" / "phantom.yaml"
-    paths.PARAMS.write_text(text.replace("source: sources/phantom.yaml", f"source: {source}"))
-    return tmp_path / paths.PARAMS
+    params.FILE.write_text(text.replace("source: sources/phantom.yaml", f"source: {source}"))
+    return tmp_path / params.FILE
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def key(place: Path) -> PrivateKey:
 @pytest.fixture(scope="module")
 def signed(place: Path, key: PrivateKey) -> Path:
     """The champion as a promotion registers it where a key signs."""
-    asked = params.load(paths.PARAMS).promote
+    asked = params.load().promote
     proposals = [promote.propose(asked, role) for role in asked.roles]
     folder = place.parent / "signed"
     folder.mkdir()

@@ -57,7 +57,7 @@ def recorded(project: Path, promote_cell: Callable[..., str]) -> Path:
 @pytest.mark.usefixtures("recorded")
 def test_what_nobody_altered_is_found_so() -> None:
     assert list(verify.faults("pneumo")) == []
-    promote.run(params.load(paths.PARAMS).promote)
+    promote.run(params.load().promote)
     assert verification.verify.fn().is_completed()
 
 
@@ -77,7 +77,7 @@ def test_a_model_that_the_parameters_do_not_name_any_more_may_be_gone(recorded: 
 @pytest.mark.usefixtures("recorded")
 def test_flipped_bit_stops_promotion_and_is_found() -> None:
     """DVC itself sees nothing of it."""
-    settings = params.load(paths.PARAMS).promote
+    settings = params.load().promote
     lines = paths.PROMOTION_LEDGER.read_bytes()
     for stage, file in (
         ("validate", next(paths.IMAGES.glob("*.npy"))),

@@ -50,7 +50,7 @@ def patients(split: str) -> pd.Series:
 
 
 def policy(**changed: object) -> None:
-    path = Path(params.load(paths.PARAMS).promote.policies) / "champion.yaml"
+    path = Path(params.load().promote.policies) / "champion.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changed))
 
 
@@ -88,7 +88,7 @@ def test_by_its_policy_a_marked_version_is_used_no_more_but_a_service_goes_on(
         with pytest.raises(NotTrustedError, match="a patient who was erased"):
             use()
     assert any("a patient who was erased" in fault for fault in rollback.verify("pneumo"))
-    settings = params.load(paths.PARAMS).promote
+    settings = params.load().promote
     proposal = promote.propose(settings, "champion")
     assert "champion is not compared" in capsys.readouterr().out
     (gate,) = (each for each in proposal.decision.gates if each.name == "withdrawn before")

@@ -310,7 +310,7 @@ def test_a_model_that_passes_its_gates_waits_for_somebody_who_may_promote(
     logins: dict[str, tuple[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = params.load(paths.PARAMS).promote
+    settings = params.load().promote
     monkeypatch.setattr(promote, "decide", lambda *_: Decision("promoted", ()))
     log_in(logins["train"])
     promote.run(settings)

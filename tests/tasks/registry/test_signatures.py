@@ -33,7 +33,7 @@ def revoke(name: str) -> None:
 
 
 def ask_for_signatures() -> None:
-    policy = Path(params.load(paths.PARAMS).promote.policies) / "champion.yaml"
+    policy = Path(params.load().promote.policies) / "champion.yaml"
     policy.write_text(yaml.safe_dump(yaml.safe_load(policy.read_text()) | {"signed": True}))
 
 
@@ -167,7 +167,7 @@ def test_what_was_altered_is_used_nowhere(
 def test_nothing_of_a_revoked_key_is_used_and_another_key_takes_over(
     promote_cell: Promote, key_pair: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = params.load(paths.PARAMS).promote
+    settings = params.load().promote
     revoke("anna")
     for place in (
         lambda: model_versions.champion_bundle("pneumo", "champion"),
@@ -199,7 +199,7 @@ def test_without_a_key_no_model_gets_a_role_that_asks_for_signatures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv(signing.PRIVATE_KEY)
-    policy = policies.of_role(params.load(paths.PARAMS).promote, "champion")
+    policy = policies.of_role(params.load().promote, "champion")
     (gate,) = promote.obstacles(policy)
     assert str(gate) == "key that signs: missing, asked for: PNEUMO_SIGNING_KEY"
     promote_cell(FULL)  # as somebody with another program
@@ -224,7 +224,7 @@ def test_the_statement_tells_where_the_model_is_from_and_no_place(promote_cell: 
     assert rollback.verify("pneumo") == [
         f"version 1: {metrics} is not the one that its statement names"
     ]
-    settings = yaml.safe_load(paths.PARAMS.read_text())
+    settings = yaml.safe_load(params.FILE.read_text())
     settings["evaluate"]["num_draws"] += 100  # another evaluation of the same model
-    paths.PARAMS.write_text(yaml.safe_dump(settings))
+    params.FILE.write_text(yaml.safe_dump(settings))
     assert rollback.verify("pneumo") == []

@@ -26,8 +26,6 @@ def report(
     params = load_measurement()
     model = load_model(bundle, alias)
     films = open_by_project(source, patients)
-    metrics = report_source(
-        model.scorer, model.reader.reference, films, source, split, out, model.identity, params
-    )
+    metrics = report_source(model.reader, films, source, split, out, model.identity, params)
     print(model.describe())
     print(f"{metrics['n']} films of {split}: {out / PAGE_OF['en']}, {out / PAGE_OF['ko']}")

@@ -13,7 +13,6 @@ from tasks import ledger, paths
 from tasks.graph import provenance
 
 if TYPE_CHECKING:
-    from pneumo_core.evaluation.scoring import Scorer
     from pneumo_core.inference.reader import Reader
 
 
@@ -24,10 +23,6 @@ class Model:
     version: str
     alias: str | None  # None: a folder, not the registry
     in_ledger: bool  # whether this bundle was promoted once
-
-    @property
-    def scorer(self) -> "Scorer":
-        return self.reader.scorer
 
     @property
     def identity(self) -> str:
@@ -51,7 +46,7 @@ class Model:
         """Return whether the films of the last run are others than those that it learned from."""
         if not paths.TRAIN_FILMS.is_file():
             return False
-        learned_from = self.scorer.description.origin.data_sha256
+        learned_from = self.reader.scorer.description.origin.data_sha256
         return learned_from != provenance.data_hashes()["data_sha256"]
 
 

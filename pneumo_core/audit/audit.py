@@ -22,11 +22,8 @@ from pneumo_core.preparation.recipes import chosen
 
 def lint(planned: pd.DataFrame, params: AugmentParams) -> Lint:
     """Return what is suspicious in the recipe in use; `planned` is the augmentation's plan."""
-    recipe = chosen(params)
     of_label = planned.groupby("label")["image_id"]
-    return lint_recipe(
-        recipe.ranges, recipe.keeps_originals, (of_label.size() / of_label.nunique()).to_dict()
-    )
+    return lint_recipe(chosen(params), (of_label.size() / of_label.nunique()).to_dict())
 
 
 def audit_augmentation(

@@ -6,7 +6,7 @@ limit or where the figure cannot be computed.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from pneumo_core.metrics.influence import Influence
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Estimate, Scores, patient_weights, percentile_interval
 from pneumo_core.params import AuditParams
+from pneumo_core.preparation.recipes import Recipe
 
 Subject = Literal["data", "augmentation", "model"]
 Predict = Callable[[Images], Floats]  # films [N, H, W] to probabilities of PNEUMONIA, [N]
@@ -142,25 +143,18 @@ class Lint:
     warnings: tuple[str, ...]
 
 
-def lint_recipe(
-    ranges_by_label: Mapping[str, Any],
-    keeps_originals: bool,
-    copies_per_film: Mapping[str, float],
-) -> Lint:
+def lint_recipe(recipe: Recipe, copies_per_film: Mapping[str, float]) -> Lint:
     """Return which transforms of a recipe depend on the label, without a look at any film.
 
     Args:
-        ranges_by_label: dataclass instances; each field is a transform.
         copies_per_film: number of training films made of one film, on average, by label.
     """
-    dependent: dict[str, dict[str, Any]] = {}
-    for name in sorted({f.name for ranges in ranges_by_label.values() for f in fields(ranges)}):
-        values = {label: getattr(ranges, name, None) for label, ranges in ranges_by_label.items()}
-        first, *others = values.values()
-        if any(other != first for other in others):
-            dependent[name] = values
+    dependent = {
+        name: {label: getattr(ranges, name) for label, ranges in recipe.ranges.items()}
+        for name in sorted(recipe.differs_by_label())
+    }
     warnings = [f"{name} depends on the label: {_listed(v)}." for name, v in dependent.items()]
-    if keeps_originals and len(set(copies_per_film.values())) > 1:
+    if recipe.keeps_originals and len(set(copies_per_film.values())) > 1:
         unaltered = {label: f"{min(1, 1 / n):.0%}" for label, n in copies_per_film.items()}
         warnings.append(
             "Originals stay, and the classes have different numbers of augmented films, so an "

@@ -36,13 +36,6 @@ CERTIFIED_SIZE_PX = 224  # at which the films of a certificate are compared
 
 
 @dataclass(frozen=True)
-class Inspected:
-    table: pd.DataFrame  # the manifest before duplicates are removed
-    images: PackedImages  # readable inside the context only
-    found: Duplicates
-
-
-@dataclass(frozen=True)
 class FilmSet:
     listed: pd.DataFrame  # the manifest before duplicates are removed, with `identity.NAMES`
     films: pd.DataFrame  # the manifest after it; `packed_row` counts in `images`
@@ -123,17 +116,17 @@ def read_split(source: Source, split: str, size_px: int) -> FilmSet:
         splits = ", ".join(sorted({file.split for file in listed})) or "no files"
         hint = f" Give --split {UNSPLIT} for all its films." if splits == UNSPLIT else ""
         raise EvaluationError(f"The source has no split {split!r}, only {splits}.{hint}")
-    with _inspect(files, size_px, split) as inspected:
-        films = remove_duplicates(inspected.table, inspected.found)
+    with _inspect(files, size_px, split) as (table, packed, found):
+        films = remove_duplicates(table, found)
         kept = manifest.kept(films)
         if kept.empty:
             reason = films["reason"].mode().iloc[0]
             raise EvaluationError(
                 f"None of the {len(films)} files can be used; most often: {reason}."
             )
-        images = inspected.images[kept["packed_row"].to_numpy(np.int64)]
+        images = packed[kept["packed_row"].to_numpy(np.int64)]
     films["packed_row"] = pd.Series(range(len(kept)), kept.index, "Int64")
-    return FilmSet(inspected.table, films, images)
+    return FilmSet(table, films, images)
 
 
 def score(scorer: Scorer, reference: Reference, film_set: FilmSet) -> Scored:
@@ -152,21 +145,24 @@ def metadata_for(by: Collection[str]) -> tuple[str, ...]:
 
 def certify_source(source: Source) -> Certificate:
     """Return the certificate of the source as it is: nothing removed, nothing moved."""
-    with _inspect(named(source.files()), CERTIFIED_SIZE_PX) as inspected:
-        origin = BY_NOBODY if UNSPLIT in set(inspected.table["split"]) else BY_SOURCE
-        return certify(inspected.table, inspected.found, split_origin=origin)
+    with _inspect(named(source.files()), CERTIFIED_SIZE_PX) as (table, _, found):
+        origin = BY_NOBODY if UNSPLIT in set(table["split"]) else BY_SOURCE
+        return certify(table, found, split_origin=origin)
 
 
 @contextmanager
 def _inspect(
     files: list[SourceFile], size_px: int, split: str | None = None
-) -> Iterator[Inspected]:
-    """Yield what is known of the files, all of them in `split` if one is given."""
+) -> Iterator[tuple[pd.DataFrame, PackedImages, Duplicates]]:
+    """Yield the manifest before duplicates are removed, the films, and the duplicates.
+
+    Args:
+        split: in which all of the films are taken to be.
+    """
     with inventory_of(files, size_px) as (table, images):
         if split is not None:
             table["split"] = table["source_split"] = split
-        found = find_duplicates(table, images, _reader(files), DedupParams())
-        yield Inspected(table, images, found)
+        yield table, images, find_duplicates(table, images, _reader(files), DedupParams())
 
 
 @contextmanager

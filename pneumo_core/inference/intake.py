@@ -6,7 +6,6 @@ unlike the training films: its features show that (`reference.py`).
 """
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -34,56 +33,47 @@ MAX_COLOUR = 8.0  # mean difference between the largest and the smallest of red,
 MIN_CONTRAST, MAX_SHARPNESS = 0.5, 2.0
 
 
-@dataclass(frozen=True)
-class Intake:
-    """The limits for pictures that one model accepts."""
+def admit(data: bytes, reference: Reference, size_px: int) -> Gray:
+    """Return the film in a JPEG, PNG, DICOM or other file, [size_px, size_px], for a model.
 
-    size_px: int
-    min_std: float
-    max_sharpness: float
+    Raises:
+        ImageError: nothing that can be decoded, or too large.
+        NoFilmError: a picture, but not a chest film.
+    """
+    if looks_like_dicom(data):
+        data = _render(data)
+    film = decode(data, MAX_PIXELS, MIN_SIDE_PX, size_px)
+    if film.colour_mode not in GRAY_MODES and (colour := _colour(data)) > MAX_COLOUR:
+        raise NoFilmError(
+            f"not a chest film: it is in colour (by {colour:.0f} levels of 255, films have "
+            f"less than {MAX_COLOUR:.0f})"
+        )
+    pixels = film.squared(size_px)
+    _require_levels_of_a_film(pixels, reference)
+    if (levels := num_gray_levels(pixels)) < MIN_GRAY_LEVELS:
+        raise NoFilmError(
+            f"not a chest film: it has almost no contrast ({levels:.0f} gray levels in its "
+            f"middle, films have more than {MIN_GRAY_LEVELS})"
+        )
+    return pixels
 
-    @classmethod
-    def of(cls, reference: Reference, size_px: int) -> "Intake":
-        std, sharpness = (reference.statistics[:, NAMES.index(n)] for n in ("std", "sharpness"))
-        return cls(size_px, MIN_CONTRAST * float(std.min()), MAX_SHARPNESS * float(sharpness.max()))
 
-    def admit(self, data: bytes) -> Gray:
-        """Return the film in a JPEG, PNG, DICOM or other file, [size_px, size_px].
-
-        Raises:
-            ImageError: nothing that can be decoded, or too large.
-            NoFilmError: a picture, but not a chest film.
-        """
-        if looks_like_dicom(data):
-            data = _render(data)
-        film = decode(data, MAX_PIXELS, MIN_SIDE_PX, self.size_px)
-        if film.colour_mode not in GRAY_MODES and (colour := _colour(data)) > MAX_COLOUR:
-            raise NoFilmError(
-                f"not a chest film: it is in colour (by {colour:.0f} levels of 255, films have "
-                f"less than {MAX_COLOUR:.0f})"
-            )
-        pixels = film.squared(self.size_px)
-        self._require_levels_of_a_film(pixels)
-        if (levels := num_gray_levels(pixels)) < MIN_GRAY_LEVELS:
-            raise NoFilmError(
-                f"not a chest film: it has almost no contrast ({levels:.0f} gray levels in its "
-                f"middle, films have more than {MIN_GRAY_LEVELS})"
-            )
-        return pixels
-
-    def _require_levels_of_a_film(self, pixels: Gray) -> None:
-        statistics = dict(zip(NAMES, film_statistics(pixels[np.newaxis])[0], strict=True))
-        std, sharpness = statistics["std"], statistics["sharpness"]
-        if std < self.min_std:
-            raise NoFilmError(
-                f"not a chest film: it is blank or nearly so (its gray levels vary by {std:.1f}, "
-                f"in films by more than {self.min_std:.1f})"
-            )
-        if sharpness > self.max_sharpness:
-            raise NoFilmError(
-                "not a chest film: it is full of fine detail, as text or noise is (neighbours "
-                f"differ by {sharpness:.1f} levels, in films by less than {self.max_sharpness:.1f})"
-            )
+def _require_levels_of_a_film(pixels: Gray, reference: Reference) -> None:
+    found = film_statistics(pixels[np.newaxis])[0]
+    of_std, of_sharpness = NAMES.index("std"), NAMES.index("sharpness")
+    std, min_std = found[of_std], MIN_CONTRAST * reference.statistics[:, of_std].min()
+    if std < min_std:
+        raise NoFilmError(
+            f"not a chest film: it is blank or nearly so (its gray levels vary by {std:.1f}, "
+            f"in films by more than {min_std:.1f})"
+        )
+    sharpness = found[of_sharpness]
+    max_sharpness = MAX_SHARPNESS * reference.statistics[:, of_sharpness].max()
+    if sharpness > max_sharpness:
+        raise NoFilmError(
+            "not a chest film: it is full of fine detail, as text or noise is (neighbours "
+            f"differ by {sharpness:.1f} levels, in films by less than {max_sharpness:.1f})"
+        )
 
 
 def _render(data: bytes) -> bytes:

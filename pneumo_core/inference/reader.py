@@ -11,7 +11,7 @@ from pneumo_core.errors import BundleError
 from pneumo_core.evaluation.reference import Reference
 from pneumo_core.evaluation.saliency import map_films, overlay
 from pneumo_core.evaluation.scoring import Scorer
-from pneumo_core.inference.intake import Intake
+from pneumo_core.inference import intake
 from pneumo_core.labels import LABELS, POSITIVE
 from pneumo_core.metrics.estimates import wilson_interval
 from pneumo_core.metrics.metrics import Estimate
@@ -71,9 +71,8 @@ class Reader:
         return self.scorer.description.operating_points[self.operating_point].threshold
 
     def admit(self, data: bytes) -> Gray:
-        """Return the film in a file, for `predict` and `explain`; raises as `Intake.admit` does."""
-        size_px = self.scorer.description.image_size_px
-        return Intake.of(self.reference, size_px).admit(data)
+        """Return the film in a file, for `predict` and `explain`; raises as `intake.admit` does."""
+        return intake.admit(data, self.reference, self.scorer.description.image_size_px)
 
     def predict(self, images: Images) -> list[Prediction]:
         """Return a prediction for each admitted film [N, H, W]."""

@@ -7,8 +7,7 @@ from typing import Any
 from pneumo_core.audit.audit import audit_winner
 from pneumo_core.data import manifest
 from pneumo_core.evaluation.any_source import score_source, write_films, write_scored
-from pneumo_core.evaluation.reference import Reference
-from pneumo_core.evaluation.scoring import Scorer
+from pneumo_core.inference.reader import Reader
 from pneumo_core.params import MeasurementParams
 from pneumo_core.report import files
 from pneumo_core.report.document import Pictures
@@ -18,8 +17,7 @@ from pneumo_core.sources.source import Source
 
 
 def report_source(
-    scorer: Scorer,
-    reference: Reference,
+    model: Reader,
     source: Source,
     name: str,
     split: str,
@@ -34,7 +32,8 @@ def report_source(
 
     Raises as `score_source` does.
     """
-    scored = score_source(scorer, reference, source, split)
+    scorer = model.scorer
+    scored = score_source(scorer, model.reference, source, split)
     metrics = write_scored(folder, scored, scorer.description, split, params.evaluate)
     write_films(folder, scored.films)
     kept, threshold = manifest.kept(scored.films), metrics["threshold"]

@@ -144,7 +144,10 @@ def test_a_listing_goes_and_what_other_versions_list_stays(
         of_name = {name: reader.content(place, name) for name in place.names()}
         found = search.in_objects(place, of_name, erased)
         patient = erased.patients[0].patient
-        films, naming = (found.hashes(of_name, each) for each in (found.films, found.naming))
+        films, naming = (
+            {md5 for name in names for md5 in of_name[name].hashes}
+            for names in (found.films, found.naming)
+        )
         erased = erased.grown(patient, films, naming)
     gone = {search.object_md5(name) for name in found.held}
     assert gone == {md5(film), f"{md5(raw)}.dir", md5(report), "1" * 32 + ".dir", md5(figure)}

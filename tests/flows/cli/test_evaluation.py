@@ -92,7 +92,7 @@ def test_groups_by_named_columns_are_drawn_and_judged(ask: Ask, tmp_path: Path) 
     assert found["group_differences"]["sex"]["verdict"] == "differs"
     assert "Groups by sex: \N{BALLOT X} No. The difference is beyond chance: " in result.stdout
     assert "female minus male" in result.stdout
-    assert "Groups by ward: ? Open. Less than two groups have 20 patients" in result.stdout
+    assert "Groups by ward: ? Open. Fewer than two groups have 20 patients" in result.stdout
     drawn = [line for line in result.stdout.splitlines() if "●" in line]
     assert [line.split()[0] for line in drawn[:3]] == ["female", "male", "not"]
     quiet = ask("evaluate", "--predictions", "model.csv", "--out", "found")

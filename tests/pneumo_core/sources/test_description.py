@@ -97,7 +97,7 @@ def test_a_kind_of_the_callers_can_be_opened(tmp_path: Path) -> None:
     path = tmp_path / "films.yaml"
     path.write_text("kind: s3\nbucket: films\nprefix: chest/\n")
     source: Any = open_source(IngestParams(source=str(path)), MORE_KINDS)
-    assert source.source.source.source.source.source.address == "s3://films/chest/"
+    assert source.source.address == "s3://films/chest/"
 
 
 def test_opening_loads_no_client_of_any_kind() -> None:

@@ -11,13 +11,13 @@ from pneumo_core.audit.occlusion import measure_occlusion
 from pneumo_core.audit.robustness import measure_robustness
 from pneumo_core.audit.saliency_checks import check_saliency
 from pneumo_core.audit.shortcut_probes import augmented_gain, exchange_probe
-from pneumo_core.audit.shortcuts import Check, Cohort, Lint, lint_recipe
+from pneumo_core.audit.shortcuts import Check, Cohort
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.labels import LABELS
 from pneumo_core.params import AuditParams, AugmentParams
 from pneumo_core.preparation.augmentation import AugmentedFilm, make_film, planned_films
-from pneumo_core.preparation.recipes import chosen
+from pneumo_core.preparation.recipes import Lint, chosen, lint_recipe
 
 
 def lint(planned: pd.DataFrame, params: AugmentParams) -> Lint:

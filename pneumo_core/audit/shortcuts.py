@@ -5,7 +5,7 @@ interval lies within the limit, fails where it lies beyond, and stays open where
 limit or where the figure cannot be computed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -21,7 +21,6 @@ from pneumo_core.metrics.influence import Influence
 from pneumo_core.metrics.intervals import shares
 from pneumo_core.metrics.metrics import Estimate, Scores, patient_weights, percentile_interval
 from pneumo_core.params import AuditParams
-from pneumo_core.preparation.recipes import Recipe
 
 Subject = Literal["data", "augmentation", "model"]
 Predict = Callable[[Images], Floats]  # films [N, H, W] to probabilities of PNEUMONIA, [N]
@@ -135,33 +134,3 @@ def auroc_gap(a: Influence, b: Influence, scores: Scores) -> Estimate:
     """Return the AUROC a less the AUROC b, with its paired interval over patients."""
     found = of_figures(a, b, scores)
     return Estimate(found.value, found.ci_low, found.ci_high)
-
-
-@dataclass(frozen=True)
-class Lint:
-    label_dependent: dict[str, dict[str, Any]]  # transform to its parameters by label
-    warnings: tuple[str, ...]
-
-
-def lint_recipe(recipe: Recipe, copies_per_film: Mapping[str, float]) -> Lint:
-    """Return which transforms of a recipe depend on the label, without a look at any film.
-
-    Args:
-        copies_per_film: number of training films made of one film, on average, by label.
-    """
-    dependent = {
-        name: {label: getattr(ranges, name) for label, ranges in recipe.ranges.items()}
-        for name in sorted(recipe.differs_by_label())
-    }
-    warnings = [f"{name} depends on the label: {_listed(v)}." for name, v in dependent.items()]
-    if recipe.keeps_originals and len(set(copies_per_film.values())) > 1:
-        unaltered = {label: f"{min(1, 1 / n):.0%}" for label, n in copies_per_film.items()}
-        warnings.append(
-            "Originals stay, and the classes have different numbers of augmented films, so an "
-            f"unaltered film tells the label: {_listed(unaltered)} of the training films are."
-        )
-    return Lint(dependent, tuple(warnings))
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{label} {value}" for label, value in values.items())

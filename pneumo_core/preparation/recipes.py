@@ -9,7 +9,9 @@ shows the label. Only the study's two recipes keep originals, as the study did. 
 every film, by ranges that include no change.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from pneumo_core.data.transforms import LIMITS, Range, Ranges
 from pneumo_core.errors import ParamsError
@@ -183,3 +185,33 @@ def chosen(params: AugmentParams) -> Recipe:
     ranges = {label: replace(each, **params.ranges) for label, each in recipe.ranges.items()}
     what = recipe.what if recipe is OWN else f"{recipe.what}; with ranges of params.yaml"
     return replace(recipe, what=what, ranges=ranges)
+
+
+@dataclass(frozen=True)
+class Lint:
+    label_dependent: dict[str, dict[str, Any]]  # transform to its parameters by label
+    warnings: tuple[str, ...]
+
+
+def lint_recipe(recipe: Recipe, copies_per_film: Mapping[str, float]) -> Lint:
+    """Return which transforms of a recipe depend on the label, without a look at any film.
+
+    Args:
+        copies_per_film: number of training films made of one film, on average, by label.
+    """
+    dependent = {
+        name: {label: getattr(ranges, name) for label, ranges in recipe.ranges.items()}
+        for name in sorted(recipe.differs_by_label())
+    }
+    warnings = [f"{name} depends on the label: {_listed(v)}." for name, v in dependent.items()]
+    if recipe.keeps_originals and len(set(copies_per_film.values())) > 1:
+        unaltered = {label: f"{min(1, 1 / n):.0%}" for label, n in copies_per_film.items()}
+        warnings.append(
+            "Originals stay, and the classes have different numbers of augmented films, so an "
+            f"unaltered film tells the label: {_listed(unaltered)} of the training films are."
+        )
+    return Lint(dependent, tuple(warnings))
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{label} {value}" for label, value in values.items())

@@ -3,13 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from pneumo_core.audit.shortcuts import Check, Cohort, estimate, lint_recipe
-from pneumo_core.data.transforms import Ranges
+from pneumo_core.audit.shortcuts import Check, Cohort, estimate
 from pneumo_core.errors import EvaluationError
-from pneumo_core.labels import LABELS
 from pneumo_core.metrics.metrics import Estimate, auroc
 from pneumo_core.params import AuditParams
-from pneumo_core.preparation.recipes import Recipe
 
 
 def _check(low: float, high: float, two_sided: bool = False) -> Check:
@@ -69,24 +66,3 @@ def test_estimate_is_the_statistic_with_its_percentiles() -> None:
     found = estimate(lambda w: auroc(scores, 0, w), draws)
     assert found.value == auroc(scores, 0, np.ones((1, 60)))
     assert (found.ci_low, found.ci_high) == pytest.approx(expected)
-
-
-SAME = dict.fromkeys(LABELS, Ranges(brightness=(-0.1, 0.1)))
-UNEVEN, EVEN = {"NORMAL": 4.0, "PNEUMONIA": 1.25}, {"NORMAL": 2.0, "PNEUMONIA": 2.0}
-
-
-def test_lint_names_what_depends_on_the_label() -> None:
-    brightness = {"NORMAL": (0.05, 0.15), "PNEUMONIA": (-0.15, -0.05)}
-    leaky = {label: Ranges(brightness=each) for label, each in brightness.items()}
-    found = lint_recipe(Recipe("", "", "", leaky), UNEVEN)
-    assert found.label_dependent == {"brightness": brightness}
-    assert found.warnings == (
-        "brightness depends on the label: NORMAL (0.05, 0.15), PNEUMONIA (-0.15, -0.05).",
-    )
-
-
-def test_lint_warns_of_originals_among_different_numbers_of_augmented_films() -> None:
-    (warning,) = lint_recipe(Recipe("", "", "", SAME, keeps_originals=True), UNEVEN).warnings
-    assert "NORMAL 25%, PNEUMONIA 80%" in warning
-    for keeps, copies in ((True, EVEN), (False, UNEVEN)):
-        assert lint_recipe(Recipe("", "", "", SAME, keeps), copies).warnings == ()

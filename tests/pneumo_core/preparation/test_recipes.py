@@ -7,7 +7,7 @@ from pneumo_core.data.transforms import LIMITS, Ranges
 from pneumo_core.errors import ParamsError
 from pneumo_core.labels import LABELS
 from pneumo_core.params import AugmentParams, RecipeName
-from pneumo_core.preparation.recipes import RECIPES, chosen
+from pneumo_core.preparation.recipes import RECIPES, Recipe, chosen, lint_recipe
 
 STUDY = {"study_brightness", "study_brightness_rotation"}
 
@@ -127,3 +127,24 @@ def test_ranges_that_no_recipe_may_have_are_named(
 ) -> None:
     with pytest.raises(ParamsError, match=message):
         chosen(asked(recipe, **ranges))
+
+
+SAME = dict.fromkeys(LABELS, Ranges(brightness=(-0.1, 0.1)))
+UNEVEN, EVEN = {"NORMAL": 4.0, "PNEUMONIA": 1.25}, {"NORMAL": 2.0, "PNEUMONIA": 2.0}
+
+
+def test_lint_names_what_depends_on_the_label() -> None:
+    brightness = {"NORMAL": (0.05, 0.15), "PNEUMONIA": (-0.15, -0.05)}
+    leaky = {label: Ranges(brightness=each) for label, each in brightness.items()}
+    found = lint_recipe(Recipe("", "", "", leaky), UNEVEN)
+    assert found.label_dependent == {"brightness": brightness}
+    assert found.warnings == (
+        "brightness depends on the label: NORMAL (0.05, 0.15), PNEUMONIA (-0.15, -0.05).",
+    )
+
+
+def test_lint_warns_of_originals_among_different_numbers_of_augmented_films() -> None:
+    (warning,) = lint_recipe(Recipe("", "", "", SAME, keeps_originals=True), UNEVEN).warnings
+    assert "NORMAL 25%, PNEUMONIA 80%" in warning
+    for keeps, copies in ((True, EVEN), (False, UNEVEN)):
+        assert lint_recipe(Recipe("", "", "", SAME, keeps), copies).warnings == ()

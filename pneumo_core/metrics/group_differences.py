@@ -78,7 +78,7 @@ def verdict(
 
     - fails: less than half of a class is read rightly in some group;
     - differs: a difference is beyond chance;
-    - few: less than two groups have the patients for sensitivity, or for specificity;
+    - few: fewer than two groups have the patients for sensitivity, or for specificity;
     - wide: a difference may be larger than `MAX_DIFFERENCE`;
     - coin: some group may be read no better than by a coin;
     - alike: none of these.

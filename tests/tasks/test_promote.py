@@ -141,7 +141,7 @@ def test_model_that_hears_nothing_of_the_film_ends_the_evaluation_and_gets_no_ro
     shutil.rmtree(paths.EVALUATED)  # as DVC does before the stage runs
     with pytest.raises(EvaluationError, match="says the same of every film"):
         evaluate.run(params.load(project / "params.yaml").evaluate)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PromotionError, match="no model of the last run was evaluated"):
         promote.run(settings)
     assert model_versions.aliases("pneumo") == {}
     assert not paths.PROMOTION_LEDGER.exists()

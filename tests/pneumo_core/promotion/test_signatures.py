@@ -113,14 +113,18 @@ def test_a_key_that_nobody_knows_or_that_was_revoked(
         verify_text(b"another line", signature, anna.fingerprint, revoked)
 
 
-def test_keys_that_cannot_be_used_are_named(tmp_path: Path, anna: PrivateKey) -> None:
+def test_keys_that_cannot_be_used_are_named(tmp_path: Path, anna: PrivateKey, model: Path) -> None:
     anna.path.chmod(0o640)
-    with pytest.raises(SignatureError, match="chmod 600"):
-        anna.sign(b"")
+    for sign in (lambda: anna.sign(b""), lambda: anna.sign_folder(model)):
+        with pytest.raises(SignatureError, match="chmod 600"):
+            sign()
     anna.path.chmod(0o600)
     other = write_key(tmp_path, "rsa", rsa.generate_private_key(65537, 2048))
     with pytest.raises(SignatureError, match="is no key on one of secp256r1"):
         PrivateKey(other).sign(b"")
+    with pytest.raises(SignatureError, match=r"rsa\.pem is no public key in PEM on one of"):
+        TrustedKeys.read(tmp_path / "trusted")
+    write_text(tmp_path / "trusted" / "rsa.pem")
     with pytest.raises(SignatureError, match=r"rsa\.pem is no public key in PEM on one of"):
         TrustedKeys.read(tmp_path / "trusted")
     with pytest.raises(SignatureError, match="is no private key in PEM"):

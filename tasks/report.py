@@ -6,7 +6,7 @@ import pandas as pd
 
 from pneumo_core import params as all_params
 from pneumo_core.atomic import read_json, replacing_folder
-from pneumo_core.data import manifest
+from pneumo_core.data import leakage, manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.metrics.paired import tied_with
@@ -51,7 +51,7 @@ def _findings(settings: Params) -> Findings:
             table=manifest.read(paths.SPLIT),
             images=PackedImages.open(paths.IMAGES),
             num_augmented=manifest.count(pd.read_parquet(paths.TRAIN_FILMS), "label"),
-            certificate=read_json(paths.CERTIFICATE),
+            certificate=leakage.read(paths.CERTIFICATE),
         ),
         cells=tuple(map(_cell, cells)),
         provenance=_provenance(settings),

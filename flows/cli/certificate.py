@@ -74,7 +74,7 @@ def _of_source(source: str, patients: str | None) -> Found:
 
 def _of_project() -> Found:
     from pneumo_core import params
-    from pneumo_core.atomic import read_json
+    from pneumo_core.data import leakage
     from pneumo_core.errors import DataError
     from tasks import paths
 
@@ -82,4 +82,4 @@ def _of_project() -> Found:
         raise DataError(
             f"There is no {paths.CERTIFICATE}: run the pipeline first, or name a folder of films."
         )
-    return params.load().ingest.source, read_json(paths.CERTIFICATE), []
+    return params.load().ingest.source, leakage.read(paths.CERTIFICATE), []

@@ -2,20 +2,39 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from pneumo_core.atomic import read_json
 from pneumo_core.data import manifest
 from pneumo_core.errors import CertificateError
 
 Certificate = Mapping[str, Any]
+CERTIFICATE_VERSION = 3
+
 SplitOrigin = Mapping[str, Any]  # `made_by`: source, pneumo, site or nobody; and how
 BY_SOURCE: SplitOrigin = {"made_by": "source"}
 BY_NOBODY: SplitOrigin = {"made_by": "nobody"}  # the films are in no split yet
 
 VALID, NOT_VALID, PATIENTS_UNKNOWN = "valid", "not valid", "patients unknown"  # its `state`
 NOT_SPLIT = "the films are in no split, the stage split makes the splits"  # a fault
+
+
+def read(path: Path) -> Certificate:
+    """Return the certificate in a file.
+
+    Raises:
+        CertificateError: another version of pneumo wrote it, in another form.
+    """
+    certificate: Certificate = read_json(path)
+    if (found := certificate["certificate_version"]) != CERTIFICATE_VERSION:
+        raise CertificateError(
+            f"{path} has the version {found} of the certificate, this pneumo reads "
+            f"{CERTIFICATE_VERSION}: `pneumo run` makes it anew."
+        )
+    return certificate
 
 
 def all_known(certificate: Certificate) -> bool:

@@ -15,7 +15,11 @@ from pneumo_core.models.committee import Committee
 
 
 def load(folder: Path) -> tuple[nn.Module, Description]:
-    """Return the model of a bundle and its description; raise BundleError as these two do."""
+    """Return the model of a bundle and its description.
+
+    Raises:
+        BundleError: a file is missing, does not match its checksum, or is of another version.
+    """
     description = bundle.read_description(folder)
     return build(description, folder / bundle.WEIGHTS), description
 

@@ -13,6 +13,7 @@ import pandas as pd
 from pneumo_core.data import manifest
 from pneumo_core.data.leakage import (
     BY_SOURCE,
+    CERTIFICATE_VERSION,
     NOT_SPLIT,
     NOT_VALID,
     PATIENTS_UNKNOWN,
@@ -27,7 +28,6 @@ from pneumo_core.labels import LABELS, SPLITS, UNSPLIT
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.sources.patients import UNKNOWN
 
-CERTIFICATE_VERSION = 2
 LINKS = {"confirmed": "patient_key", "possible": "patient_group"}
 
 Groups = list[list[str]]

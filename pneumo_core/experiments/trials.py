@@ -23,13 +23,14 @@ from pneumo_core.data import manifest
 from pneumo_core.evaluation.scoring import predict
 from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.labels import LABELS
-from pneumo_core.models.compute import full_float32, to_batch
+from pneumo_core.models.compute import full_float32, to_input
 from pneumo_core.models.strategies import cut
 from pneumo_core.params import AuditParams, AugmentParams, RecipeName, TrainParams
 from pneumo_core.preparation.augmentation import augment, plan
 from pneumo_core.preparation.recipes import RECIPES
 from pneumo_core.training.context import Cell, Context
 from pneumo_core.training.events import ignore
+from pneumo_core.training.extractor import Extractor
 from pneumo_core.training.features import FeatureCache
 from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 
@@ -132,17 +133,19 @@ def _scorer(
     context, normalisation = Context.of(cell, exact), trained.normalisation
     device = context.device
     fresh, _ = context.start_model(example.shape[-1])
-    parts = cut(fresh, to_batch(example, normalisation, device))
+    films = torch.as_tensor(example)
+    parts = cut(fresh, to_input(films.to(device.torch_device), normalisation))
     if parts is None:
         engine = TorchEngine(trained.model, normalisation)
         return lambda images: np.asarray(expit(predict(engine, images)[0]))
     trunk, tail = parts
     tail.load_state_dict(trained.model.state_dict(), strict=False)
     tail.eval()
+    extractor = Extractor(trunk, device, films, normalisation)
     cache = FeatureCache.below(scratch, params)
 
     def probabilities(images: Images) -> Floats:
-        features = cache.get(trunk, images, normalisation, device)
+        features = cache.get(extractor, images)
         with torch.inference_mode(), full_float32():
             x = features.to(device.torch_device).float()
             margins = [tail(part).diff(dim=1) for part in torch.tensor_split(x, len(x) // 256 + 1)]

@@ -25,20 +25,15 @@ RESIDENT_SHARE = 0.4  # of the free GPU memory, for inputs kept there; steps nee
 
 @dataclass(frozen=True)
 class Device:
-    """`bfloat16`: whether layers that need no gradient run in bfloat16.
-
-    On a GPU what trains does too; on the CPU it stays in float32, where the backward pass of
-    depthwise convolutions was measured twice as fast as in bfloat16.
-    """
+    """`bfloat16`: whether layers run in bfloat16, where that is as good as float32."""
 
     torch_device: torch.device
     bfloat16: bool
 
     @contextmanager
-    def autocast(self, training: bool = False) -> Iterator[None]:
+    def autocast(self) -> Iterator[None]:
         """Compute in bfloat16 where this device does so, and otherwise in full float32."""
-        enabled = self.bfloat16 and (self.is_cuda or not training)
-        with full_float32(), torch.autocast(self.torch_device.type, torch.bfloat16, enabled):
+        with full_float32(), torch.autocast(self.torch_device.type, torch.bfloat16, self.bfloat16):
             yield
 
     @property
@@ -126,13 +121,14 @@ def guard_backward(model: nn.Module) -> None:
 
 
 def choose_device(precision: Precision) -> Device:
-    """Return the GPU or else the CPU; `auto` is bfloat16 where the hardware has it."""
+    """Return the GPU, in bfloat16 unless `precision` is float32, or else the CPU, in float32.
+
+    On the CPU float32 was measured faster: ONNX Runtime reads films in it, and some processors that
+    have bfloat16 are slower in it.
+    """
     if torch.cuda.is_available():
         return Device(torch.device("cuda"), precision != "float32")
-    has_bfloat16 = torch.cpu._is_avx512_bf16_supported()
-    return Device(
-        torch.device("cpu"), precision == "bfloat16" or (precision == "auto" and has_bfloat16)
-    )
+    return Device(torch.device("cpu"), False)
 
 
 def to_batch(images: Images, normalisation: Normalisation, device: Device) -> torch.Tensor:

@@ -11,9 +11,10 @@ from torch import nn
 
 from pneumo_core.arrays import Stack
 from pneumo_core.models.bundle import Normalisation
-from pneumo_core.models.compute import Device, channels_last, to_batch, to_input
+from pneumo_core.models.compute import Device, channels_last, to_input
 from pneumo_core.models.strategies import cut, cut_twice
 from pneumo_core.params import Strategy
+from pneumo_core.training.extractor import Extractor
 from pneumo_core.training.features import FeatureCache
 
 Rows = npt.NDArray[np.int64]
@@ -37,14 +38,18 @@ def learner_and_batches(
         leads_to_partial: keep the features of the partial strategy on the way to the model's own.
     """
     normalisation = Normalisation.of_model(model)
-    example = to_batch(stacks[0][:2], normalisation, device)
+    films = torch.as_tensor(stacks[0][:2])
+    example = to_input(films.to(device.torch_device), normalisation)
     parts = cut(model, example)
     if parts is None:
         return model, [_from_films(images, normalisation, device) for images in stacks], 0.0
     trunk, tail = parts
     started = time.perf_counter()
-    halves = cut_twice(model, Strategy.PARTIAL, example) if leads_to_partial else None
-    features = [cache.get(trunk, images, normalisation, device, halves) for images in stacks]
+    extractor, halves = Extractor(trunk, device, films, normalisation), None
+    if leads_to_partial and (trunks := cut_twice(model, Strategy.PARTIAL, example)):
+        first = Extractor(trunks[0], device, films, normalisation)
+        halves = first, Extractor(trunks[1], device, first.in_torch(films))
+    features = [cache.get(extractor, images, halves) for images in stacks]
     seconds = time.perf_counter() - started
     return tail, [_from_features(of_stack, device) for of_stack in features], seconds
 

@@ -192,7 +192,7 @@ class Epochs:
         self._learner.eval()
         labels = self._val.labels
         parts = []
-        with torch.inference_mode(), self._context.device.autocast(training=True):
+        with torch.inference_mode(), self._context.device.autocast():
             for start in range(0, len(labels), EVAL_BATCH_SIZE):
                 with self.wait.timed():
                     x = self._val.fetch(np.arange(start, min(start + EVAL_BATCH_SIZE, len(labels))))

@@ -13,15 +13,13 @@ from typing import Any
 
 import torch
 
-from pneumo_core.arrays import Images, Stack
+from pneumo_core.arrays import Stack
 from pneumo_core.atomic import replacing_file
 from pneumo_core.data.images import content_sha256
-from pneumo_core.models.bundle import Normalisation
-from pneumo_core.models.compute import Device, channels_last, to_batch
-from pneumo_core.models.strategies import Trunk
 from pneumo_core.models.weights import state_sha256
 from pneumo_core.params import TrainParams
 from pneumo_core.progress import track
+from pneumo_core.training.extractor import Extractor
 from pneumo_core.versions import LEARNING, method_sha256
 
 
@@ -37,11 +35,9 @@ class FeatureCache:
 
     def get(
         self,
-        trunk: Trunk,
+        extractor: Extractor,
         images: Stack,
-        normalisation: Normalisation,
-        device: Device,
-        halves: tuple[Trunk, Trunk] | None = None,
+        halves: tuple[Extractor, Extractor] | None = None,
     ) -> torch.Tensor:
         """Return features [N, ...] of images [N, H, W] in the device's precision, from disk.
 
@@ -49,23 +45,20 @@ class FeatureCache:
             halves: the same trunk as two in a row, where the features between them are of use to
                 another cell: they are kept, too.
         """
-        example = _features(trunk, images[:1], normalisation, device)
-        path = self.folder / f"{_key(trunk, images, normalisation, device)}.bin"
+        example = extractor.in_torch(torch.as_tensor(images[:1]))
+        path = self.folder / f"{_key(extractor, images)}.bin"
         num_values = len(images) * example.numel()
         if not path.is_file():
-            between = self.get(halves[0], images, normalisation, device) if halves else None
+            source: Stack | torch.Tensor = images
+            if halves:
+                extractor, source = halves[1], self.get(halves[0], images)
             self._make_room(num_values * example.element_size())
-            size = device.read_batch_size(images.shape[-1])
+            size = extractor.device.read_batch_size(images.shape[-1])
             with replacing_file(path) as draft, draft.open("wb") as file:
                 for start in track(range(0, len(images), size), "features", unit="batch"):
-                    rows = slice(start, start + size)
-                    if halves and between is not None:
-                        batch = _further(halves[1], between[rows], device)
-                    else:
-                        batch = _features(trunk, images[rows], normalisation, device)
-                    file.write(
-                        batch.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-                    )
+                    batch = extractor(torch.as_tensor(source[start : start + size]))
+                    flat = batch.cpu().contiguous().flatten()
+                    file.write(flat.view(torch.uint8).numpy().tobytes())
         os.utime(path)  # the least recently used file goes first
         flat = torch.from_file(str(path), shared=False, size=num_values, dtype=example.dtype)
         return flat.view(len(images), *example.shape[1:])
@@ -80,29 +73,16 @@ class FeatureCache:
             path.unlink(missing_ok=True)
 
 
-def _features(
-    trunk: Trunk, images: Images, normalisation: Normalisation, device: Device
-) -> torch.Tensor:
-    with torch.inference_mode(), device.autocast():
-        features: torch.Tensor = trunk(to_batch(images, normalisation, device))
-        return features
-
-
-def _further(rest: Trunk, features: torch.Tensor, device: Device) -> torch.Tensor:
-    with torch.inference_mode(), device.autocast():
-        further: torch.Tensor = rest(channels_last(device.send(features)))
-        return further
-
-
-def _key(trunk: Trunk, images: Stack, normalisation: Normalisation, device: Device) -> str:
+def _key(extractor: Extractor, images: Stack) -> str:
     """Return the key of images, of the network that sees them, and of how it computes.
 
     Two architectures may have tensors of the same names and shapes, so their names are in it, and
     their layers, whose settings may change from one version of timm to the next.
     """
+    trunk = extractor.trunk
     config: Any = trunk.model.pretrained_cfg
     network = (config["architecture"], repr(trunk), state_sha256(trunk))
-    rules = (images.shape, normalisation, device.precision, trunk.cut_name)
+    rules = (images.shape, extractor.normalisation, extractor.device.precision, trunk.cut_name)
     method = method_sha256("training.features", LEARNING)
     content = repr((content_sha256(images), network, rules, method))
     return hashlib.sha256(content.encode()).hexdigest()

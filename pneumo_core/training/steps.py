@@ -78,7 +78,7 @@ class Step:
                 with self._wait.timed():
                     x = self._fetch(part)
                     y_B = self._labels[self._device.send(torch.from_numpy(part))]
-                with self._device.autocast(training=True):
+                with self._device.autocast():
                     loss = self._mean_loss(self._learner(x), y_B)
                 loss = loss * float(self._weight_of_row[part].sum() / weight)
                 loss.backward()

@@ -1,0 +1,32 @@
+"""Write a network of torch as a file of ONNX."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+OPSET = 17
+
+
+def write(
+    network: nn.Module, example: torch.Tensor, given: str, outputs: Sequence[str], path: Path
+) -> None:
+    """Write a network in eval mode, whose input and outputs have any number of rows.
+
+    Raises:
+        Exception: of torch's own, unrelated kinds, where it cannot be exported.
+    """
+    with warnings.catch_warnings():  # of shapes that become constants, and of the exporter's age
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (example,),
+            path,
+            dynamo=False,  # the same bytes each time, without onnxscript
+            opset_version=OPSET,
+            input_names=[given],
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "N"} for name in (given, *outputs)},
+        )

@@ -1,0 +1,46 @@
+"""Run a file of ONNX on a processor."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from pneumo_core.errors import BundleError
+
+Floats32 = npt.NDArray[np.float32]
+
+
+def open_session(path: Path) -> Any:
+    """Return a session that runs in the thread that calls it; raise BundleError if it fails."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # it raises its own, unrelated kinds
+        raise BundleError(f"ONNX Runtime cannot load {path}: {error}") from error
+
+
+def run(session: Any, names: Sequence[str], rows: npt.NDArray[Any]) -> list[Floats32]:
+    """Return these outputs of each row of the one input, as many rows at a time as threads.
+
+    That is faster than a batch, and than several threads for one row.
+    """
+    (given,) = session.get_inputs()
+
+    def of_row(row: npt.NDArray[Any]) -> list[Floats32]:
+        found: list[Floats32] = session.run(names, {given.name: row[np.newaxis]})
+        return found
+
+    with ThreadPoolExecutor(min(_num_threads(), len(rows))) as pool:
+        found = list(pool.map(of_row, rows))
+    return [np.concatenate(each) for each in zip(*found, strict=True)]
+
+
+def _num_threads() -> int:
+    """Return as many threads as torch has here."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))

@@ -12,14 +12,23 @@ from pneumo_core.data import manifest
 from pneumo_core.errors import CertificateError
 
 Certificate = Mapping[str, Any]
-CERTIFICATE_VERSION = 3
+CERTIFICATE_VERSION = 4
 
 SplitOrigin = Mapping[str, Any]  # `made_by`: source, pneumo, site or nobody; and how
 BY_SOURCE: SplitOrigin = {"made_by": "source"}
 BY_NOBODY: SplitOrigin = {"made_by": "nobody"}  # the films are in no split yet
 
 VALID, NOT_VALID, PATIENTS_UNKNOWN = "valid", "not valid", "patients unknown"  # its `state`
-NOT_SPLIT = "the films are in no split, the stage split makes the splits"  # a fault
+FAULTS = {  # a sentence for each kind of them
+    "exact_duplicates": "{number} groups of exact duplicates across splits",
+    "near_duplicates": "{number} groups of near-duplicates across splits",
+    "patients": "{number} images of patients confirmed in an earlier split too",
+    "labels": "{number} pictures with both labels",
+    "other_test": "the test split is not the pinned one ({found}, not {pinned})",
+    "empty_split": "no readable film in {split}",
+    "no_film": "no readable film",
+    "not_split": "the films are in no split, the stage split makes the splits",
+}
 
 
 def read(path: Path) -> Certificate:
@@ -43,8 +52,12 @@ def all_known(certificate: Certificate) -> bool:
 
 def verdict(certificate: Certificate) -> str:
     """Return the state with the faults behind it."""
-    state, faults = certificate.get("state", "no state"), certificate.get("faults", [])
-    return ": ".join(filter(None, [state, "; ".join(faults)]))
+    return ": ".join(filter(None, [certificate.get("state", "no state"), _faults(certificate)]))
+
+
+def _faults(certificate: Certificate) -> str:
+    faults = certificate.get("faults", [])
+    return "; ".join(FAULTS[fault["kind"]].format(**fault) for fault in faults)
 
 
 def patients_sentence(certificate: Certificate) -> str:
@@ -94,7 +107,7 @@ def require_valid(
         )
     if certificate["state"] not in (VALID, PATIENTS_UNKNOWN):
         raise CertificateError(
-            f"The leakage certificate is not valid: {'; '.join(certificate['faults'])}. Its lists "
+            f"The leakage certificate is not valid: {_faults(certificate)}. Its lists "
             "name the films: put each of them, and each patient, on one side in the source."
         )
     if certificate["data_sha256"] != data_sha256(table):

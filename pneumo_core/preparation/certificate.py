@@ -14,7 +14,6 @@ from pneumo_core.data import manifest
 from pneumo_core.data.leakage import (
     BY_SOURCE,
     CERTIFICATE_VERSION,
-    NOT_SPLIT,
     NOT_VALID,
     PATIENTS_UNKNOWN,
     VALID,
@@ -31,6 +30,7 @@ from pneumo_core.sources.patients import UNKNOWN
 LINKS = {"confirmed": "patient_key", "possible": "patient_group"}
 
 Groups = list[list[str]]
+Fault = dict[str, Any]  # `kind`: a key of leakage.FAULTS; and what its sentence names
 
 
 def certify(
@@ -111,13 +111,13 @@ def _known(films: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _empty_splits(table: pd.DataFrame) -> list[str]:
+def _empty_splits(table: pd.DataFrame) -> list[Fault]:
     """Return a fault for each split without a film: train, test, and the source's own splits."""
     there = set(manifest.kept(table)["split"])
     if UNSPLIT in set(table["split"]):
-        return [NOT_SPLIT if there else "no readable film"]
-    wanted = {"train", "test", *table["source_split"]}
-    return [f"no readable film in {split}" for split in SPLITS if split in wanted - there]
+        return [{"kind": "not_split" if there else "no_film"}]
+    wanted = {"train", "test", *table["source_split"]} - there
+    return [{"kind": "empty_split", "split": split} for split in SPLITS if split in wanted]
 
 
 def _counts(films: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -144,24 +144,20 @@ def _group_counts(groups: Groups, across: Groups) -> dict[str, int]:
     }
 
 
-def _faults(certificate: Certificate) -> list[str]:
-    pinned, found = certificate["pinned_test_split_hash"], certificate["test_split_hash"]
-    faults = {
-        "groups of exact duplicates across splits": certificate["exact_duplicates"][
-            "groups_across_splits"
-        ],
-        "groups of near-duplicates across splits": certificate["near_duplicates"][
-            "groups_across_splits"
-        ],
-        "images of patients confirmed in an earlier split too": certificate["patients"][
-            "confirmed_across_splits"
-        ],
-        "pictures with both labels": certificate["label_conflicts_in_use"],
+def _faults(certificate: Certificate) -> list[Fault]:
+    numbers = {
+        "exact_duplicates": certificate["exact_duplicates"]["groups_across_splits"],
+        "near_duplicates": certificate["near_duplicates"]["groups_across_splits"],
+        "patients": certificate["patients"]["confirmed_across_splits"],
+        "labels": certificate["label_conflicts_in_use"],
     }
-    sentences = [f"{number} {what}" for what, number in faults.items() if number]
+    faults: list[Fault] = [
+        {"kind": kind, "number": number} for kind, number in numbers.items() if number
+    ]
+    pinned, found = certificate["pinned_test_split_hash"], certificate["test_split_hash"]
     if pinned not in (None, found):
-        sentences.append(f"the test split is not the pinned one ({found[:12]}, not {pinned[:12]})")
-    return sentences
+        faults.append({"kind": "other_test", "found": found[:12], "pinned": pinned[:12]})
+    return faults
 
 
 def _reasons(table: pd.DataFrame, state: str) -> dict[str, str]:

@@ -7,8 +7,7 @@ import pandas as pd
 
 from pneumo_core.charts import Captioned
 from pneumo_core.data import manifest
-from pneumo_core.data.leakage import NOT_SPLIT, Certificate
-from pneumo_core.labels import SPLITS
+from pneumo_core.data.leakage import Certificate
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.findings import DataFindings
 from pneumo_core.report.words import Words
@@ -69,28 +68,13 @@ def _table(counts: pd.DataFrame, data: DataFindings, words: Words) -> Table:
 
 
 def faults(certificate: Certificate, words: Words) -> list[str]:
-    """Return what is to be mended, in the page's language; the certificate says it in English."""
-    pinned = certificate["pinned_test_split_hash"] or ""
-    numbers = {
-        "fault_exact": certificate["exact_duplicates"]["groups_across_splits"],
-        "fault_near": certificate["near_duplicates"]["groups_across_splits"],
-        "fault_patients": certificate["patients"]["confirmed_across_splits"],
-        "fault_labels": certificate["label_conflicts_in_use"],
-    }
-    pin = {"found": certificate["test_split_hash"][:12], "pinned": pinned[:12]}
-    values: list[tuple[str, Mapping[str, Any]]] = [
-        *((key, {"number": number}) for key, number in numbers.items()),
-        *(("fault_empty", {"split": split}) for split in SPLITS),
-        *(("fault_nothing", {}), ("fault_pin", pin)),
-    ]
+    """Return what is to be mended in the source; films in no split are no fault of it."""
 
-    def written(key: str, given: Mapping[str, Any]) -> str:
-        named = {"split": words.split(given["split"])} if "split" in given else {}
-        return words(f"certificate.{key}", **{**given, **named})
+    def written(fault: Mapping[str, Any]) -> str:
+        named = {"split": words.split(fault["split"])} if "split" in fault else {}
+        return words(f"certificate.fault_{fault['kind']}", **{**fault, **named})
 
-    english = Words("en")
-    known = {english(f"certificate.{key}", **given): written(key, given) for key, given in values}
-    return [known.get(each, each) for each in certificate["faults"] if each != NOT_SPLIT]
+    return [written(each) for each in certificate["faults"] if each["kind"] != "not_split"]
 
 
 def who_and_how(certificate: Certificate, words: Words) -> list[Block]:

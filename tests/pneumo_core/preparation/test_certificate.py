@@ -13,6 +13,7 @@ from pneumo_core.data.leakage import (
     read,
     require_valid,
     split_sentence,
+    verdict,
 )
 from pneumo_core.errors import CertificateError
 from pneumo_core.preparation.certificate import certify
@@ -87,7 +88,8 @@ def test_patients_are_counted_in_images_of_the_later_split(table: pd.DataFrame) 
         "test/PNEUMONIA/person1_virus_4.jpeg",
     ]
     assert not found["valid"]
-    assert found["faults"] == ["1 images of patients confirmed in an earlier split too"]
+    assert found["faults"] == [{"kind": "patients", "number": 1}]
+    assert verdict(found) == "not valid: 1 images of patients confirmed in an earlier split too"
 
 
 def test_possible_links_alone_are_no_fault(table: pd.DataFrame) -> None:
@@ -121,13 +123,13 @@ def test_a_split_without_a_readable_film_is_a_fault(table: pd.DataFrame, split: 
     table.loc[table["split"] == split, "state"] = manifest.QUARANTINED
     found = certify(table, NOTHING)
     assert found["state"] == "not valid"
-    assert f"no readable film in {split}" in found["faults"]
+    assert {"kind": "empty_split", "split": split} in found["faults"]
 
 
 def test_splits_that_nobody_named_are_missing_and_counted_as_empty(table: pd.DataFrame) -> None:
     only_test = table[table["source_split"] == "test"]
     found = certify(only_test[only_test["label"] == "NORMAL"], NOTHING)
-    assert found["faults"] == ["no readable film in train"]
+    assert verdict(found) == "not valid: no readable film in train"
     nobody = {"NORMAL": 0, "PNEUMONIA": 0}
     assert found["counts"] == {"train": nobody, "val": nobody, "test": nobody | {"NORMAL": 1}}
 
@@ -173,7 +175,7 @@ def test_a_picture_with_both_labels_is_a_fault(table: pd.DataFrame) -> None:
     group = ["train/NORMAL/IM-0001-0001.jpeg", "train/PNEUMONIA/person2_bacteria_2.jpeg"]
     found = certify(table, Duplicates([group], [], [group], []))
     assert found["label_conflicts"] == found["label_conflicts_in_use"] == 1
-    assert found["faults"] == ["1 pictures with both labels"]
+    assert verdict(found) == "not valid: 1 pictures with both labels"
 
 
 def test_a_quarantined_label_conflict_is_counted_and_no_fault(table: pd.DataFrame) -> None:
@@ -210,7 +212,7 @@ def test_the_test_hash_is_of_contents_and_labels_not_of_names(table: pd.DataFram
     without_val = _drop(table, "val/NORMAL/IM-0002-0002.jpeg")
     assert certify(without_val, NOTHING, pinned)["valid"]
     refused = certify(_drop(without_val, table.at[8, "image_id"]), NOTHING, pinned)
-    assert "not the pinned one" in refused["faults"][0]
+    assert "not the pinned one" in verdict(refused)
 
 
 def test_training_needs_a_valid_certificate_of_exactly_its_data(table: pd.DataFrame) -> None:
@@ -248,9 +250,9 @@ def test_steps_add_up(table: pd.DataFrame) -> None:
 def test_films_in_no_split_are_not_certified(table: pd.DataFrame) -> None:
     found = certify(table.assign(split="all", source_split="all"), NOTHING)
     assert found["state"] == "not valid"
-    assert found["faults"] == ["the films are in no split, the stage split makes the splits"]
+    assert "the films are in no split, the stage split makes the splits" in verdict(found)
 
 
 def test_unreadable_films_in_no_split_are_called_unreadable(table: pd.DataFrame) -> None:
     unsplit = table.assign(split="all", source_split="all", state=manifest.QUARANTINED)
-    assert certify(unsplit, NOTHING)["faults"] == ["no readable film"]
+    assert verdict(certify(unsplit, NOTHING)) == "not valid: no readable film"

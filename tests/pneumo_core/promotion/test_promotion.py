@@ -213,8 +213,8 @@ def test_a_check_that_failed_for_sure_does_not_blame_the_number_of_films() -> No
             "leakage certificate: patients unknown, asked for: valid",
         ),
         (
-            CERTIFICATE | {"state": "not valid", "faults": ["1 picture with both labels"]},
-            "leakage certificate: not valid: 1 picture with both labels, asked for: valid",
+            CERTIFICATE | {"state": "not valid", "faults": [{"kind": "labels", "number": 1}]},
+            "leakage certificate: not valid: 1 pictures with both labels, asked for: valid",
         ),
         (CERTIFICATE | {"data_sha256": "e" * 64}, "data certified: eeeeeeeeeeee"),
         (CERTIFICATE | {"test_split_hash": "e" * 64}, "asked for: eeeeeeeeeeee"),

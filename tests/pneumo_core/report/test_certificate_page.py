@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pneumo_core.data.leakage import BY_NOBODY
+from pneumo_core.data.leakage import BY_NOBODY, FAULTS
 from pneumo_core.preparation.certificate import certify
 from pneumo_core.preparation.duplicates import Duplicates
 from pneumo_core.report import certificate_page
@@ -44,7 +44,7 @@ def test_it_gives_the_verdict_the_numbers_and_the_films(table: pd.DataFrame, lan
     found = page(certificate, language)
     words = Words(language)
     assert words("certificate.mark_bad") in found
-    assert words("certificate.fault_exact", number=1) in found
+    assert words("certificate.fault_exact_duplicates", number=1) in found
     assert ", ".join(f"`{film}`" for film in ACROSS) in found
     assert certificate["test_split_hash"] in found
     assert words("certificate.not_pinned") in found
@@ -75,15 +75,16 @@ def test_every_fault_is_said_in_korean(table: pd.DataFrame) -> None:
         certify(table[train], NOTHING),
         certify(table.assign(split="all", source_split="all", state="quarantined"), NOTHING),
     ]
-    faults = [fault for each in certificates for fault in each["faults"]]
-    assert len(faults) == 7
+    kinds = [fault["kind"] for each in certificates for fault in each["faults"]]
+    assert sorted(kinds) == sorted({*FAULTS} - {"not_split"})
     for certificate in certificates:
-        written = page(certificate, "ko")
+        english, korean = (page(certificate, language) for language in ("en", "ko"))
         for fault in certificate["faults"]:
-            assert fault not in written
-        assert len(re.findall(r"^- ", written.split("##")[1], re.MULTILINE)) > len(
-            certificate["faults"]
-        )
+            sentence = FAULTS[fault["kind"]].format(**fault)
+            assert sentence in english
+            assert sentence not in korean
+        items = re.findall(r"^- ", korean.split("##")[1], re.MULTILINE)
+        assert len(items) > len(certificate["faults"])
 
 
 def test_films_in_no_split_are_nothing_to_mend_in_the_source(table: pd.DataFrame) -> None:

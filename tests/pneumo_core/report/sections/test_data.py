@@ -18,10 +18,17 @@ def test_counts_end_with_their_sum(made: Any, language: str) -> None:
 
 
 def test_a_certificate_that_is_not_valid_names_its_faults(made: Any) -> None:
-    faults = {"valid": False, "state": "not valid", "faults": ["3 groups across splits"]}
+    faults = {
+        "valid": False,
+        "state": "not valid",
+        "faults": [{"kind": "near_duplicates", "number": 3}],
+    }
     found = replace(made.found.data, certificate={**made.found.data.certificate, **faults})
     texts = [b.text for b in data.build(found, {}, Words("en")) if isinstance(b, Paragraph)]
-    assert any("not valid" in text and "3 groups across splits" in text for text in texts)
+    assert any(
+        "not valid" in text and "3 groups of near-duplicates across splits" in text
+        for text in texts
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

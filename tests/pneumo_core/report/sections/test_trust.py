@@ -32,7 +32,11 @@ def _figure(value: float, half: float = 0.01) -> dict[str, float]:
 def test_leaks(made: Any) -> None:
     found = made.found
     assert _levels(found)["leaks"] == "good"
-    bad = {**found.data.certificate, "state": "not valid", "faults": ["3 groups across splits"]}
+    bad = {
+        **found.data.certificate,
+        "state": "not valid",
+        "faults": [{"kind": "near_duplicates", "number": 3}],
+    }
     assert _levels(replace(found, data=replace(found.data, certificate=bad)))["leaks"] == "bad"
     of_test = found.winner.predictions["image_id"].iloc[0]
     for suspect, level in ((of_test, "caution"), ("of/validation.png", "good")):
@@ -251,7 +255,7 @@ def test_another_hospital(
 
 
 def test_faults_of_the_certificate_are_in_the_language_of_the_page(made: Any) -> None:
-    bad = {"state": "not valid", "faults": ["no readable film in val"]}
+    bad = {"state": "not valid", "faults": [{"kind": "empty_split", "split": "val"}]}
     certificate = {**made.found.data.certificate, **bad}
     found = replace(made.found, data=replace(made.found.data, certificate=certificate))
     (leaks,) = (each for each in answer(found) if each.name == "leaks")

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from pneumo_core.models.onnx_session import NUM_ROWS
+
 OPSET = 17
 
 
@@ -28,5 +30,5 @@ def write(
             opset_version=OPSET,
             input_names=[given],
             output_names=list(outputs),
-            dynamic_axes={name: {0: "N"} for name in (given, *outputs)},
+            dynamic_axes={name: {0: NUM_ROWS} for name in (given, *outputs)},
         )

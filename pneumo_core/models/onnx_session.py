@@ -12,13 +12,22 @@ import onnxruntime
 
 from pneumo_core.errors import BundleError
 
+NUM_ROWS = "N"  # the name of the first dimension of inputs and outputs
+
 Floats32 = npt.NDArray[np.float32]
 
 
 def open_session(path: Path) -> Any:
-    """Return a session that runs in the thread that calls it; raise BundleError if it fails."""
+    """Return a session for one row at a time, which runs in the thread that calls it.
+
+    With the number of rows known, ONNX Runtime joins the padding with the convolutions.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the file.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    options.add_free_dimension_override_by_name(NUM_ROWS, 1)
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # it raises its own, unrelated kinds

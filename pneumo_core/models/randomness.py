@@ -16,8 +16,15 @@ def seeded(seed: int, device: Device) -> Iterator[None]:
     """Seed the draws inside, and put the random state back afterwards."""
     devices = [torch.cuda.current_device()] if device.is_cuda else []
     with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
+        seed_draws(seed, device)
         yield
+
+
+def seed_draws(seed: int, device: Device) -> None:
+    if device.is_cuda:
+        torch.manual_seed(seed)
+    else:  # without a millisecond for GPUs that are not there
+        torch.default_generator.manual_seed(seed)
 
 
 @contextmanager

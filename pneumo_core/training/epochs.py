@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from pneumo_core.errors import TrainingError
-from pneumo_core.models.randomness import seeded
+from pneumo_core.models.randomness import seed_draws, seeded
 from pneumo_core.models.strategies import set_train_mode
 from pneumo_core.training.batches import Fetch
 from pneumo_core.training.checkpoints import Checkpoint
@@ -148,7 +148,8 @@ class Epochs:
     def _seed(self, epoch: int, step: int) -> None:
         """Seed what random layers draw in a step, differently in each process."""
         position = [self._params.seed, epoch, step, self._context.processes.rank]
-        torch.manual_seed(int(np.random.SeedSequence(position).generate_state(1)[0]))
+        drawn = int(np.random.SeedSequence(position).generate_state(1)[0])
+        seed_draws(drawn, self._context.device)
 
     def _rate(self, step: int) -> float:
         of = self._context.schedule

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pneumo_core.errors import TrainingError
-from pneumo_core.models.compute import guard_backward
+from pneumo_core.models.compute import guard_backward, lighten_backward
 from pneumo_core.params import TrainParams
 from pneumo_core.training.batches import Fetch, Rows
 from pneumo_core.training.context import Context
@@ -39,6 +39,7 @@ class Step:
         params, self._device = context.params, context.device
         if not self._device.is_cuda:
             guard_backward(learner)
+            lighten_backward(learner)
         self.optimizer = make_optimizer(learner, params, context.schedule.lr)
         self.micro_batch_size: int | None = None  # None: as large as the batch
         self._context, self._learner, self._fetch, self._wait = context, learner, fetch, wait

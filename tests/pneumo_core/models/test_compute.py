@@ -6,7 +6,7 @@ import torch
 
 from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models.bundle import Normalisation
-from pneumo_core.models.compute import Device, full_float32
+from pneumo_core.models.compute import Device, channels_last, full_float32, lighten_backward
 from pneumo_core.models.weights import create_model
 
 CPU = Device(torch.device("cpu"), False)
@@ -55,3 +55,27 @@ def test_a_model_is_run_in_full_float32(around: Flags) -> None:
     TorchEngine(model, Normalisation(0.5, 0.5)).read(np.zeros((2, 64, 64), np.uint8))
     assert seen == [(False, False)]
     assert _tf32() == around
+
+
+def test_a_lightened_backward_pass_keeps_the_channels_last_and_the_gradients() -> None:
+    model = create_model("tf_efficientnet_lite0", "none", 2)[0].eval()
+    x = channels_last(torch.rand(2, 3, 64, 64))
+    layouts: list[bool] = []
+
+    def gradients() -> list[torch.Tensor]:
+        model.zero_grad()
+        model(x).sum().backward()
+        return [p.grad.clone() for p in model.parameters()]
+
+    def keep_layout(_: object, inputs: tuple[torch.Tensor]) -> None:
+        inputs[0].register_hook(
+            lambda grad: layouts.append(grad.is_contiguous(memory_format=torch.channels_last))
+        )
+
+    model.bn2.act.register_forward_pre_hook(keep_layout)  # what batch norm's backward pass gets
+    before = gradients()
+    lighten_backward(model)
+    after = gradients()
+    assert layouts == [False, True]
+    for one, other in zip(before, after, strict=True):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-5 * float(one.abs().max()))

@@ -19,7 +19,7 @@ EXTRAS = {  # of pyproject.toml, with the modules that a command may miss
 
 
 @dataclass(frozen=True)
-class Row:
+class Explanation:
     """An exception by its qualified name or that of a base class, told by words of its text."""
 
     kind: str
@@ -35,43 +35,43 @@ class Row:
 
 
 TABLE = (
-    Row(
+    Explanation(
         "dvc.scm.SCMError",
         "(?P<folder>.*) is not a git repository",
         "{folder} is not a git repository, which DVC needs (GitHub's ZIP has none): clone the "
         "project with git, or run `git init && git add --all && git commit -m start` in it.",
     ),
-    Row(
+    Explanation(
         "dvc.exceptions.NotDvcRepoError",
         "",
         "There is no DVC project here: run this in the project's folder, which has `.dvc`.",
     ),
-    Row(
+    Explanation(
         "dvc.utils.strictyaml.YAMLSyntaxError",
         r"'(?:\./)?(?P<file>[^']+)'",
         "{file} is not YAML, as after a merge with conflicts: take it as one side has it "
         "(`git checkout --ours {file}` or `git restore {file}`) and run again; what is missing "
         "is computed.",
     ),
-    Row(
+    Explanation(
         "dvc.utils.strictyaml.YAMLValidationError",
         r"'(?:\./)?(?P<file>[^']+)' validation",
         "{file} is not as this DVC expects it: restore it (`git restore {file}`), or install the "
         "DVC that wrote it.",
     ),
-    Row(
+    Explanation(
         "dvc.lock.LockError",
         r"'(?P<path>[^']+)' is busy.*?PID (?P<pid>\d+)\): (?P<command>[^\n]*)",
         "{path} is in use by process {pid} ({command}), as DVC noted: wait for its end, or delete "
         ".dvc/tmp/rwlock if process {pid} is something else.",
     ),
-    Row(
+    Explanation(
         "dvc.lock.LockError",
         "",
         "Another DVC command holds this project: wait for its end and run again.",
     ),
     *(
-        Row(
+        Explanation(
             f"dvc.rwlock.RWLockFile{kind}Error",
             "",
             "DVC's file .dvc/tmp/rwlock is damaged, as after a crash or on a full disk: delete it "
@@ -79,116 +79,118 @@ TABLE = (
         )
         for kind in ("Corrupted", "Format")
     ),
-    Row(
+    Explanation(
         "dvc.stage.exceptions.StageCmdFailedError",
         r"exited with -(9|SIGKILL)\b",
         "Its process was killed, often by the system for want of memory: end what else uses memory "
         "and run again; a training goes on from its checkpoint.",
     ),
-    Row("dvc.exceptions.DvcException", r"\S", "DVC: {text}"),
-    Row(
+    Explanation("dvc.exceptions.DvcException", r"\S", "DVC: {text}"),
+    Explanation(
         "builtins.RuntimeError",
         r"Failed to reach API at (?P<url>\S+)",
         "No Prefect server answers at {url}; a login page is none. " + PREFECT,
     ),
-    Row(
+    Explanation(
         "prefect.exceptions.PrefectHTTPStatusError",
         "'40[13] .*' for url '(?P<url>[^']+)'",
         "The Prefect server refuses the login at {url}: set PREFECT_API_AUTH_STRING to "
         "USER:PASSWORD.",
     ),
-    Row("prefect.exceptions.PrefectException", "", "The Prefect server: {text}. " + PREFECT),
-    Row("httpx.HTTPError", "", "The Prefect server does not answer: {text}. " + PREFECT),
-    Row(
+    Explanation(
+        "prefect.exceptions.PrefectException", "", "The Prefect server: {text}. " + PREFECT
+    ),
+    Explanation("httpx.HTTPError", "", "The Prefect server does not answer: {text}. " + PREFECT),
+    Explanation(
         "sqlalchemy.exc.DatabaseError",
         "file is not a database|malformed",
         "The database of MLflow is damaged: take var/mlflow.db from a backup. Without one, move it "
         "away; the next run starts a new registry.",
     ),
-    Row(
+    Explanation(
         "sqlalchemy.exc.DatabaseError",
         "database is locked",
         "Another program has locked MLflow's database var/mlflow.db: end it and run again.",
     ),
-    Row(
+    Explanation(
         "sqlalchemy.exc.DatabaseError",
         "disk is full",
         "The disk with var/mlflow.db is full: make room there and run again.",
     ),
-    Row(
+    Explanation(
         "sqlalchemy.exc.DatabaseError",
         "readonly|unable to open",
         "MLflow's database var/mlflow.db cannot be written to: correct the rights of the file and "
         "its folder.",
     ),
-    Row(
+    Explanation(
         "sqlalchemy.exc.SQLAlchemyError",
         "",
         f"MLflow's database ({MLFLOW}) fails: {{text}}.",
     ),
-    Row(
+    Explanation(
         "mlflow.exceptions.MlflowException",
         r"out-of-date database schema \(found version (?P<found>\w+), but expected (?P<own>\w+)",
         "MLflow's database has the schema {found}, and this MLflow needs {own}: back it up and run "
         f"`mlflow db upgrade` on it ({MLFLOW}), or install the MLflow that wrote it.",
     ),
-    Row(
+    Explanation(
         "mlflow.exceptions.MlflowException",
         "API request to (?P<url>https?://[^/]+).* failed with exception",
         "No MLflow server answers at {url}: start it, or correct MLFLOW_TRACKING_URI; without it "
         "MLflow is in var/.",
     ),
-    Row(
+    Explanation(
         "mlflow.exceptions.MlflowException",
         "not in a valid JSON format",
         "The address in MLFLOW_TRACKING_URI answers with a page, not as an MLflow server: correct "
         "it, or log in at the proxy before it (MLFLOW_TRACKING_TOKEN).",
     ),
-    Row(
+    Explanation(
         "mlflow.exceptions.MlflowException",
         "error code 40[13]",
         "The MLflow server refuses the login: set MLFLOW_TRACKING_USERNAME and "
         "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
     ),
-    Row("mlflow.exceptions.MlflowException", "", "MLflow: {text}"),
-    Row(
+    Explanation("mlflow.exceptions.MlflowException", "", "MLflow: {text}"),
+    Explanation(
         "builtins.ModuleNotFoundError",
         "'psycopg2'",
         "The driver of PostgreSQL is psycopg: let the address in MLFLOW_TRACKING_URI begin with "
         "postgresql+psycopg://.",
     ),
     *(
-        Row(
+        Explanation(
             "builtins.ModuleNotFoundError",
             rf"'(?P<module>{modules})\b",
             f"{{module}} is not installed, which this needs: pip install 'pneumo[{extra}]'.",
         )
         for extra, modules in EXTRAS.items()
     ),
-    Row(
+    Explanation(
         "botocore.exceptions.NoCredentialsError",
         "",
         "S3 needs credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     ),
-    Row(
+    Explanation(
         "botocore.exceptions.EndpointConnectionError",
         '"(?P<url>[^"]+)"',
         "No S3 store answers at {url}: start it, or correct AWS_ENDPOINT_URL_S3.",
     ),
-    Row("botocore.exceptions.BotoCoreError", "", "S3: {text}"),
-    Row("botocore.exceptions.ClientError", "", "S3: {text}"),
-    Row(
+    Explanation("botocore.exceptions.BotoCoreError", "", "S3: {text}"),
+    Explanation("botocore.exceptions.ClientError", "", "S3: {text}"),
+    Explanation(
         "great_expectations.exceptions.exceptions.GreatExpectationsError",
         "",
         "Great Expectations could not check the manifest: {text}",
     ),
-    Row(
+    Explanation(
         "torch.OutOfMemoryError",
         "",
         "The GPU has too little free memory: end what else uses it (`nvidia-smi`), or train with a "
         "smaller validate.image_size_px or a smaller model.",
     ),
-    Row(
+    Explanation(
         "builtins.MemoryError",
         "",
         "This machine has too little free memory ({text}): end what else uses it, or train with a "

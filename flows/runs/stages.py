@@ -27,8 +27,10 @@ def run_body(name: str, *part: str) -> None:
     """
     die_with_parent()
     keep_from_others()
-    # Read as torch is imported: threads that spin as they wait starve whoever else computes.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Read as torch is imported: threads that spin for long as they wait starve whoever else
+    # computes, and those that sleep at once are slow.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         require_same_versions()
         _run(name, *part)

@@ -55,7 +55,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Row:
+class RecipeResult:
     recipe: str
     differs_by_label: tuple[str, ...]
     keeps_originals: bool
@@ -73,8 +73,8 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    rows: tuple[Row, ...]  # best on validation first
+class RecipeComparison:
+    rows: tuple[RecipeResult, ...]  # best on validation first
     pairs: tuple[Pair, ...]  # the study's recipes against their counterparts
 
 
@@ -85,7 +85,7 @@ def compare(
     scratch: Path,
     num_draws: int = 2000,
     audit: Audit | None = None,
-) -> Comparison:
+) -> RecipeComparison:
     """Trains all trials and judges them; `audit` gives columns of its own, from the first seed.
 
     Args:
@@ -127,7 +127,7 @@ def judge(
     predictions: Mapping[str, Mapping[str, list[Floats]]],
     shortcuts: Mapping[str, dict[str, float]],
     num_draws: int,
-) -> Comparison:
+) -> RecipeComparison:
     """Judge probabilities [N] by recipe, version and seed."""
     by_seed = {
         version: {
@@ -145,7 +145,7 @@ def judge(
     falls = {recipe: aurocs[VALIDATION][recipe] - aurocs[SWAPPED][recipe] for recipe in predictions}
     recipes: dict[str, Recipe] = {str(name): recipe for name, recipe in RECIPES.items()}
     rows = [
-        Row(
+        RecipeResult(
             recipe,
             recipes[recipe].differs_by_label() if recipe in recipes else (),
             recipe not in recipes or recipes[recipe].keeps_originals,
@@ -157,7 +157,7 @@ def judge(
     ]
     rows.sort(key=lambda row: -row.on[VALIDATION].figures["auroc"].value)
     pairs = [pair for compared in (aurocs | {FALL: falls}).items() for pair in _pairs(*compared)]
-    return Comparison(tuple(rows), tuple(pairs))
+    return RecipeComparison(tuple(rows), tuple(pairs))
 
 
 def _judge_version(

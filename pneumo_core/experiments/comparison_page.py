@@ -13,7 +13,7 @@ from pneumo_core.audit.counterfactuals import STUDY_SHIFT
 from pneumo_core.data import manifest
 from pneumo_core.data.transforms import LIMITS
 from pneumo_core.experiments import contact_sheets
-from pneumo_core.experiments.comparison import VALIDATION, VERSIONS, Comparison, Row
+from pneumo_core.experiments.comparison import VALIDATION, VERSIONS, RecipeComparison, RecipeResult
 from pneumo_core.experiments.trials import Setting, choose_films
 from pneumo_core.experiments.verdict import decide
 from pneumo_core.labels import LABELS
@@ -72,7 +72,7 @@ def _uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def as_json(comparison: Comparison, setting: Setting) -> dict[str, Any]:
+def as_json(comparison: RecipeComparison, setting: Setting) -> dict[str, Any]:
     found: dict[str, Any] = {
         "setting": {
             "cell": setting.cell.name,
@@ -87,12 +87,12 @@ def as_json(comparison: Comparison, setting: Setting) -> dict[str, Any]:
     return dict(found, **asdict(comparison))
 
 
-def as_table(comparison: Comparison) -> pd.DataFrame:
+def as_table(comparison: RecipeComparison) -> pd.DataFrame:
     """A row a recipe, best on validation first; the audit's columns come last."""
     return pd.DataFrame([_flat(row) for row in comparison.rows])
 
 
-def _flat(row: Row) -> dict[str, Any]:
+def _flat(row: RecipeResult) -> dict[str, Any]:
     flat: dict[str, Any] = {
         "recipe": row.recipe,
         "differs_by_label": " ".join(row.differs_by_label),
@@ -112,7 +112,7 @@ def _flat(row: Row) -> dict[str, Any]:
     return flat | row.shortcuts
 
 
-def render(comparison: Comparison, setting: Setting, pictures: Pictures) -> str:
+def render(comparison: RecipeComparison, setting: Setting, pictures: Pictures) -> str:
     return (
         environment()
         .get_template("augmentation.html.j2")

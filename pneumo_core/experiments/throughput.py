@@ -33,7 +33,7 @@ WAYS = 4  # of each cell: ours, the ceiling, the plain loop, timm's settings
 
 
 @dataclass(frozen=True)
-class Row:
+class CellRates:
     """One cell; all rates are images a second.
 
     Where frozen layers are cached, ours and the ceiling are those of `epochs` epochs with the
@@ -58,7 +58,7 @@ class Row:
     device_name: str
 
 
-def benchmark(params: TrainParams, image_size_px: int, seconds: float) -> list[Row]:
+def benchmark(params: TrainParams, image_size_px: int, seconds: float) -> list[CellRates]:
     """Measure every cell of `params`, each way for `seconds`; a cache is always made whole."""
     cells = [Cell(model, strategy) for model in params.models for strategy in params.strategies]
     params = params.model_copy(update={"weights": "none"})
@@ -96,7 +96,7 @@ def _measure(
     scratch: Path,
     seconds: float,
     bar: "tqdm[None]",
-) -> Row:
+) -> CellRates:
     device = choose_device(params.precision)
     place = device.torch_device
     chosen, size_px = params.of(cell.strategy), films.images.shape[1]
@@ -118,7 +118,7 @@ def _measure(
     ceiling = done(measure_ceiling(cell, params, size_px, seconds / 2))
     plain = done(Rates(measure(plain_steps(job, place), seconds, place)))
     by_timm = done(Rates(measure(timm_steps(job, place), seconds, place)))
-    return Row(
+    return CellRates(
         model=cell.architecture,
         strategy=cell.strategy.value,
         image_size=size_px,

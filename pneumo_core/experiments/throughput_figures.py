@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, PALE, svg
-from pneumo_core.experiments.throughput import Row
+from pneumo_core.experiments.throughput import CellRates
 
 DISTANCE = 0.2  # of the dots of a cell
 HEAD = (
@@ -31,7 +31,7 @@ DOTS = (  # attribute, name, colour
 )
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
+def as_markdown(rows: Sequence[CellRates]) -> str:
     """Images a second, and how many times those of the plain loop."""
     lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2)]
     for row in rows:
@@ -49,7 +49,7 @@ def _text(rate: float | str) -> str:
     return rate if isinstance(rate, str) else f"{rate:,.0f}"
 
 
-def chart(rows: Sequence[Row]) -> Markup:
+def chart(rows: Sequence[CellRates]) -> Markup:
     """Dots on a logarithmic axis, a group a cell: cached cells are many times as fast."""
 
     def draw(figure: Figure) -> None:

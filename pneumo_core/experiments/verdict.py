@@ -16,9 +16,9 @@ from pneumo_core.experiments.comparison import (
     FALL,
     SWAPPED,
     VALIDATION,
-    Comparison,
+    RecipeComparison,
     Pair,
-    Row,
+    RecipeResult,
 )
 
 
@@ -29,14 +29,14 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RecipeVerdict:
     study: str  # the better of the study's recipes on validation
     on_validation: Outcome
     on_swapped: Outcome
     sentences: tuple[str, ...]
 
 
-def decide(comparison: Comparison) -> Verdict:
+def decide(comparison: RecipeComparison) -> RecipeVerdict:
     """Return the verdict on a comparison in which one of the study's recipes takes part."""
     study = next(row for row in comparison.rows if row.recipe in COUNTERPARTS)
     on_validation = outcome(comparison.rows, study, VALIDATION)
@@ -53,10 +53,10 @@ def decide(comparison: Comparison) -> Verdict:
         _control(study),
         _conclusion(comparison, study, on_validation),
     )
-    return Verdict(study.recipe, on_validation, on_swapped, sentences)
+    return RecipeVerdict(study.recipe, on_validation, on_swapped, sentences)
 
 
-def outcome(rows: Sequence[Row], study: Row, version: str) -> Outcome:
+def outcome(rows: Sequence[RecipeResult], study: RecipeResult, version: str) -> Outcome:
     judged = study.on[version]
     if not judged.tied_with_best:
         return Outcome.FAILS
@@ -66,7 +66,7 @@ def outcome(rows: Sequence[Row], study: Row, version: str) -> Outcome:
     return Outcome.HOLDS if judged.to_best is None and not others_tied else Outcome.TIED
 
 
-def _best(rows: Sequence[Row]) -> str:
+def _best(rows: Sequence[RecipeResult]) -> str:
     best, others = rows[0], rows[1:]
     tied = [row.recipe for row in others if row.on[VALIDATION].tied_with_best]
     sentence = f"On validation {best.recipe} has the highest AUROC, {_auroc(best, VALIDATION)}; "
@@ -77,7 +77,7 @@ def _best(rows: Sequence[Row]) -> str:
     )
 
 
-def _standing(rows: Sequence[Row], study: Row, version: str) -> str:
+def _standing(rows: Sequence[RecipeResult], study: RecipeResult, version: str) -> str:
     rank = 1 + sum(_value(row, version) > _value(study, version) for row in rows)
     place = f"{study.recipe} is number {rank} of {len(rows)} with {_auroc(study, version)}"
     if (gap := study.on[version].to_best) is None:
@@ -89,7 +89,7 @@ def _standing(rows: Sequence[Row], study: Row, version: str) -> str:
     )
 
 
-def _fall(row: Row) -> str:
+def _fall(row: RecipeResult) -> str:
     before, after = row.on[VALIDATION].figures, row.on[SWAPPED].figures
     return (
         f"{row.recipe}: AUROC {before['auroc'].value:.3f} on validation, "
@@ -99,7 +99,7 @@ def _fall(row: Row) -> str:
     )
 
 
-def _pair_sentence(comparison: Comparison, recipe: str, of: str) -> str:
+def _pair_sentence(comparison: RecipeComparison, recipe: str, of: str) -> str:
     sentence = "; ".join(
         f"{pair.difference.value:+.3f} against {pair.other} "
         f"({'tied' if pair.difference.p >= ALPHA else 'p ' + _p(pair.difference.p)})"
@@ -109,7 +109,7 @@ def _pair_sentence(comparison: Comparison, recipe: str, of: str) -> str:
     return f"{what} of {recipe} less that of what does the same without the label: {sentence}."
 
 
-def _control(study: Row) -> str:
+def _control(study: RecipeResult) -> str:
     change = _value(study, ALIGNED) - _value(study, VALIDATION)
     return (
         "Control: with the brightness shifted the way it was in training, its AUROC "
@@ -117,7 +117,7 @@ def _control(study: Row) -> str:
     )
 
 
-def _conclusion(comparison: Comparison, study: Row, on_validation: Outcome) -> str:
+def _conclusion(comparison: RecipeComparison, study: RecipeResult, on_validation: Outcome) -> str:
     falls = [pair.difference for pair in _pairs(comparison, study.recipe, FALL)]
     if falls and all(fall.value > 0 and fall.p < ALPHA for fall in falls):
         return (
@@ -130,15 +130,15 @@ def _conclusion(comparison: Comparison, study: Row, on_validation: Outcome) -> s
     return "These figures neither confirm the study's finding nor show harm from it."
 
 
-def _pairs(comparison: Comparison, recipe: str, of: str) -> list[Pair]:
+def _pairs(comparison: RecipeComparison, recipe: str, of: str) -> list[Pair]:
     return [pair for pair in comparison.pairs if (pair.recipe, pair.of) == (recipe, of)]
 
 
-def _value(row: Row, version: str) -> float:
+def _value(row: RecipeResult, version: str) -> float:
     return row.on[version].figures["auroc"].value
 
 
-def _auroc(row: Row, version: str) -> str:
+def _auroc(row: RecipeResult, version: str) -> str:
     figure = row.on[version].figures["auroc"]
     return f"{figure.value:.3f} [{figure.ci_low:.3f}, {figure.ci_high:.3f}]"
 

@@ -35,7 +35,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FigureDrift:
     figure: str
     kind: str
     distance: float  # of the distributions, 0 to 1
@@ -91,12 +91,12 @@ def figures_of_reference(reference: Reference) -> pd.DataFrame:
 
 def compare(
     reference: pd.DataFrame, later: pd.DataFrame, params: MonitorParams
-) -> list[Comparison]:
+) -> list[FigureDrift]:
     """Return a comparison for each figure of films, one per patient, from `figures_of`."""
     tests = {name: ks_2samp(reference[name], later[name]) for name in reference}
     p_values = holm([test.pvalue for test in tests.values()])
     return [
-        Comparison(
+        FigureDrift(
             figure=name,
             kind=KINDS[name],
             distance=float(test.statistic),
@@ -122,7 +122,7 @@ class Findings:
     num_labelled: int  # new and readable, each picture once
     num_patients: int  # compared, one film each
     num_reference: int  # films of the reference, one per patient
-    comparisons: tuple[Comparison, ...]  # none where there are too few patients
+    comparisons: tuple[FigureDrift, ...]  # none where there are too few patients
     params: MonitorParams
     is_ingested: bool = True  # the pipeline learns from this source
     max_quarantined_fraction: float = 0.0
@@ -130,7 +130,7 @@ class Findings:
     num_erased: int = 0  # films of erased patients, which count nowhere else
 
     @property
-    def drifted(self) -> list[Comparison]:
+    def drifted(self) -> list[FigureDrift]:
         return [each for each in self.comparisons if each.drifted]
 
     @property

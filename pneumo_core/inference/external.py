@@ -9,7 +9,7 @@ A set is a folder:
         shared          by split: {films, patients} of the set that are in that split too; films
                         that look the same, whatever their size or file
         is_external     false: it shares a film or a patient
-        cells           by model: bundle (its identity), drift (a list by `drift.Comparison`;
+        cells           by model: bundle (its identity), drift (a list by `drift.FigureDrift`;
                         empty: too few patients)
     films.csv           the state of each file
     CELL/               each model's evaluation (`evaluation.evaluation`), with `refused`
@@ -39,7 +39,7 @@ from pneumo_core.evaluation.reference import Reference, one_per_patient
 from pneumo_core.evaluation.scoring import Scorer
 from pneumo_core.inference.drift import (
     MIN_PATIENTS,
-    Comparison,
+    FigureDrift,
     compare,
     figures_of_reference,
     measure,
@@ -112,7 +112,7 @@ def write_set(
 
 def compare_with_training(
     scored: Scored, reference: Reference, params: MonitorParams
-) -> list[Comparison]:
+) -> list[FigureDrift]:
     """Return the comparison with the drift reference of a bundle; empty for too few patients."""
     films = one_per_patient(manifest.kept(scored.films))
     if len(films) < MIN_PATIENTS:

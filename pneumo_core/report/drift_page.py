@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from pneumo_core.arrays import Floats
 from pneumo_core.charts import BLUE, GRAY, INK, ORANGE, Captioned, svg
-from pneumo_core.inference.drift import MIN_PATIENTS, Comparison, Findings
+from pneumo_core.inference.drift import MIN_PATIENTS, FigureDrift, Findings
 from pneumo_core.report.blocks import (
     Block,
     Charts,
@@ -167,7 +167,7 @@ def _meaning(findings: Findings, words: Words) -> Paragraph:
     )
 
 
-def _chart(comparisons: tuple[Comparison, ...], drawn: Distributions, words: Words) -> Captioned:
+def _chart(comparisons: tuple[FigureDrift, ...], drawn: Distributions, words: Words) -> Captioned:
     """Return both distributions of each figure; their largest gap is the distance."""
     num_rows = -(-len(comparisons) // NUM_COLUMNS)
     names = [words("drift.training_films"), words("drift.new_films")]

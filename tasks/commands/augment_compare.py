@@ -5,7 +5,7 @@ from pathlib import Path
 from pneumo_core.atomic import replacing_file, write_json, write_text
 from pneumo_core.data import manifest
 from pneumo_core.data.packed import PackedImages
-from pneumo_core.experiments.comparison import Comparison, compare
+from pneumo_core.experiments.comparison import RecipeComparison, compare
 from pneumo_core.experiments.comparison_page import as_json, as_table, draw_pictures, render
 from pneumo_core.experiments.trials import Setting, audit_trial
 from pneumo_core.experiments.verdict import decide
@@ -53,7 +53,7 @@ def run(
     print(f"Written to {out / paths.PAGE}")
 
 
-def _describe(comparison: Comparison) -> str:
+def _describe(comparison: RecipeComparison) -> str:
     columns = ["recipe", "validation_auroc", "validation_holm_p", "swapped_auroc"]
     shown = as_table(comparison)[columns].to_string(index=False, float_format="{:.3f}".format)
     return "\n".join([shown, "", *decide(comparison).sentences])

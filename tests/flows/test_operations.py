@@ -27,11 +27,11 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from websockets.sync.client import connect
 
 from flows.runs import monitoring
-from pneumo_core.inference.drift import Comparison, Findings
+from pneumo_core.inference.drift import FigureDrift, Findings
 from pneumo_core.params import MonitorParams
 
 ROOT = Path(__file__).parents[2]
-DRIFT = Comparison("std", "contrast", 0.4, 1e-5, 50.0, 70.0, drifted=True)
+DRIFT = FigureDrift("std", "contrast", 0.4, 1e-5, 50.0, 70.0, drifted=True)
 DRIFTED = Findings(
     "elsewhere", "pneumo@champion", 30, 30, 0, 0, 25, 60, (DRIFT,), MonitorParams(), False
 )

@@ -8,12 +8,12 @@ from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.charts import ForestRow, forest
 from pneumo_core.report.proportions import FIGURES
-from pneumo_core.report.sections.study import Comparison, Row
+from pneumo_core.report.sections.study import StudyComparison, StudyCell
 from pneumo_core.report.sections.study_claims import Claim
 from pneumo_core.report.words import Words
 
 
-def build(compared: Comparison | None, words: Words) -> list[Block]:
+def build(compared: StudyComparison | None, words: Words) -> list[Block]:
     if compared is None:
         return [Paragraph(words("study.other_data"))]
     blocks: list[Block] = [Paragraph(words("study.meaning")), _figures(compared, words)]
@@ -23,14 +23,14 @@ def build(compared: Comparison | None, words: Words) -> list[Block]:
     return [*blocks, _settings(compared, words), Bullets((words("study.not_known"),))]
 
 
-def _figures(compared: Comparison, words: Words) -> Table:
+def _figures(compared: StudyComparison, words: Words) -> Table:
     columns = [Column(words("study.model")), Column(words("study.where"))]
     columns += [Column(words(f"figure.{name}"), True) for name in FIGURES]
     rows = [row for each in compared.rows for row in _rows(each, words)]
     return Table(tuple(columns), tuple(rows))
 
 
-def _rows(row: Row, words: Words) -> list[tuple[str, ...]]:
+def _rows(row: StudyCell, words: Words) -> list[tuple[str, ...]]:
     def figures(of: Mapping[str, Estimate]) -> tuple[str, ...]:
         return tuple(words.figure(name, vars(of[name])) for name in FIGURES)
 
@@ -51,7 +51,7 @@ def _difference(figure: Estimate, words: Words) -> str:
     return words(f"study.{verdict}", difference=shown)
 
 
-def _chart(compared: Comparison, words: Words) -> Captioned:
+def _chart(compared: StudyComparison, words: Words) -> Captioned:
     name = words("figure.accuracy")
     rows = []
     for row in compared.rows:
@@ -65,7 +65,7 @@ def _chart(compared: Comparison, words: Words) -> Captioned:
     return Captioned("beside_study", drawn, words("caption.beside_study"))
 
 
-def _claims(compared: Comparison, words: Words) -> Table:
+def _claims(compared: StudyComparison, words: Words) -> Table:
     columns = tuple(Column(words(f"study.{name}")) for name in ("statement", "verdict", "found"))
     rows = tuple(
         (
@@ -99,7 +99,7 @@ def _value(value: Any, words: Words) -> str:
     return str(value)
 
 
-def _settings(compared: Comparison, words: Words) -> Table:
+def _settings(compared: StudyComparison, words: Words) -> Table:
     columns = tuple(Column(words(f"study.{name}")) for name in ("setting", "study", "measured"))
     rows = tuple(
         (words(f"setting.{name}"), *(_setting(value, words) for value in pair))

@@ -19,7 +19,7 @@ from pneumo_core.report.sections.study_facts import (
 
 
 @dataclass(frozen=True)
-class Row:
+class StudyCell:
     """A cell of the study beside the same cell here; the best one stands beside our winner."""
 
     cell: str
@@ -30,13 +30,13 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    rows: tuple[Row, ...]
+class StudyComparison:
+    rows: tuple[StudyCell, ...]
     claims: tuple[Claim, ...]
     settings: Mapping[str, tuple[Any, Any]]  # by name: the study's, ours; only where they differ
 
 
-def compare(found: Findings) -> Comparison | None:
+def compare(found: Findings) -> StudyComparison | None:
     """Return the comparison, or None where the films are not those of the study's archive."""
     if not found.data.is_public_archive:
         return None
@@ -45,16 +45,16 @@ def compare(found: Findings) -> Comparison | None:
     if found.winner.name not in CELLS:
         rows.insert(0, _row(BEST, found.winner))
     rows += [_row(name, None) for name in CELLS if name not in {row.cell for row in rows}]
-    return Comparison(tuple(rows), claims(found), _settings(found))
+    return StudyComparison(tuple(rows), claims(found), _settings(found))
 
 
-def _row(name: str, cell: CellFindings | None) -> Row:
+def _row(name: str, cell: CellFindings | None) -> StudyCell:
     study = proportions(study_confusion(name))
     if cell is None:
-        return Row(name, None, by_name(study), None, None)
+        return StudyCell(name, None, by_name(study), None, None)
     here = proportions(Confusion(**cell.test["confusion"]))
     differences = difference(here, study, alike=0)
-    return Row(name, cell.name, by_name(study), by_name(here), by_name(differences))
+    return StudyCell(name, cell.name, by_name(study), by_name(here), by_name(differences))
 
 
 def _settings(found: Findings) -> dict[str, tuple[Any, Any]]:

@@ -18,7 +18,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.runs import monitoring
 from pneumo_core.errors import PipelineError
-from pneumo_core.inference.drift import Comparison, Findings
+from pneumo_core.inference.drift import FigureDrift, Findings
 from pneumo_core.params import MonitorParams
 
 # Prefect's clients leave sockets to the garbage collector.
@@ -30,7 +30,7 @@ pytestmark = [
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parents[3]
-DRIFT = Comparison("std", "contrast", 0.4, 1e-5, 50.0, 70.0, drifted=True)
+DRIFT = FigureDrift("std", "contrast", 0.4, 1e-5, 50.0, 70.0, drifted=True)
 DRIFTED = Findings("films", "pneumo@champion", 30, 30, 0, 0, 25, 60, (DRIFT,), MonitorParams())
 CALM = replace(DRIFTED, comparisons=(replace(DRIFT, drifted=False),))
 

@@ -17,8 +17,8 @@ from pneumo_core.experiments.comparison import (
     SWAPPED,
     VALIDATION,
     VERSIONS,
-    Comparison,
-    Row,
+    RecipeComparison,
+    RecipeResult,
     compare,
     judge,
     shifted,
@@ -39,7 +39,7 @@ PATIENTS = np.array([f"p{i // 4}-{i % 2}" for i in range(NUM_FILMS)])
 Skill = Mapping[str, float]  # by version: distance between the classes in standard deviations
 
 
-def _compared(**skill_of: Skill) -> Comparison:
+def _compared(**skill_of: Skill) -> RecipeComparison:
     """Every recipe's noise is the same but for a little, as that of models on the same films."""
     rng = np.random.default_rng(0)
     shared = rng.normal(size=NUM_FILMS)
@@ -56,12 +56,12 @@ def _compared(**skill_of: Skill) -> Comparison:
     return judge(LABELS, PATIENTS, predictions, {BASELINE: {"probe_auroc": 0.5}}, num_draws=500)
 
 
-def _row(comparison: Comparison, recipe: str) -> Row:
+def _row(comparison: RecipeComparison, recipe: str) -> RecipeResult:
     return next(row for row in comparison.rows if row.recipe == recipe)
 
 
 @pytest.fixture(scope="module")
-def leaky() -> Comparison:
+def leaky() -> RecipeComparison:
     """The study's recipe is best on validation and lost where brightness is exchanged."""
     return _compared(
         none={VALIDATION: 2.0},
@@ -71,14 +71,14 @@ def leaky() -> Comparison:
     )
 
 
-def test_rows_stand_in_the_order_of_validation(leaky: Comparison) -> None:
+def test_rows_stand_in_the_order_of_validation(leaky: RecipeComparison) -> None:
     assert leaky.rows[0].recipe == "study_brightness"
     assert leaky.rows[-1].recipe == "none"
     assert leaky.rows[0].on[VALIDATION].to_best is None
     assert not any(row.on[VALIDATION].tied_with_best for row in leaky.rows[1:])
 
 
-def test_figures_are_those_of_the_mean_over_the_seeds(leaky: Comparison) -> None:
+def test_figures_are_those_of_the_mean_over_the_seeds(leaky: RecipeComparison) -> None:
     judged = _row(leaky, "brightness").on[VALIDATION]
     assert set(judged.figures) == {
         "auroc",
@@ -96,7 +96,7 @@ def test_figures_are_those_of_the_mean_over_the_seeds(leaky: Comparison) -> None
     assert judged.figures["accuracy"].value == pytest.approx(balanced)  # classes of one size
 
 
-def test_the_shortcut_is_found_where_brightness_is_exchanged(leaky: Comparison) -> None:
+def test_the_shortcut_is_found_where_brightness_is_exchanged(leaky: RecipeComparison) -> None:
     study = _row(leaky, "study_brightness")
     assert study.differs_by_label == ("brightness",)
     assert study.fall.ci_low > 0.1
@@ -106,7 +106,7 @@ def test_the_shortcut_is_found_where_brightness_is_exchanged(leaky: Comparison) 
     assert all(difference.p < 0.05 for difference in excess.values())
 
 
-def test_verdict_on_a_leak_says_holds_there_and_not_here(leaky: Comparison) -> None:
+def test_verdict_on_a_leak_says_holds_there_and_not_here(leaky: RecipeComparison) -> None:
     verdict = decide(leaky)
     assert (verdict.on_validation, verdict.on_swapped) == (Outcome.HOLDS, Outcome.FAILS)
     assert "Not recommended" in verdict.sentences[-1]
@@ -155,7 +155,7 @@ def setting(params_with: Callable[..., Params]) -> Setting:
 
 
 def test_files_hold_every_recipe_and_what_the_audit_found(
-    leaky: Comparison, setting: Setting
+    leaky: RecipeComparison, setting: Setting
 ) -> None:
     content = json.loads(json.dumps(as_json(leaky, setting), allow_nan=False))
     assert content["setting"]["split"] == "val"
@@ -167,7 +167,7 @@ def test_files_hold_every_recipe_and_what_the_audit_found(
 
 
 def test_the_page_needs_nothing_else(
-    leaky: Comparison,
+    leaky: RecipeComparison,
     setting: Setting,
     film: Callable[..., Gray],
     make_table: Callable[..., pd.DataFrame],

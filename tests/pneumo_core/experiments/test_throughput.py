@@ -13,7 +13,7 @@ import torch
 from pneumo_core.arrays import Gray
 from pneumo_core.experiments import plain_loop, throughput
 from pneumo_core.experiments.plain_loop import Job, plain_steps, timm_steps
-from pneumo_core.experiments.throughput import Row, benchmark
+from pneumo_core.experiments.throughput import CellRates, benchmark
 from pneumo_core.experiments.throughput_figures import as_markdown, chart
 from pneumo_core.params import Params, Strategy
 
@@ -37,7 +37,7 @@ FIRST_KEYS = [
 
 
 @pytest.fixture(scope="module")
-def rows(params_with: Callable[..., Params]) -> list[Row]:
+def rows(params_with: Callable[..., Params]) -> list[CellRates]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plain_loop, "NUM_WORKERS", 1)
         patch.setattr(throughput, "NUM_BATCHES", 4)
@@ -45,7 +45,7 @@ def rows(params_with: Callable[..., Params]) -> list[Row]:
         return benchmark(params_with(train=cells | {"weights": "packaged"}).train, 32, 0.05)
 
 
-def test_every_cell_has_a_row_with_the_keys_that_were_promised(rows: list[Row]) -> None:
+def test_every_cell_has_a_row_with_the_keys_that_were_promised(rows: list[CellRates]) -> None:
     found = json.loads(json.dumps([asdict(row) for row in rows], allow_nan=False))
     assert [list(row)[: len(FIRST_KEYS)] for row in found] == [FIRST_KEYS] * 2
     assert [(row.model, row.strategy) for row in rows] == [(SMALL, "frozen"), (SMALL, "full")]
@@ -56,7 +56,7 @@ def test_every_cell_has_a_row_with_the_keys_that_were_promised(rows: list[Row]) 
         assert (row.image_size, row.batch, row.num_films) == (32, 4, 16)
 
 
-def test_a_cached_cell_counts_the_making_of_its_cache(rows: list[Row]) -> None:
+def test_a_cached_cell_counts_the_making_of_its_cache(rows: list[CellRates]) -> None:
     frozen, full = rows
     assert (frozen.cached, full.cached) == (True, False)
     assert (frozen.epochs, full.epochs) == (30, 3)  # of params.yaml
@@ -65,7 +65,7 @@ def test_a_cached_cell_counts_the_making_of_its_cache(rows: list[Row]) -> None:
     assert full.images_per_second == full.steady_images_per_second
 
 
-def test_table_has_a_line_a_cell(rows: list[Row]) -> None:
+def test_table_has_a_line_a_cell(rows: list[CellRates]) -> None:
     first = replace(rows[0], images_per_second=2400.0, ceiling_images_per_second=3000.0)
     first = replace(first, plain_images_per_second=100.0, steady_images_per_second=9000.0)
     head, rule, line, *_ = as_markdown([replace(first, timm_images_per_second=70.0)]).splitlines()
@@ -73,7 +73,7 @@ def test_table_has_a_line_a_cell(rows: list[Row]) -> None:
     assert line == f"| {SMALL} | frozen | 30 | 2,400 | 3,000 | 80% | 100 | 24.0 | 70 | 9,000 |"
 
 
-def test_chart_names_every_cell_and_repeats(rows: list[Row]) -> None:
+def test_chart_names_every_cell_and_repeats(rows: list[CellRates]) -> None:
     drawn = chart(rows)
     assert "frozen, 30 epochs" in drawn
     assert "full, 3 epochs" in drawn

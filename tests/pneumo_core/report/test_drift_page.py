@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumo_core.inference.drift import Comparison, Findings
+from pneumo_core.inference.drift import FigureDrift, Findings
 from pneumo_core.params import MonitorParams
 from pneumo_core.report import drift_page
 from pneumo_core.report.blocks import Charts, Document, Verdicts
@@ -18,7 +18,7 @@ from pneumo_core.report.words import LANGUAGES, Words
 FIGURES = ("mean", "std", "aspect", "probability", "ood_score", "direction_1")
 KINDS = ("brightness", "contrast", "geometry", "score", "features", "features")
 COMPARED = tuple(
-    Comparison(figure, kind, 0.4, 1e-5, 50.0, 70.0, drifted=figure == "std")
+    FigureDrift(figure, kind, 0.4, 1e-5, 50.0, 70.0, drifted=figure == "std")
     for figure, kind in zip(FIGURES, KINDS, strict=True)
 )
 DRIFTED = Findings("films", "pneumo@champion", 30, 28, 2, 5, 25, 60, COMPARED, MonitorParams())

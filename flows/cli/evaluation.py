@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pneumo_core.errors import EvaluationError
+from pneumo_core.params import EvaluateParams
 
 Bundle = Annotated[
     Path | None,
@@ -48,14 +49,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a model on labelled films, or measure the predictions in a CSV file."""
-    from pneumo_core.params import load_measurement
-
-    settings = load_measurement().evaluate
-    if prevalence:
-        settings = settings.model_copy(update={"prevalences": tuple(prevalence)})
-    if by:
-        columns = tuple(column.strip() for column in by.split(","))
-        settings = settings.model_copy(update={"subgroups": columns})
+    settings = _settings(prevalence, by)
     if predictions is not None and source is None:
         from pneumo_core.evaluation.evaluation import evaluate_predictions
         from pneumo_core.metrics.predictions import read_predictions
@@ -76,6 +70,18 @@ def evaluate(
     _print_figures(metrics)
     _print_groups(metrics, drawn=bool(by))
     print(f"Written to {out}")
+
+
+def _settings(prevalence: list[float] | None, by: str | None) -> EvaluateParams:
+    from pneumo_core.params import load_measurement
+
+    settings = load_measurement().evaluate
+    if prevalence:
+        settings = settings.model_copy(update={"prevalences": tuple(prevalence)})
+    if by:
+        columns = tuple(column.strip() for column in by.split(","))
+        settings = settings.model_copy(update={"subgroups": columns})
+    return settings
 
 
 def compare(

@@ -16,8 +16,8 @@ from pneumo_core.experiments.comparison import (
     FALL,
     SWAPPED,
     VALIDATION,
-    RecipeComparison,
     Pair,
+    RecipeComparison,
     RecipeResult,
 )
 

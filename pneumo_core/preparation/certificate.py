@@ -5,6 +5,7 @@ Two strengths of patient links (`patients.py`): *confirmed* where films share a 
 is counted in images of the later split, in the order train, val, test.
 """
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -51,26 +52,20 @@ def certify(
     films = manifest.kept(table).set_index("image_id", drop=False)
     split_of = films["split"].to_dict()
 
-    def of_kept(groups: Groups) -> Groups:
-        left = [[image_id for image_id in group if image_id in split_of] for group in groups]
-        return [group for group in left if len(group) > 1]
-
-    def across(groups: Groups) -> Groups:
-        return [group for group in groups if len({split_of[image_id] for image_id in group}) > 1]
-
-    groups = {"exact_duplicates": of_kept(found.exact), "near_duplicates": of_kept(found.near)}
+    found_of = {"exact_duplicates": found.exact, "near_duplicates": found.near}
+    groups = {what: _of_kept(each, split_of) for what, each in found_of.items()}
+    across = {what: _across_splits(each, split_of) for what, each in groups.items()}
     in_conflict = [g for g in groups["exact_duplicates"] if films.loc[g, "label"].nunique() > 1]
     patients = {strength: _linked_images(films, column) for strength, column in LINKS.items()}
-    test_hash = test_split_hash(films[films["split"] == "test"])
     certificate: Certificate = {
         "certificate_version": CERTIFICATE_VERSION,
         "pneumo_version": version("pneumo"),
         "data_sha256": data_sha256(table),
-        "test_split_hash": test_hash,
+        "test_split_hash": test_split_hash(films[films["split"] == "test"]),
         "pinned_test_split_hash": pinned_test_hash,
         "split_origin": split_origin,
         "counts": _counts(films),
-        **{what: _group_counts(each, across(each)) for what, each in groups.items()},
+        **{what: _group_counts(each, across[what]) for what, each in groups.items()},
         "patients": _known(films)
         | {f"{strength}_across_splits": len(images) for strength, images in patients.items()},
         "accept_unknown_patients": accept_unknown_patients,
@@ -86,13 +81,22 @@ def certify(
         "faults": faults,
         "lists": {
             **groups,
-            **{f"{what}_across_splits": across(each) for what, each in groups.items()},
+            **{f"{what}_across_splits": each for what, each in across.items()},
             "label_conflicts": found.label_conflicts,
             **{f"{strength}_across_splits": images for strength, images in patients.items()},
-            "quarantined": _reasons(table, manifest.QUARANTINED),
-            "duplicates": _reasons(table, manifest.DUPLICATE),
+            **_left_out(table),
         },
     }
+
+
+def _of_kept(groups: Groups, split_of: Mapping[str, str]) -> Groups:
+    """Return what is left of the groups among the kept films, where more than one is left."""
+    left = [[image_id for image_id in group if image_id in split_of] for group in groups]
+    return [group for group in left if len(group) > 1]
+
+
+def _across_splits(groups: Groups, split_of: Mapping[str, str]) -> Groups:
+    return [group for group in groups if len({split_of[image_id] for image_id in group}) > 1]
 
 
 def _steps(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -160,6 +164,11 @@ def _faults(certificate: Certificate) -> list[Fault]:
     return faults
 
 
-def _reasons(table: pd.DataFrame, state: str) -> dict[str, str]:
-    rows = table[table["state"] == state]
-    return dict(zip(rows["image_id"], rows["reason"].astype(str), strict=True))
+def _left_out(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Return why a film is not kept, by `image_id`."""
+    states = {"quarantined": manifest.QUARANTINED, "duplicates": manifest.DUPLICATE}
+    rows_of = {what: table[table["state"] == state] for what, state in states.items()}
+    return {
+        what: dict(zip(rows["image_id"], rows["reason"].astype(str), strict=True))
+        for what, rows in rows_of.items()
+    }

@@ -15,6 +15,7 @@ from tasks.graph import provenance
 from tasks.ledger import broken_links, earlier_lines, line_hashes
 from tasks.registry import members, model_versions, statement
 from tasks.registry.members import MemberRole
+from tasks.tracking import descriptions
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -60,6 +61,9 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
         )
         model_versions.note(name, target.version, role, alias_history.ROLLED_BACK, line)
         model_versions.set_alias(name, role, target.version)
+        became = descriptions.of_promotion(ledger.read(paths.PROMOTION_LEDGER)[-1])
+        text = f"{became}\n\n{registered.description or ''}"
+        model_versions.describe(name, target.version, text)
     return target.version, alias_history.withdrawn(history).get(target.bundle_sha256)
 
 

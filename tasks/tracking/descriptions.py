@@ -50,7 +50,7 @@ def of_version(
     """
     of_roles = [_decision(role, decision) for role, decision in decisions.items()]
     head = f"Cell **{cell}** of {_data()}. [Report]({report})."
-    return "\n\n".join([head, *map(_promotion, promotions), _figures(cell), *of_roles])
+    return "\n\n".join([head, *map(of_promotion, promotions), _figures(cell), *of_roles])
 
 
 def of_cell(cell: str) -> str:
@@ -88,7 +88,8 @@ def of_decisions(decided: Mapping[str, JsonDict], report: str) -> str:
     return "\n".join([*lines, "", "Each gate: `promotion/decision.json`.", "", of_sweep(report)])
 
 
-def _promotion(line: JsonDict) -> str:
+def of_promotion(line: JsonDict) -> str:
+    """Return who gave a version a role, and when, by a line of the ledger."""
     when = f"{datetime.fromisoformat(line['time']):%Y-%m-%d %H:%M} UTC"
     who = line.get("who", "somebody")
     return f"Became **{line['role']}** on {when}: {line['outcome']} by `{who}`."

@@ -8,7 +8,7 @@ from pneumo_core.metrics.metrics import Estimate
 from pneumo_core.report.blocks import Block, Bullets, Charts, Column, Paragraph, Subheading, Table
 from pneumo_core.report.charts import ForestRow, forest
 from pneumo_core.report.proportions import FIGURES
-from pneumo_core.report.sections.study import StudyComparison, StudyCell
+from pneumo_core.report.sections.study import StudyCell, StudyComparison
 from pneumo_core.report.sections.study_claims import Claim
 from pneumo_core.report.words import Words
 

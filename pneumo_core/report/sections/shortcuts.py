@@ -50,25 +50,40 @@ def _warnings(lint: Mapping[str, Any], words: Words) -> list[str]:
     return texts
 
 
-def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:
+def sentence(check: Check, words: Words) -> str:
+    """Return the name of a check with its figure and its limit."""
+    value, interval, limit = _written(check, words)
+    told = f"{value} ({interval}; {words('shortcuts.limit')} {limit})" if interval else value
+    return f"{check_name(check['name'], words)} {told}"
+
+
+def _written(check: Check, words: Words) -> tuple[str, str, str]:
+    """Return value, interval and limit; without a figure there is no interval."""
+
     def show(value: float) -> str:
         return words.percent(value) if check["unit"] == "%" else words.number(value)
 
+    figure, limit = check["figure"], f"{'±' if check['two_sided'] else ''}{show(check['limit'])}"
+    if not figure:
+        return words("shortcuts.not_computed"), "", limit
+    interval = words.range(show(figure["ci_low"]), show(figure["ci_high"]))
+    return show(figure["value"]), interval, limit
+
+
+def _row(subject: str, check: Check, words: Words) -> tuple[str | Number, ...]:
     figure, detail = check["figure"], check["detail"]
-    shown, interval = words("shortcuts.not_computed"), ""
-    if figure:
-        shown = show(figure["value"])
-        interval = words.range(show(figure["ci_low"]), show(figure["ci_high"]))
+    shown, interval, limit = _written(check, words)
     if "auroc_before" in detail:
-        before, after = (detail[f"auroc_{when}"]["value"] for when in ("before", "after"))
-        shown += f" ({show(before)} → {show(after)})"
-    sign = "±" if check["two_sided"] else ""
+        before, after = (
+            words.number(detail[f"auroc_{when}"]["value"]) for when in ("before", "after")
+        )
+        shown += f" ({before} → {after})"
     passed = {True: "within", False: "beyond", None: "open"}[check["passed"]]
     return (
         words(f"shortcuts.{subject}"),
         check_name(check["name"], words),
         Number(shown, figure["value"]) if figure else shown,
         interval,
-        f"{sign}{show(check['limit'])}",
+        limit,
         words(f"shortcuts.{passed}"),
     )

@@ -8,10 +8,9 @@ from typing import Any
 from pneumo_core.data.leakage import NOT_VALID, PATIENTS_UNKNOWN
 from pneumo_core.report.blocks import Level, Verdict, Verdicts
 from pneumo_core.report.findings import Findings
-from pneumo_core.report.sections import calibration, data, external, occlusion, subgroups
+from pneumo_core.report.sections import calibration, data, external, occlusion, shortcuts, subgroups
 from pneumo_core.report.sections.external import CHANCE, MAX_REFUSED
 from pneumo_core.report.sections.robustness import worst_kind
-from pneumo_core.report.sections.shortcuts import check_name, checks_of
 from pneumo_core.report.words import Words
 
 WORST_FIRST: tuple[Level, ...] = ("bad", "caution", "open", "good")
@@ -64,12 +63,14 @@ def _shortcuts(found: Findings) -> Answer:
     if found.audit is None:
         return Answer("shortcuts", "open", {})
     checks = [
-        check for subject, check in checks_of(found.audit, found.winner.name) if subject != "data"
+        check
+        for subject, check in shortcuts.checks_of(found.audit, found.winner.name)
+        if subject != "data"
     ]
-    beyond = [check["name"] for check in checks if check["passed"] is False]
-    unclear = [check["name"] for check in checks if check["passed"] is None]
+    beyond = [check for check in checks if check["passed"] is False]
+    unclear = [check for check in checks if check["passed"] is None]
     level: Level = "bad" if beyond else "caution" if unclear else "good"
-    return Answer("shortcuts", level, {"all": len(checks), "names": beyond or unclear})
+    return Answer("shortcuts", level, {"all": len(checks), "checks": beyond or unclear})
 
 
 def _source(found: Findings) -> Answer:
@@ -182,11 +183,14 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
         case "leaks_unknown":
             return {name: words.count(value) for name, value in values.items()}
         case "shortcuts" if values:
-            names = "; ".join(check_name(name, words) for name in values["names"])
-            return {"all": words.count(values["all"]), "names": names}
+            texts = "; ".join(shortcuts.sentence(check, words) for check in values["checks"])
+            return {"all": words.count(values["all"]), "texts": texts}
         case "source" if values:
             cues = values["cues"].items()
-            texts = [f"{check_name(name, words)} {words.figure('auroc', f)}" for name, f in cues]
+            texts = [
+                f"{shortcuts.check_name(name, words)} {words.figure('auroc', f)}"
+                for name, f in cues
+            ]
             return {"names": words.listed(texts or [""])}
         case "shift" | "shift_few" if values:
             texts = [

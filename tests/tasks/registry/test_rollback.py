@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -84,6 +85,8 @@ def test_rollback_gives_the_role_back_and_writes_it_down() -> None:
     assert (last["outcome"], last["version"], last["champion"]) == ("rolled back", "1", "2")
     assert last["reasons"] == ["misses infants"]
     assert last["deviation"] < 1e-4
+    shown = str(model_versions.versions("pneumo")["1"].description)
+    assert re.match(r"Became \*\*champion\*\* on [-0-9: ]+ UTC: rolled back by `", shown)
     assert rollback.verify("pneumo") == []
     lines = paths.PROMOTION_LEDGER.read_bytes().splitlines(keepends=True)
     paths.PROMOTION_LEDGER.write_bytes(b"".join(lines[:-1]))

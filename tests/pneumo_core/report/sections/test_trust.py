@@ -225,16 +225,21 @@ def test_another_hospital_is_always_open_and_every_level_has_words(
 
 
 def test_checks_are_listed_apart(made: Any) -> None:
-    """Their names hold commas, so that a list with commas cannot be read."""
+    """Their names hold commas, so that a list with commas cannot be read; each has its figure."""
     name, words = made.found.winner.name, Words("en")
     beyond = [
-        made.found.audit[name][0] | {"name": each, "passed": False}
-        for each in ("flip_rate", "paired_drop")
+        made.found.audit[name][0]
+        | {"name": each, "passed": False, "unit": "%", "limit": 0.05, "two_sided": two_sided}
+        | {"figure": {"value": 0.13, "ci_low": 0.1, "ci_high": 0.15}}
+        for each, two_sided in (("flip_rate", False), ("paired_drop", True))
     ]
     found = replace(made.found, audit={**made.found.audit, name: beyond})
-    (shortcuts,) = (each for each in answer(found) if each.name == "shortcuts")
-    (verdict,) = verdicts([shortcuts], words).verdicts
-    assert f"{words('check.flip_rate')}; {words('check.paired_drop')}." in verdict.text
+    (found_here,) = (each for each in answer(found) if each.name == "shortcuts")
+    (verdict,) = verdicts([found_here], words).verdicts
+    interval = words.range("10.0%", "15.0%")
+    first = f"{words('check.flip_rate')} 13.0% ({interval}; limit 5.0%)"
+    second = f"{words('check.paired_drop')} 13.0% ({interval}; limit ±5.0%)"
+    assert f"{first}; {second}." in verdict.text
 
 
 @pytest.mark.parametrize(

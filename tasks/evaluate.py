@@ -15,7 +15,7 @@ import pandas as pd
 from pneumo_core import params as all_params
 from pneumo_core.arrays import Images, Stack
 from pneumo_core.atomic import read_json, replacing_file, replacing_folder, write_json
-from pneumo_core.data import manifest
+from pneumo_core.data import leakage, manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.data.views import VIEWS
 from pneumo_core.evaluation.engine import choose_engine
@@ -196,7 +196,7 @@ def _evaluate(
     scorer = Scorer.load(folder / paths.BUNDLE)
     test, test_images = _films(table, images, "test")
     predictions = predict(scorer, test, test_images)
-    certificate = read_json(paths.CERTIFICATE)
+    certificate = leakage.read(paths.CERTIFICATE)
     suspects = set(certificate["lists"]["possible_across_splits"]) & set(test["image_id"])
     on_test = write_evaluation(
         folder / "test", predictions, scorer.description, "test", params, suspects

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from pneumo_core import params as all_params
-from pneumo_core.atomic import read_json, replacing_folder, write_json
-from pneumo_core.data import manifest
-from pneumo_core.data.leakage import require_valid
+from pneumo_core.atomic import replacing_folder, write_json
+from pneumo_core.data import leakage, manifest
 from pneumo_core.data.packed import PackedImages
 from pneumo_core.models import bundled_model
 from pneumo_core.models.bundle import Blueprint, TrainingRecord
@@ -41,8 +40,8 @@ def run(params: TrainParams, cell: Cell) -> None:
     val_images = PackedImages.open(paths.IMAGES)[val["packed_row"].to_numpy(np.int64)]
     val_films = LabelledFilms(val_images, manifest.label_indices(val).to_numpy())
     origin_of_data = provenance.data_hashes()
-    certificate = read_json(paths.CERTIFICATE)
-    require_valid(certificate, table, films["image_id"])
+    certificate = leakage.read(paths.CERTIFICATE)
+    leakage.require_valid(certificate, table, films["image_id"])
     size_px = train_films.images.shape[1]
     used = {"model": cell.architecture, "strategy": cell.strategy.value, "image_size_px": size_px}
     curve = paths.learning_curve(cell.architecture, cell.strategy)

@@ -19,7 +19,7 @@ BY_SOURCE: SplitOrigin = {"made_by": "source"}
 BY_NOBODY: SplitOrigin = {"made_by": "nobody"}  # the films are in no split yet
 
 VALID, NOT_VALID, PATIENTS_UNKNOWN = "valid", "not valid", "patients unknown"  # its `state`
-FAULTS = {  # a sentence for each kind of them
+FAULTS = {  # a sentence for each kind
     "exact_duplicates": "{number} groups of exact duplicates across splits",
     "near_duplicates": "{number} groups of near-duplicates across splits",
     "patients": "{number} images of patients confirmed in an earlier split too",
@@ -38,7 +38,7 @@ def read(path: Path) -> Certificate:
         CertificateError: another version of pneumo wrote it, in another form.
     """
     certificate: Certificate = read_json(path)
-    if (found := certificate["certificate_version"]) != CERTIFICATE_VERSION:
+    if (found := certificate.get("certificate_version")) != CERTIFICATE_VERSION:
         raise CertificateError(
             f"{path} has the version {found} of the certificate, this pneumo reads "
             f"{CERTIFICATE_VERSION}: `pneumo run` makes it anew."

@@ -9,21 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from pneumo_core.arrays import Images
 from pneumo_core.errors import EvaluationError
 from pneumo_core.evaluation.onnx_engine import OnnxEngine
 from pneumo_core.models import bundle
 from pneumo_core.models.bundle import Description, OnnxRecord
+from pneumo_core.models.onnx_session import Floats32
 
 if TYPE_CHECKING:
     from pneumo_core.evaluation.torch_engine import TorchEngine
 
 CUDA_DRIVER = "libcuda.so.1"
-
-Floats32 = npt.NDArray[np.float32]
 
 
 class Engine(Protocol):

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 from torch import nn
 
@@ -32,7 +31,7 @@ from pneumo_core.evaluation.onnx_engine import (
     OUTPUTS,
 )
 from pneumo_core.labels import POSITIVE
-from pneumo_core.models import onnx_file
+from pneumo_core.models import onnx_file, onnx_session
 from pneumo_core.models.architectures import first_fault
 from pneumo_core.models.bundle import Normalisation, OnnxRecord
 from pneumo_core.models.compute import full_float32, to_input
@@ -138,8 +137,7 @@ def _in_torch(exported: _Exported, films: Images) -> Outputs:
 
 def _in_onnx_runtime(path: Path, films: Images, names: list[str]) -> Outputs:
     alone = path.read_bytes()  # whatever the exporter has put beside it is not in the bundle
-    session = onnxruntime.InferenceSession(alone, providers=["CPUExecutionProvider"])
-    return _joined([session.run(names, {FILMS: part}) for part in _batches(films)])
+    return _joined([onnx_session.run(onnx_session.open_session(alone), names, films)])
 
 
 def _batches(films: Images) -> list[Images]:

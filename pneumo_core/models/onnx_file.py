@@ -13,7 +13,7 @@ OPSET = 17
 
 
 def write(
-    network: nn.Module, example: torch.Tensor, given: str, outputs: Sequence[str], path: Path
+    network: nn.Module, example: torch.Tensor, input_name: str, outputs: Sequence[str], path: Path
 ) -> None:
     """Write a network in eval mode, whose input and outputs have any number of rows.
 
@@ -28,7 +28,7 @@ def write(
             path,
             dynamo=False,  # the same bytes each time, without onnxscript
             opset_version=OPSET,
-            input_names=[given],
+            input_names=[input_name],
             output_names=list(outputs),
-            dynamic_axes={name: {0: NUM_ROWS} for name in (given, *outputs)},
+            dynamic_axes={name: {0: NUM_ROWS} for name in (input_name, *outputs)},
         )

@@ -17,7 +17,7 @@ NUM_ROWS = "N"  # the name of the first dimension of inputs and outputs
 Floats32 = npt.NDArray[np.float32]
 
 
-def open_session(path: Path) -> Any:
+def open_session(file: Path | bytes) -> Any:
     """Return a session for one row at a time, which runs in the thread that calls it.
 
     With the number of rows known, ONNX Runtime joins the padding with the convolutions.
@@ -29,13 +29,14 @@ def open_session(path: Path) -> Any:
     options.intra_op_num_threads = 1
     options.add_free_dimension_override_by_name(NUM_ROWS, 1)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # it raises its own, unrelated kinds
-        raise BundleError(f"ONNX Runtime cannot load {path}: {error}") from error
+        named = file if isinstance(file, Path) else "the file"
+        raise BundleError(f"ONNX Runtime cannot load {named}: {error}") from error
 
 
 def run(session: Any, names: Sequence[str], rows: npt.NDArray[Any]) -> list[Floats32]:
-    """Return these outputs of each row of the one input, as many rows at a time as threads.
+    """Return these outputs of each row of the one input, each thread one row at a time.
 
     That is faster than a batch, and than several threads for one row.
     """

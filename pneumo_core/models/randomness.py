@@ -21,9 +21,10 @@ def seeded(seed: int, device: Device) -> Iterator[None]:
 
 
 def seed_draws(seed: int, device: Device) -> None:
+    """Seed what random layers draw on a device."""
     if device.is_cuda:
         torch.manual_seed(seed)
-    else:  # without a millisecond for GPUs that are not there
+    else:  # `torch.manual_seed` takes a millisecond more, for GPUs that are not there
         torch.default_generator.manual_seed(seed)
 
 

@@ -3,6 +3,7 @@
 Torch also runs what cannot be exported.
 """
 
+import logging
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +13,24 @@ import torch
 from torch import nn
 
 from pneumo_core.models import onnx_file, onnx_session
+from pneumo_core.models.architectures import first_fault
 from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import Device, channels_last, to_input
 from pneumo_core.models.strategies import Trunk
 
 ROWS, FEATURES = "rows", "features"  # the input and the output of the file
 TOLERANCE = 1e-4  # of the largest feature, between ONNX Runtime and torch
+SLOWER = "torch runs the frozen layers, more slowly than ONNX Runtime would: %s"
+
+logger = logging.getLogger(__name__)
 
 
 class Extractor:
-    """A trunk on a device.
+    """A trunk with what runs it.
 
     Args:
-        example: some of the rows that it will be given: gray bytes [N, H, W], or features [N, ...].
+        example: rows of the size that it will be given, which the exported graph fixes: gray bytes
+            [N, H, W], or features [N, ...].
         normalisation: of films; None: the rows are the features of an earlier trunk.
     """
 
@@ -60,10 +66,14 @@ class Extractor:
                 onnx_file.write(self._network, self._example[:1], ROWS, [FEATURES], path)
                 session = onnx_session.open_session(path)
                 (found,) = onnx_session.run(session, [FEATURES], self._example.numpy())
-            except Exception:  # torch and ONNX Runtime raise their own, unrelated kinds
+            except Exception as error:  # torch and ONNX Runtime raise their own, unrelated kinds
+                logger.warning(SLOWER, first_fault(error))
                 return None
-        difference = (torch.from_numpy(found) - expected).abs().max()
-        return session if difference <= TOLERANCE * expected.abs().max() else None
+        difference = float((torch.from_numpy(found) - expected).abs().max() / expected.abs().max())
+        if difference <= TOLERANCE:
+            return session
+        logger.warning(SLOWER, f"its features differ from torch's by {difference:.2g}")
+        return None
 
 
 class _Network(nn.Module):
@@ -73,7 +83,7 @@ class _Network(nn.Module):
         self.eval()
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        of_films = self._normalisation
-        x = channels_last(rows) if of_films is None else to_input(rows, of_films)
+        normalisation = self._normalisation
+        x = channels_last(rows) if normalisation is None else to_input(rows, normalisation)
         features: torch.Tensor = self.trunk(x)
         return features

@@ -46,7 +46,7 @@ def run(
     print(as_markdown(rows))
     first = rows[0]
     print(
-        f"Images a second on {first.device_name} ({first.precision} where frozen), "
+        f"Images a second on {first.device_name} ({first.precision}), "
         f"{first.image_size} px, batch {first.batch}; over so many epochs, caching included."
     )
     print(f"Written to {out / 'benchmark.json'} and {out / 'benchmark.svg'}")

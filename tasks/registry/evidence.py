@@ -31,7 +31,7 @@ from tasks import ledger, paths
 def of_data() -> Data:
     table = manifest.read(paths.SPLIT)
     return Data(
-        certificate=_json(paths.CERTIFICATE),
+        certificate=_certificate(),
         data_sha256=leakage.data_sha256(table),
         manifest_sha256=file_sha256(paths.SPLIT),
         origins=tuple(sorted(set(table["origin"]))),
@@ -183,6 +183,14 @@ def _predictions(cell: Path) -> pd.DataFrame | None:
     except EvaluationError:
         return None
     return found if set(PREDICTION_COLUMNS) < set(found) else None
+
+
+def _certificate() -> leakage.Certificate | None:
+    """Return None without the file, or if it is damaged; another version is an error."""
+    try:
+        return leakage.read(paths.CERTIFICATE)
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from tasks.graph import provenance
 from tasks.ledger import broken_links, earlier_lines, line_hashes
 from tasks.registry import members, model_versions, statement
 from tasks.registry.members import MemberRole
-from tasks.tracking import descriptions
+from tasks.tracking import connection, descriptions
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -61,9 +61,10 @@ def roll_back(name: str, role: str, version: str | None, why: str) -> tuple[str,
         )
         model_versions.note(name, target.version, role, alias_history.ROLLED_BACK, line)
         model_versions.set_alias(name, role, target.version)
-        became = descriptions.of_promotion(ledger.read(paths.PROMOTION_LEDGER)[-1])
-        text = f"{became}\n\n{registered.description or ''}"
-        model_versions.describe(name, target.version, text)
+        with connection.copying("the rollback in words"):
+            now = alias_history.periods(ledger.read(paths.PROMOTION_LEDGER), name, role)[-1]
+            text = f"{descriptions.of_promotion(now.entry)}\n\n{registered.description or ''}"
+            model_versions.describe(name, target.version, text)
     return target.version, alias_history.withdrawn(history).get(target.bundle_sha256)
 
 

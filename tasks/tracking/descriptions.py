@@ -11,6 +11,7 @@ from tasks import paths
 from tasks.graph import provenance
 
 MAX_LENGTH = 40  # of a text in a table; enough of a hash to compare it
+ROLLED_BACK = "rolled back"  # as in alias_history, of which the stages that write here know nothing
 NOTE = "mlflow.note.content"  # the tag that a run's page shows as its description
 SHOWN = {
     "auroc": "AUROC",
@@ -88,10 +89,13 @@ def of_decisions(decided: Mapping[str, JsonDict], report: str) -> str:
     return "\n".join([*lines, "", "Each gate: `promotion/decision.json`.", "", of_sweep(report)])
 
 
-def of_promotion(line: JsonDict) -> str:
+def of_promotion(line: Mapping[str, Any]) -> str:
     """Return who gave a version a role, and when, by a line of the ledger."""
     when = f"{datetime.fromisoformat(line['time']):%Y-%m-%d %H:%M} UTC"
     who = line.get("who", "somebody")
+    if line["outcome"] == ROLLED_BACK:
+        why = "; ".join(line["reasons"])
+        return f"Became **{line['role']}** again on {when}, by a rollback of `{who}`: {why}."
     return f"Became **{line['role']}** on {when}: {line['outcome']} by `{who}`."
 
 

@@ -50,11 +50,11 @@ def _warnings(lint: Mapping[str, Any], words: Words) -> list[str]:
     return texts
 
 
-def sentence(check: Check, words: Words) -> str:
+def describe(check: Check, words: Words) -> str:
     """Return the name of a check with its figure and its limit."""
     value, interval, limit = _written(check, words)
-    told = f"{value} ({interval}; {words('shortcuts.limit')} {limit})" if interval else value
-    return f"{check_name(check['name'], words)} {told}"
+    text = f"{value} ({interval}; {words('shortcuts.limit')} {limit})" if interval else value
+    return f"{check_name(check['name'], words)} {text}"
 
 
 def _written(check: Check, words: Words) -> tuple[str, str, str]:

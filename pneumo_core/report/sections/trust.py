@@ -183,8 +183,8 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
         case "leaks_unknown":
             return {name: words.count(value) for name, value in values.items()}
         case "shortcuts" if values:
-            texts = "; ".join(shortcuts.sentence(check, words) for check in values["checks"])
-            return {"all": words.count(values["all"]), "texts": texts}
+            listed = "; ".join(shortcuts.describe(check, words) for check in values["checks"])
+            return {"all": words.count(values["all"]), "texts": listed}
         case "source" if values:
             cues = values["cues"].items()
             texts = [

@@ -75,6 +75,23 @@ def test_a_stage_ends_badly_where_versions_changed_while_it_ran(
         stages.run_body("evaluate")
 
 
+@pytest.mark.parametrize(("policy", "spins"), [(None, "10000"), ("ACTIVE", None)])
+def test_threads_of_a_stage_spin_for_a_short_time_unless_the_user_says_how_they_wait(
+    policy: str | None, spins: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    if policy:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    for name in ("die_with_parent", "keep_from_others", "require_same_versions"):
+        monkeypatch.setattr(stages, name, lambda: None)
+    monkeypatch.setattr(stages, "_run", lambda *_: seen.append(os.environ.get("GOMP_SPINCOUNT")))
+    stages.run_body("evaluate")
+    assert seen == [spins]
+
+
 def test_others_can_read_nothing_of_what_stages_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from pneumo_core.arrays import Gray, Images
 from pneumo_core.audit.audit import audit_cell
@@ -59,14 +57,3 @@ def test_audit_scores_as_the_bundle_does(
     logits_SN = np.stack([scorer.logits(shift(images, np.full(NUM_FILMS, by))) for by in SHIFTS])
     slope = 0.1 * np.polyfit(SHIFTS, logits_SN.mean(1), 1)[0]
     assert found["brightness_slope"].figure.value == pytest.approx(slope, rel=1e-4)
-
-
-def test_verdicts_are_the_same_where_the_hardware_has_bfloat16(
-    scorer: Scorer, images: Images, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[list[dict[str, Any]]] = []
-    for has_bfloat16 in (True, False):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has_bfloat16: has)
-        checks = audit_cell(scorer, _threshold(scorer), table, images, PARAMS)
-        found.append([check.as_dict() for check in checks])
-    assert found[0] == found[1]

@@ -3,11 +3,19 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pneumo_core.evaluation.torch_engine import TorchEngine
 from pneumo_core.models.bundle import Normalisation
-from pneumo_core.models.compute import Device, channels_last, full_float32, lighten_backward
+from pneumo_core.models.compute import (
+    Device,
+    channels_last,
+    choose_device,
+    full_float32,
+    lighten_backward,
+)
 from pneumo_core.models.weights import create_model
+from pneumo_core.params import Precision
 
 CPU = Device(torch.device("cpu"), False)
 Flags = tuple[bool, bool]
@@ -77,5 +85,19 @@ def test_a_lightened_backward_pass_keeps_the_channels_last_and_the_gradients() -
     lighten_backward(model)
     after = gradients()
     assert layouts == [False, True]
+    assert not any(layer.inplace for layer in model.modules() if isinstance(layer, nn.Hardtanh))
     for one, other in zip(before, after, strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-5 * float(one.abs().max()))
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16", "float32"])
+def test_a_cpu_computes_in_float32_and_a_gpu_as_asked_and_as_it_can(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device(precision).precision == "float32"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for has in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has=has, **_: has)
+        wanted = precision == "bfloat16" or (precision == "auto" and has)
+        assert choose_device(precision).bfloat16 == wanted

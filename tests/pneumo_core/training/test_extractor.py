@@ -10,7 +10,7 @@ from pneumo_core.arrays import Gray
 from pneumo_core.models import onnx_file, onnx_session
 from pneumo_core.models.bundle import Normalisation
 from pneumo_core.models.compute import choose_device
-from pneumo_core.models.strategies import cut, freeze
+from pneumo_core.models.strategies import cut, cut_twice, freeze
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import Strategy
 from pneumo_core.training.extractor import Extractor
@@ -45,7 +45,10 @@ def test_onnx_runtime_gives_the_features_of_torch(
 
 @pytest.mark.parametrize("fault", ["not exported", "other features", "no number"])
 def test_torch_reads_what_onnx_runtime_does_not_read_equally(
-    fault: str, films: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    fault: str,
+    films: torch.Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("No such operator.")
@@ -60,6 +63,8 @@ def test_torch_reads_what_onnx_runtime_does_not_read_equally(
         monkeypatch.setattr(onnx_session, "run", off)
     extract = _extractor("test_resnet", Strategy.FROZEN, films)
     assert torch.equal(extract(films), extract.in_torch(films))
+    (said,) = caplog.messages
+    assert ("No such operator" in said) == (fault == "not exported")
 
 
 def test_an_export_leaves_the_trunk_as_it_was(films: torch.Tensor) -> None:
@@ -67,3 +72,19 @@ def test_an_export_leaves_the_trunk_as_it_was(films: torch.Tensor) -> None:
     before = extract.in_torch(films)
     extract(films)
     assert torch.equal(extract.in_torch(films), before)
+
+
+def test_onnx_runtime_reads_both_halves_of_the_packaged_backbone() -> None:
+    model = create_model("tf_efficientnet_lite0", "none", 2)[0]
+    freeze(model, Strategy.FROZEN)
+    halves = cut_twice(model, Strategy.PARTIAL, torch.rand(2, 3, 64, 64))
+    assert halves is not None
+    films = torch.randint(256, (2, 64, 64), dtype=torch.uint8)
+    device, normalisation = choose_device("float32"), Normalisation(0.5, 0.25)
+    first = Extractor(halves[0], device, films, normalisation)
+    between = first.in_torch(films)
+    rest = Extractor(halves[1], device, between)
+    for extract, rows in ((first, films), (rest, between)):
+        assert extract._session is not None
+        expected = extract.in_torch(rows)
+        assert torch.allclose(extract(rows), expected, atol=1e-5 * float(expected.abs().max()))

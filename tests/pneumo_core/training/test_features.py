@@ -12,7 +12,7 @@ import torch
 from pneumo_core import versions
 from pneumo_core.arrays import Gray
 from pneumo_core.models.bundle import Normalisation
-from pneumo_core.models.compute import choose_device
+from pneumo_core.models.compute import Device, choose_device
 from pneumo_core.models.strategies import Trunk, cut, cut_twice, freeze
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import Strategy
@@ -126,6 +126,7 @@ def test_a_trunk_in_two_halves_gives_the_same_bits_and_keeps_those_of_the_partia
     first = Extractor(halves[0], device, films, normalisation)
     rest = Extractor(halves[1], device, first.in_torch(films))
 
+    assert None not in (of_frozen._session, first._session, rest._session)
     straight = FeatureCache(tmp_path / "straight", 10**9).get(of_frozen, images)
     cache = FeatureCache(tmp_path / "halves", 10**9)
     assert torch.equal(cache.get(of_frozen, images, (first, rest)), straight)
@@ -133,6 +134,11 @@ def test_a_trunk_in_two_halves_gives_the_same_bits_and_keeps_those_of_the_partia
     cache.get(of_partial, images)
     assert set((tmp_path / "halves").iterdir()) == files
     assert len(files) == 2
+    for each in (of_frozen, first, rest):
+        each.device = Device(device.torch_device, bfloat16=True)  # as on a GPU
+    in_halves = rest.in_torch(first.in_torch(films))
+    assert torch.equal(in_halves, of_frozen.in_torch(films))
+    assert not torch.allclose(in_halves.float(), straight, rtol=1e-4)
 
 
 def test_a_model_that_trains_from_its_first_layer_has_no_halves() -> None:

@@ -86,7 +86,8 @@ def test_rollback_gives_the_role_back_and_writes_it_down() -> None:
     assert last["reasons"] == ["misses infants"]
     assert last["deviation"] < 1e-4
     shown = str(model_versions.versions("pneumo")["1"].description)
-    assert re.match(r"Became \*\*champion\*\* on [-0-9: ]+ UTC: rolled back by `", shown)
+    became = r"Became \*\*champion\*\* again on [-0-9: ]+ UTC, by a rollback of `.+`: (.+)\."
+    assert re.match(became, shown)[1] == "misses infants"
     assert rollback.verify("pneumo") == []
     lines = paths.PROMOTION_LEDGER.read_bytes().splitlines(keepends=True)
     paths.PROMOTION_LEDGER.write_bytes(b"".join(lines[:-1]))

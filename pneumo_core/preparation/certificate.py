@@ -51,7 +51,6 @@ def certify(
     """
     films = manifest.kept(table).set_index("image_id", drop=False)
     split_of = films["split"].to_dict()
-
     found_of = {"exact_duplicates": found.exact, "near_duplicates": found.near}
     groups = {what: _of_kept(each, split_of) for what, each in found_of.items()}
     across = {what: _across_splits(each, split_of) for what, each in groups.items()}
@@ -74,11 +73,8 @@ def certify(
         "steps": _steps(table),
     }
     faults = [*_empty_splits(table), *_faults(certificate)]
-    state = NOT_VALID if faults else VALID if all_known(certificate) else PATIENTS_UNKNOWN
     return dict(certificate) | {
-        "valid": state == VALID,
-        "state": state,
-        "faults": faults,
+        **_verdict(certificate, faults),
         "lists": {
             **groups,
             **{f"{what}_across_splits": each for what, each in across.items()},
@@ -87,6 +83,11 @@ def certify(
             **_left_out(table),
         },
     }
+
+
+def _verdict(certificate: Certificate, faults: list[Fault]) -> dict[str, Any]:
+    state = NOT_VALID if faults else VALID if all_known(certificate) else PATIENTS_UNKNOWN
+    return {"valid": state == VALID, "state": state, "faults": faults}
 
 
 def _of_kept(groups: Groups, split_of: Mapping[str, str]) -> Groups:

@@ -27,6 +27,7 @@ print(faults(1) > 0.9 * pages)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
 def test_pages_are_paid_for_once_inside_and_given_back_after() -> None:
     """In a process of its own: other tests leave threads and memory behind."""
@@ -56,6 +57,7 @@ with freed_memory_kept():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
 def test_a_later_thread_pays_once_too_and_an_inner_end_changes_nothing() -> None:
     """In a process of its own: heaps of threads that ended are handed on to later ones."""

@@ -10,6 +10,7 @@ from pneumo_core.params import IngestParams, ValidateParams
 from tasks import ingest, paths, validate
 
 
+@pytest.mark.slow
 def test_too_many_files_that_cannot_be_used_stop_the_run_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,22 @@ def _warnings(lint: Mapping[str, Any], words: Words) -> list[str]:
     return texts
 
 
-def describe(check: Check, words: Words) -> str:
+def texts(values: Mapping[str, Any], words: Words) -> dict[str, str]:
+    """Return what the first screen says of the checks that are beyond their limits, or open."""
+    listed = "; ".join(_described(check, words) for check in values["checks"])
+    return {"all": words.count(values["all"]), "texts": listed}
+
+
+def cue_texts(values: Mapping[str, Any], words: Words) -> dict[str, str]:
+    """Return what the first screen says of cues in the data."""
+    named = [
+        f"{check_name(name, words)} {words.figure('auroc', figure)}"
+        for name, figure in values["cues"].items()
+    ]
+    return {"names": words.listed(named or [""])}
+
+
+def _described(check: Check, words: Words) -> str:
     """Return the name of a check with its figure and its limit."""
     value, interval, limit = _written(check, words)
     text = f"{value} ({interval}; {words('shortcuts.limit')} {limit})" if interval else value

@@ -183,15 +183,9 @@ def _values(each: Answer, words: Words) -> dict[str, str]:
         case "leaks_unknown":
             return {name: words.count(value) for name, value in values.items()}
         case "shortcuts" if values:
-            listed = "; ".join(shortcuts.describe(check, words) for check in values["checks"])
-            return {"all": words.count(values["all"]), "texts": listed}
+            return shortcuts.texts(values, words)
         case "source" if values:
-            cues = values["cues"].items()
-            texts = [
-                f"{shortcuts.check_name(name, words)} {words.figure('auroc', f)}"
-                for name, f in cues
-            ]
-            return {"names": words.listed(texts or [""])}
+            return shortcuts.cue_texts(values, words)
         case "shift" | "shift_few" if values:
             texts = [
                 words(

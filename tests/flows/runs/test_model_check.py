@@ -53,6 +53,7 @@ def test_models_that_cannot_train_leave_params_as_they_were(
     assert params_here.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("params_here")
 def test_size_that_a_model_does_not_take_is_found_too() -> None:
     params_file.rewrite(None, ["train.models=[crossvit_9_240]", "validate.image_size_px=240"])
@@ -60,6 +61,7 @@ def test_size_that_a_model_does_not_take_is_found_too() -> None:
         params_file.rewrite(None, ["validate.image_size_px=128"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("params_here")
 def test_a_model_is_tried_once_for_each_size(trials: list[str]) -> None:
     params_file.rewrite(None, ["train.models=[test_resnet]"])

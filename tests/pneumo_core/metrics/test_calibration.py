@@ -31,6 +31,7 @@ def calibrated(prevalence: float, num_films: int = 4000, seed: int = 0) -> Score
     return Scores(labels, expit(logits), np.arange(num_films).astype(np.str_), logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prevalence", [0.05, 0.3, 0.62])
 def test_prevalence_is_no_fault_of_calibration(prevalence: float) -> None:
     """At 5 % the error over all films is .1; at the films' own prevalence it is none."""

@@ -59,12 +59,14 @@ def found_beyond_chance(found: JsonDict) -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_without_a_difference_one_in_twenty_sets_shows_one() -> None:
     """5 % of 150 sets are 7 or 8; more than 14 would be beyond chance at 1 % (more: ADR 28)."""
     shown = [found_beyond_chance(differences(*adults(seed, 250))) for seed in range(150)]
     assert 0 < sum(map(bool, shown)) <= 14
 
 
+@pytest.mark.slow
 def test_a_difference_as_nihs_is_found() -> None:
     """Sensitivity .59 in AP films and .84 in PA films, of 400 patients: found 9 times in 10."""
     shown = [found_beyond_chance(differences(*adults(seed, 400, 0.77))) for seed in range(30)]

@@ -34,6 +34,7 @@ def test_every_pair_within_the_certain_distance_is_found(max_distance: int) -> N
     assert _found(hashes, hashes, max_distance) == expected
 
 
+@pytest.mark.slow
 def test_pairs_at_a_wide_distance_are_missed_as_rarely_as_stated() -> None:
     hashes = _hashes(6000, max_flipped=40)
     expected = {(i, j) for i, j in _brute_force(hashes[:3000], hashes[:3000], 40) if i != j}

@@ -208,6 +208,7 @@ def _films(make_table: MakeTable, films: list[dict[str, object]]) -> pd.DataFram
     return make_table(rows).drop(columns="patient")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, derandomize=True, deadline=None)
 @given(
     films=st.lists(FILM, min_size=20, max_size=40),

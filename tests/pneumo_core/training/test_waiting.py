@@ -31,6 +31,7 @@ class SlowStack:
         return self._images[rows]
 
 
+@pytest.mark.slow
 def test_a_disk_that_hangs_is_told_of_once_while_it_hangs(
     monkeypatch: pytest.MonkeyPatch,
     films: LabelledFilms,

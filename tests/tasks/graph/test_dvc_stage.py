@@ -86,6 +86,7 @@ def test_stages_in_other_threads_can_be_stopped(project: Path) -> None:
     assert len(failed) == 1
 
 
+@pytest.mark.slow
 def test_dvc_dies_with_a_runner_that_is_killed(project: Path) -> None:
     code = "from tasks.graph.dvc_stage import run_stage; run_stage('sleep', print)"
     runner = psutil.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)

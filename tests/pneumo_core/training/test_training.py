@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from pneumo_core import versions
-from pneumo_core.arrays import Images
 from pneumo_core.errors import TrainingError
-from pneumo_core.models.strategies import Trunk, freeze
+from pneumo_core.models.strategies import freeze
 from pneumo_core.models.weights import create_model
 from pneumo_core.params import Strategy, TrainParams
-from pneumo_core.training import batches, context, epochs, features
+from pneumo_core.training import batches, context, epochs
 from pneumo_core.training.context import Cell
 from pneumo_core.training.events import Cached, EpochEnded, Event, Finished, Started, Stepped
+from pneumo_core.training.extractor import Extractor
 from pneumo_core.training.training import LabelledFilms, TrainedModel, train
 
 pytestmark = pytest.mark.slow
@@ -189,7 +189,8 @@ def test_each_epoch_has_all_films_in_an_order_of_its_own(
 
     monkeypatch.setattr(batches, "to_input", watching)
     run(settings(epochs=2))
-    order = [known.index(pixels) for pixels in seen if pixels in known]
+    example = 2  # films, by which it was found that the model has no cut
+    order = [known.index(pixels) for pixels in seen if pixels in known][example:]
     assert sorted(order[:24]) == sorted(order[24:]) == list(range(24))
     assert order[:24] != order[24:]
 
@@ -265,6 +266,8 @@ def test_forgotten_training_leaves_no_checkpoint(run: Any, settings: Any, tmp_pa
 def test_cached_features_give_the_result_of_whole_films(
     monkeypatch: pytest.MonkeyPatch, run: Any, settings: Any, strategy: Strategy
 ) -> None:
+    """Features of torch; those of ONNX Runtime are equal up to rounding: test_extractor.py."""
+    monkeypatch.setattr(Extractor, "_session", None)
     cached, cached_events = run(settings(), strategy, scratch="a")
     monkeypatch.setattr(batches, "cut", lambda *_: None)
     whole, whole_events = run(settings(), strategy, scratch="b")
@@ -365,19 +368,19 @@ def test_features_are_computed_once_for_all_runs(
     monkeypatch: pytest.MonkeyPatch, run: Any, settings: Any, tmp_path: Path
 ) -> None:
     sizes: list[int] = []
-    compute = features._features
+    compute = Extractor.__call__
 
-    def counting(trunk: Trunk, images: Images, *rest: Any) -> torch.Tensor:
-        sizes.append(len(images))
-        return compute(trunk, images, *rest)
+    def counting(extractor: Extractor, rows: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(rows))
+        return compute(extractor, rows)
 
-    monkeypatch.setattr(features, "_features", counting)
+    monkeypatch.setattr(Extractor, "__call__", counting)
     run(settings(), Strategy.FROZEN)
     files = {path.name: path.stat().st_ino for path in (tmp_path / "scratch/features").iterdir()}
-    # Those of a partial cell too, which lie on the way; four more to learn the shapes.
-    assert (len(files), sum(sizes)) == (4, 24 + 8 + 4)
+    # Those of a partial cell too, which lie on the way.
+    assert (len(files), sum(sizes)) == (4, 2 * (24 + 8))
     sizes.clear()
     run(settings(lr=5e-3), Strategy.FROZEN)  # another run, the same films and trunk
-    assert sizes == [1, 1]
+    assert sizes == []
     again = {path.name: path.stat().st_ino for path in (tmp_path / "scratch/features").iterdir()}
     assert again == files

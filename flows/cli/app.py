@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -65,7 +66,7 @@ HEADINGS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
 class ByUse(TyperGroup):
     """The commands in the order of HEADINGS; Typer's own order puts groups apart."""
 
-    def list_commands(self, _: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, _: Any) -> list[str]:
         return [name for commands in HEADINGS.values() for name in commands]
 
 
@@ -92,7 +93,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments)
-    except Exception as error:
+    except Exception as error:  # a known failure is one sentence, any other a traceback
         explanation = explanations.explain(error)
         if debug or explanation is None:
             raise

@@ -56,7 +56,7 @@ def monitor(source: str | None = None, alias: str = "champion") -> State[None]:
             message = f"{call_for_training(findings)} {'; '.join(findings.reasons)}"
     except NoChampionError as error:  # none was promoted yet: every night until then
         return Completed(name="Skipped", message=str(error))
-    except Exception as error:
+    except Exception as error:  # what is not known is raised again
         return alarm.failed(error)
     if findings.unusable:
         return Failed(message=f"{findings.unusable}. {message}")

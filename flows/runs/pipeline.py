@@ -92,7 +92,7 @@ def pipeline(
             return _run(dvc_graph.stale_stages(promote, ingest_again), ingest_again, ray)
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
-    except Exception as error:
+    except Exception as error:  # what is not known is raised again
         return alarm.failed(error)
 
 

@@ -27,7 +27,7 @@ def verify() -> State[None]:
             faults = list(body.faults(name))
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
-    except Exception as error:
+    except Exception as error:  # what is not known is raised again
         return alarm.failed(error)
     if faults:
         return Failed(message="; ".join(faults))

@@ -58,7 +58,7 @@ class TimedProtocol(H11Protocol):
         self._state: Any = None  # of the client, by h11
         self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._fd = transport.get_extra_info("socket").fileno()
         self._watch(h11.IDLE)

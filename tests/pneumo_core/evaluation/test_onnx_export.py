@@ -109,7 +109,9 @@ def test_what_cannot_be_exported_says_why_and_leaves_no_file(
         ("evidence", 5, True),
     ],
 )
+@pytest.mark.parametrize("way", ["_one_by_one", "_in_batches"])
 def test_how_near_each_output_must_be(
+    way: str,
     name: str,
     share: float,
     is_near: bool,
@@ -118,13 +120,13 @@ def test_how_near_each_output_must_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In shares of the tolerance: a cell of a map is no mean, and rounding does not cancel."""
-    in_onnx_runtime = onnx_export._in_onnx_runtime
+    read = getattr(onnx_export, way)
 
-    def off(path: Path, films: Images, names: list[str]) -> dict[str, Any]:
-        found = in_onnx_runtime(path, films, names)
+    def off(file: bytes, films: Images, names: list[str]) -> dict[str, Any]:
+        found = read(file, films, names)
         return found | {name: found[name] + share * TOLERANCE * np.abs(found[name]).max()}
 
-    monkeypatch.setattr(onnx_export, "_in_onnx_runtime", off)
+    monkeypatch.setattr(onnx_export, way, off)
     model = _model("test_efficientnet")
     found = export(model, NORMALISATION, noise, tmp_path / "model.onnx")
     assert isinstance(found, OnnxRecord) is is_near
